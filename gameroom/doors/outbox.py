@@ -1,0 +1,138 @@
+"""What one connection still has to be told, for a reader of any speed.
+
+A peer that never reads must cost a bounded amount of memory, and one that reads slowly must get everything in order.
+The doors that carry pushes (JSON lines, WebSocket) each have one of these between themselves and their transport.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+Source = Callable[[], bytes | None]
+
+_BATCH = 64 * 1024
+"""Bytes of small messages that are joined into one write: what Twisted's transports take before they pause us."""
+
+
+@implementer(IPushProducer)
+class Outbox:
+    """The outgoing side of one connection, to be registered as its transport's streaming producer.
+
+    While the transport takes bytes they go straight to it; while it does not they wait here, in order.
+    Past `queue_bytes` waiting bytes everything is dropped and `overflow()` is called, once: the door ends the connection.
+    """
+
+    __slots__ = ("_draining", "_limit", "_open", "_overflow", "_paused", "_ready", "_waiting", "_write", "queued_bytes")
+
+    def __init__(self, write: Callable[[bytes], None], queue_bytes: int, overflow: Callable[[], None]) -> None:
+        self._write = write
+        self._limit = queue_bytes
+        self._overflow = overflow
+        self._waiting: deque[bytes | Source] = deque()
+        self._paused = False
+        self._draining = False
+        self._open = True
+        self._ready = True
+        self.queued_bytes = 0
+        """Bytes that were sent and wait for the reader; history and `patient` messages do not count."""
+
+    @property
+    def paused(self) -> bool:
+        """True while the reader takes nothing more."""
+        return self._paused
+
+    def send(self, data: bytes) -> None:
+        """Give the reader these bytes, now or after all that waits already. Never raises."""
+        if self._ready:
+            self._write(data)
+        elif self._open:
+            self._waiting.append(data)
+            self.queued_bytes += len(data)
+            if self.queued_bytes > self._limit:
+                self.stopProducing()
+                self._overflow()
+
+    def send_patiently(self, data: bytes) -> None:
+        """As `send`, for what the reader asked for: it waits for any length of time and does not count to `queue_bytes`.
+
+        The door bounds it by not reading further requests meanwhile.
+        """
+        if self._ready:
+            self._write(data)
+        else:
+            self.catch_up(iter((data, None)).__next__)
+
+    def catch_up(self, source: Source) -> None:
+        """Send history at the reader's pace.
+
+        `source()` is called whenever the reader has room for more, until it gives None; it must not raise.
+        What is sent meanwhile waits behind it.
+        """
+        if self._open:
+            self._waiting.append(source)
+            self._drain()
+
+    def when_sent(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once all that waits now has gone to the transport: at once where nothing waits.
+
+        It is not called when the connection is lost first.
+        """
+        self.catch_up(callback)
+
+    def pauseProducing(self) -> None:
+        """The transport has more than it can send for now."""
+        self._paused = True
+        self._ready = False
+
+    def resumeProducing(self) -> None:
+        """The transport has sent what it had."""
+        self._paused = False
+        self._drain()
+
+    def stopProducing(self) -> None:
+        """The connection is gone: forget what waits, and ignore what still comes."""
+        self._open = False
+        self._ready = False
+        self._waiting.clear()
+        self.queued_bytes = 0
+
+    def _drain(self) -> None:
+        """Write what waits until the transport pauses us. Whatever we call may send or pause from inside."""
+        if self._draining:
+            return
+        # Nothing may overtake what waits, not even what a source or the transport sends while it is called from here.
+        self._ready = False
+        self._draining = True
+        try:
+            while self._waiting and not self._paused:
+                data = self._next()
+                if data:
+                    self._write(data)
+        finally:
+            self._draining = False
+        self._ready = self._open and not self._paused and not self._waiting
+
+    def _next(self) -> bytes | None:
+        """Take the next bytes to write: one piece of history, or as many small messages as fit one write."""
+        head = self._waiting[0]
+        if not isinstance(head, bytes):
+            data = head()
+            # The source may have ended the connection, and with it the queue.
+            if data is None and self._waiting:
+                self._waiting.popleft()
+            return data
+        batch: list[bytes] = []
+        size = 0
+        while self._waiting and size < _BATCH:
+            head = self._waiting[0]
+            if not isinstance(head, bytes):
+                break
+            batch.append(head)
+            size += len(head)
+            self._waiting.popleft()
+        self.queued_bytes -= size
+        return batch[0] if len(batch) == 1 else b"".join(batch)
