@@ -1,0 +1,198 @@
+"""What the floors promise each other.
+
+Doors speak to the registry, to accounts and to the catalogue; the registry speaks to
+connections through `IConnection` and to the rules of a hosting kind through `IReferee`;
+everything that is kept goes through `IDatabase`.
+None of them knows more of the other than what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from gameroom.errors import GameroomError
+    from gameroom.rules.room import Member, Player, RoomOptions
+    from gameroom.wire.room_messages import Outgoing
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+class ICursor(Interface):
+    """One transaction's way to the database."""
+
+    def execute(sql: str, params: Mapping[str, Any] | None = None) -> Awaitable[list[Row]]:
+        """Run one statement with `:name` parameters.
+
+        Awaiting it gives the rows (tuples; an empty list where the statement has none).
+        `RETURNING` is how an UPDATE or DELETE tells what it touched.
+        """
+
+
+class IDatabase(Interface):
+    """Where things are kept: SQLite in the daemon, or PostgreSQL."""
+
+    def start() -> Deferred[None]:
+        """Connect and migrate. Fails with `gameroom.store.DatabaseUnavailable`, one line for the operator."""
+
+    def interact(work: Callable[..., Awaitable[T]], *args: Any) -> Deferred[T]:
+        """Run `work(cursor, *args)`, a coroutine function, in one transaction.
+
+        Fires with its result once the transaction is durable; when `work` raises, everything
+        is rolled back and the Deferred fails with that exception.
+        `work` awaits nothing but its cursor, changes nothing but the database (it may run in
+        another thread, and more than once), and effects happen after this has fired.
+        """
+
+    def check() -> Deferred[None]:
+        """Fires when the database answers; fails when it does not."""
+
+    def stop() -> Deferred[None]:
+        """Finish what is under way, then close."""
+
+
+class IConnection(Interface):
+    """One connection that carries room messages of one member, at whichever door."""
+
+    door = Attribute("The door's name, for logs and metrics: 'web', 'lobby' or 'game'.")
+    exclusive = Attribute("True where a newer such connection of the same member takes over (web, game); False at the lobby.")
+    binary = Attribute("True where the connection can carry binary packets (web, game).")
+
+    def deliver(outgoing: Outgoing) -> None:
+        """Give one message to the member. Never raises; a reader that is too slow is closed by its door."""
+
+    def catch_up(source: Callable[[], Outgoing | None]) -> None:
+        """Send history at the reader's pace.
+
+        `source()` is called each time that the reader has room for more, until it gives None.
+        What is delivered meanwhile waits behind the history. History does not count to `queue_bytes`.
+        """
+
+    def close(error: GameroomError | None) -> None:
+        """End it: with 4000 + the code of `error`, or normally. At the lobby this only ends the room's part of it."""
+
+
+class IRoom(Interface):
+    """What a referee may ask of the room that it referees."""
+
+    room_id: str = Attribute("UUID4")
+    options: RoomOptions = Attribute("what the room was created with")
+    configuration: dict[str, Any] = Attribute("the setup's configuration")
+    revision: int = Attribute("the number of the configuration")
+
+    def now() -> float:
+        """Unix time in seconds."""
+
+    def member(user_id: str) -> Member:
+        """The member; raises `NotFound`."""
+
+    def is_connected(user_id: str) -> bool:
+        """Whether the member has a connection that room messages go to."""
+
+    def connections(user_id: str) -> Sequence[Any]:
+        """The member's `IConnection`s that have been welcomed."""
+
+    def broadcast(outgoing: Outgoing) -> None:
+        """Give it to every welcomed connection of every member."""
+
+    def tell(user_id: str, outgoing: Outgoing) -> None:
+        """Give it to every welcomed connection of one member."""
+
+    def configure(patch: Mapping[str, Any], by: str) -> Deferred[None]:
+        """Apply a JSON merge patch to the configuration; fires when it is durable and everyone was told."""
+
+    def show_state(state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
+        """Tell everyone the referee's state, as `running.paused.lagging`. Kept for those who come later."""
+
+    def over(reason: str, results: Any = None) -> None:
+        """The play has ended: the room goes back to setup and everyone is told."""
+
+
+class IReferee(Interface):
+    """Plays one room: the rules of one hosting kind (the Game Manager of the micro services seed).
+
+    It is made with its room, lives as long as it, and never sees how a member is connected.
+    The room calls it for one thing after the other, never from inside of one of its own calls to the room.
+    A call that refuses raises a `GameroomError`, which goes to the sender alone.
+    """
+
+    waits_for_ready: bool = Attribute("True where a play begins only when all locked players are connected and ready (lock-step).")
+
+    def begin(play_id: str, players: Sequence[Player]) -> Deferred[None]:
+        """A play begins with these players, by seat. Fires when it may be called playing; failing abandons the start."""
+
+    def begun() -> None:
+        """The room's status is durable and members were told `state`: tell them `start`, take packets."""
+
+    def restore(play_id: str, players: Sequence[Player]) -> Deferred[None]:
+        """After a restart of the daemon: take up the play where it stood, with everyone away. Failing ends the play."""
+
+    def welcome_fields(user_id: str) -> dict[str, Any]:
+        """What the hosting kind adds to `welcome`."""
+
+    def welcomed(user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
+        """While it plays: the `IConnection` has its `welcome`; bring it up to date. Raises `BadState` for a generation not yet there."""
+
+    def text(user_id: str, message: dict[str, Any], connection: Any) -> dict[str, Any] | None | Deferred[Any]:
+        """A room message of a type that the room itself does not know.
+
+        Gives the answer's fields (with `type`), None for a plain ack, or a Deferred of either.
+        """
+
+    def packet(user_id: str, data: bytes, connection: Any) -> None:
+        """A binary frame of a member."""
+
+    def is_command(message_type: str) -> bool:
+        """Whether a room message of this type is a command packet, which floods' limits leave aside."""
+
+    def connected(user_id: str) -> None:
+        """While it plays: the member has a connection again."""
+
+    def disconnected(user_id: str) -> None:
+        """While it plays: the member's last connection is gone."""
+
+    def left(user_id: str, seat: int, reason: str) -> None:
+        """While it plays: this player is gone for good, `reason` being `left`, `kicked` or `timeout`."""
+
+    def tick(now: float) -> None:
+        """Called some ten times a second while it plays: look at deadlines."""
+
+    def end() -> None:
+        """The room is going, or its play is: let go of everything."""
+
+
+class IRegistry(Interface):
+    """The one registry of rooms that all doors share. See `gameroom.registry.Registry` for what each fires with."""
+
+    def create(request: Any, host: Any = None) -> Deferred[Any]:
+        """Make a room; `host`, an account, is seated in seat 0."""
+
+    def get(room_id: str) -> Deferred[Any]:
+        """The room, or `NotFound`."""
+
+    def find_party(code: str, address: str) -> Deferred[Any]:
+        """The room of a party code; `NotFound`, or `RateLimited` for an address that guesses."""
+
+    def rooms(account: Any = None) -> Deferred[list[Any]]:
+        """Public rooms and the account's own, newest first."""
+
+    def join(room_id: str, who: Any, viewer: bool = False) -> Deferred[Any]:
+        """Take a seat, or come as a viewer."""
+
+    def leave(room_id: str, user_id: str) -> Deferred[None]:
+        """Free the seat."""
+
+    def start(room_id: str, user_id: str) -> Deferred[None]:
+        """The host starts the room."""
+
+    def kick(room_id: str, by: str, user_id: str) -> Deferred[None]:
+        """The host sends a member away for good."""
+
+    def attach(room_id: str, token: str, connection: Any) -> Deferred[Any]:
+        """A connection proves its seat by the seat token."""

@@ -1,0 +1,44 @@
+"""Room messages: one JSON object each, or a binary packet, the same at every door (docs/protocol/rooms.md).
+
+Pure values: no Twisted, no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+
+class Outgoing:
+    """One message on its way to members: encoded once, framed once for each kind of door.
+
+    `data` is the message's bytes, UTF-8 JSON unless `binary`.
+    `frame` is for the WebSocket door: the bytes of the whole unmasked frame, made at first use.
+    """
+
+    __slots__ = ("_frame", "binary", "data")
+
+    def __init__(self, data: bytes, binary: bool = False) -> None:
+        self.data = data
+        self.binary = binary
+        self._frame: bytes | None = None
+
+    @classmethod
+    def json(cls, message: dict[str, Any]) -> Outgoing:
+        return cls(orjson.dumps(message))
+
+    @property
+    def frame(self) -> bytes:
+        """The message as one unmasked, unfragmented, uncompressed WebSocket frame (RFC 6455, 5.2)."""
+        if self._frame is None:
+            size = len(self.data)
+            first = 0x82 if self.binary else 0x81
+            if size < 126:
+                head = bytes((first, size))
+            elif size < 65536:
+                head = bytes((first, 126)) + size.to_bytes(2, "big")
+            else:
+                head = bytes((first, 127)) + size.to_bytes(8, "big")
+            self._frame = head + self.data
+        return self._frame
