@@ -15,6 +15,30 @@ Rules that make one SQL text do for both databases:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gameroom.interfaces import IDatabase
 from gameroom.store.errors import DatabaseUnavailable, StoreError, UniqueViolation
 
-__all__ = ["DatabaseUnavailable", "StoreError", "UniqueViolation"]
+__all__ = ["DatabaseUnavailable", "StoreError", "UniqueViolation", "open_database"]
+
+
+def open_database(url: str, data_dir: Path, reactor: Any, observe: Callable[[float], None] | None = None) -> IDatabase:
+    """The database that `url` names, not started yet; empty for the one in the data folder.
+
+    `sqlite:<path>` (relative to the data folder) or `postgresql://user@host/db`.
+    `observe`, where given, is called with how many seconds each transaction took.
+    Raises `DatabaseUnavailable` for a URL that names no database of ours, or where PostgreSQL's driver is missing.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        # Its driver is an extra; without it only this line is missing something.
+        from gameroom.store.postgres import PostgresDatabase
+
+        return PostgresDatabase(url, reactor=reactor, observe=observe)
+    if url == "" or url.startswith("sqlite:"):
+        from gameroom.store.sqlite import SQLiteDatabase
+
+        return SQLiteDatabase(data_dir / (url.removeprefix("sqlite:") or "gameroom.db"), reactor=reactor, observe=observe)
+    raise DatabaseUnavailable(f"the database {url!r} is not known: write sqlite:<path> or postgresql://user@host/database")

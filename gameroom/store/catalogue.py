@@ -1,0 +1,176 @@
+"""Games and their versions in the database.
+
+Every function is for `database.interact`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import orjson
+
+from gameroom.interfaces import ICursor, Row
+from gameroom.rules import versions
+
+ONLINE = "ONLINE"
+"""The status of a game that can be played; the other one is OFFLINE."""
+
+_NEWEST = """
+    (SELECT v.version FROM versions AS v WHERE v.game_id = g.game_id AND v.yanked = 0 ORDER BY v.precedence DESC LIMIT 1)
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Game:
+    """An entry of the store."""
+
+    game_id: str
+    developer: str
+    """The account id of its developer."""
+    name: str
+    description: str
+    game_type: str
+    max_players: int
+    status: str
+    created_ms: int
+    latest_version: str | None = None
+    """The highest by semver precedence that is not yanked; None while there is none."""
+
+
+@attrs.frozen(kw_only=True)
+class Version:
+    """One upload of a game."""
+
+    game_id: str
+    version: str
+    size_bytes: int
+    checksum: str
+    """SHA-256, 64 hex digits."""
+    uploaded_ms: int
+    hosting: dict[str, Any]
+    """`gameroom.rules.manifest.Manifest.to_json`."""
+    yanked: bool = False
+
+
+async def put_game(cursor: ICursor, game: Game) -> None:
+    """Insert a game that comes with the daemon, or bring its entry up to date; it keeps its age, and a status that was set.
+
+    Raises `UniqueViolation` on `games(developer, name)`.
+    """
+    await cursor.execute(
+        """
+        INSERT INTO games (game_id, developer, name, description, game_type, max_players, status, status_set, created_ms)
+        VALUES (:game_id, :developer, :name, :description, :game_type, :max_players, :status, 0, :created_ms)
+        ON CONFLICT (game_id) DO UPDATE SET name = excluded.name, description = excluded.description,
+            game_type = excluded.game_type, max_players = excluded.max_players,
+            status = CASE WHEN games.status_set = 1 THEN games.status ELSE excluded.status END
+        """,
+        attrs.asdict(game),
+    )
+
+
+async def put_version(cursor: ICursor, version: Version) -> None:
+    """Insert a version that comes with the daemon, or bring it up to date; it keeps its age while its bytes are the same."""
+    await cursor.execute(
+        """
+        INSERT INTO versions (game_id, version, precedence, size_bytes, checksum, uploaded_ms, yanked, hosting)
+        VALUES (:game_id, :version, :precedence, :size_bytes, :checksum, :uploaded_ms, :yanked, :hosting)
+        ON CONFLICT (game_id, precedence) DO UPDATE SET
+            uploaded_ms = CASE WHEN versions.checksum = excluded.checksum THEN versions.uploaded_ms ELSE excluded.uploaded_ms END,
+            version = excluded.version, size_bytes = excluded.size_bytes, checksum = excluded.checksum, hosting = excluded.hosting
+        """,
+        {
+            **attrs.asdict(version),
+            "precedence": versions.parse(version.version).precedence,
+            "yanked": int(version.yanked),
+            "hosting": orjson.dumps(version.hosting).decode(),
+        },
+    )
+
+
+async def keep_only(cursor: ICursor, developer: str, kept: set[tuple[str, str]]) -> None:
+    """Of the developer's games only these `(game_id, version)` are still to be had; the others leave the store."""
+    games = {game_id for game_id, _version in kept}
+    for (game_id,) in await cursor.execute("SELECT game_id FROM games WHERE developer = :developer", {"developer": developer}):
+        if game_id not in games:
+            await cursor.execute("DELETE FROM games WHERE game_id = :game_id", {"game_id": game_id})
+            continue
+        for (version,) in await cursor.execute("SELECT version FROM versions WHERE game_id = :game_id", {"game_id": game_id}):
+            if (game_id, version) not in kept:
+                params = {"game_id": game_id, "version": version}
+                await cursor.execute("DELETE FROM versions WHERE game_id = :game_id AND version = :version", params)
+
+
+async def online(cursor: ICursor, limit: int, before: str | None = None) -> list[Game] | None:
+    """Games that are ONLINE, newest first; those that are older than the game `before`, or None where there is no such game."""
+    after = ""
+    params: dict[str, Any] = {"limit": limit, "online": ONLINE}
+    if before is not None:
+        rows = await cursor.execute("SELECT created_ms FROM games WHERE game_id = :game_id", {"game_id": before})
+        if not rows:
+            return None
+        after = "AND (g.created_ms, g.game_id) < (:created_ms, :before)"
+        params |= {"created_ms": rows[0][0], "before": before}
+    return await _games(cursor, f"WHERE g.status = :online {after} ORDER BY g.created_ms DESC, g.game_id DESC LIMIT :limit", params)
+
+
+async def find(cursor: ICursor, game_id: str) -> Game | None:
+    """The game, whatever its status."""
+    games = await _games(cursor, "WHERE g.game_id = :game_id", {"game_id": game_id})
+    return games[0] if games else None
+
+
+async def find_version(cursor: ICursor, game_id: str, version: str | None = None) -> tuple[Game | None, Version | None]:
+    """The game and one of its versions, the latest where none is named."""
+    game = await find(cursor, game_id)
+    wanted = version if version is not None or game is None else game.latest_version
+    if game is None or wanted is None:
+        return game, None
+    rows = await cursor.execute(
+        """
+        SELECT game_id, version, size_bytes, checksum, uploaded_ms, hosting, yanked FROM versions
+        WHERE game_id = :game_id AND version = :version
+        """,
+        {"game_id": game_id, "version": wanted},
+    )
+    return game, _version(rows[0]) if rows else None
+
+
+async def _games(cursor: ICursor, where: str, params: dict[str, Any]) -> list[Game]:
+    rows = await cursor.execute(
+        f"""
+        SELECT g.game_id, g.developer, g.name, g.description, g.game_type, g.max_players, g.status, g.created_ms, {_NEWEST}
+        FROM games AS g {where}
+        """,
+        params,
+    )
+    return [_game(row) for row in rows]
+
+
+def _game(row: Row) -> Game:
+    game_id, developer, name, description, game_type, max_players, status, created_ms, latest_version = row
+    return Game(
+        game_id=game_id,
+        developer=developer,
+        name=name,
+        description=description,
+        game_type=game_type,
+        max_players=max_players,
+        status=status,
+        created_ms=created_ms,
+        latest_version=latest_version,
+    )
+
+
+def _version(row: Row) -> Version:
+    game_id, version, size_bytes, checksum, uploaded_ms, hosting, yanked = row
+    return Version(
+        game_id=game_id,
+        version=version,
+        size_bytes=size_bytes,
+        checksum=checksum,
+        uploaded_ms=uploaded_ms,
+        hosting=orjson.loads(hosting),
+        yanked=bool(yanked),
+    )
