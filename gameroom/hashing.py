@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeVar
 
 import bcrypt
 from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -33,14 +32,13 @@ class RunInThread(Protocol):
     def __call__(self, work: Callable[[], T], /) -> Deferred[T]: ...
 
 
-class _Reactor(IReactorCore, IReactorFromThreads, Protocol):  # type: ignore[misc]
-    """What we need of a reactor."""
-
-
 class HashingThreads:
-    """A thread pool that nothing else waits in. It starts with the first work, and ends with the reactor."""
+    """A thread pool that nothing else waits in. It starts with the first work, and ends with the reactor.
 
-    def __init__(self, reactor: _Reactor, threads: int) -> None:
+    `reactor` provides `IReactorCore` and `IReactorFromThreads`.
+    """
+
+    def __init__(self, reactor: Any, threads: int) -> None:
         self._reactor = reactor
         self._pool = ThreadPool(0, threads, name="hashing")
         self._started = False
@@ -68,7 +66,7 @@ class PasswordHasher:
         self._stopped = False
 
     @classmethod
-    def in_threads(cls, reactor: _Reactor, settings: AccountSettings) -> PasswordHasher:
+    def in_threads(cls, reactor: Any, settings: AccountSettings) -> PasswordHasher:
         """A hasher with threads of its own, as `[accounts]` says."""
         return cls(
             run_in_thread=HashingThreads(reactor, settings.hashing_threads),
