@@ -8,7 +8,7 @@ None of them knows more of the other than what stands here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zope.interface import Attribute, Interface
@@ -16,8 +16,12 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from gameroom.entrance import Guest, Joined
     from gameroom.errors import GameroomError
+    from gameroom.room import LivingRoom
     from gameroom.rules.room import Member, Player, RoomOptions
+    from gameroom.rules.room_options import RoomRequest
+    from gameroom.rules.sessions import Account
     from gameroom.wire.room_messages import Outgoing
 
 T = TypeVar("T")
@@ -85,6 +89,7 @@ class IRoom(Interface):
     options: RoomOptions = Attribute("what the room was created with")
     configuration: dict[str, Any] = Attribute("the setup's configuration")
     revision: int = Attribute("the number of the configuration")
+    host: str | None = Attribute("the user_id of the member who may start and resolve")
 
     def now() -> float:
         """Unix time in seconds."""
@@ -97,6 +102,9 @@ class IRoom(Interface):
 
     def connections(user_id: str) -> Sequence[Any]:
         """The member's `IConnection`s that have been welcomed."""
+
+    def everyone() -> Iterable[Any]:
+        """Every welcomed `IConnection` of every member."""
 
     def broadcast(outgoing: Outgoing) -> None:
         """Give it to every welcomed connection of every member."""
@@ -123,6 +131,8 @@ class IReferee(Interface):
     """
 
     waits_for_ready: bool = Attribute("True where a play begins only when all locked players are connected and ready (lock-step).")
+
+    keeps_seats: bool = Attribute("True where a locked player who is away keeps the seat for as long as the play lasts (lock-step).")
 
     def begin(play_id: str, players: Sequence[Player]) -> Deferred[None]:
         """A play begins with these players, by seat. Fires when it may be called playing; failing abandons the start."""
@@ -164,35 +174,44 @@ class IReferee(Interface):
         """Called some ten times a second while it plays: look at deadlines."""
 
     def end() -> None:
-        """The room is going, or its play is: let go of everything."""
+        """The room is going, or its play is over: let go of everything. A play that is still on is over, `abandoned`."""
 
 
 class IRegistry(Interface):
-    """The one registry of rooms that all doors share. See `gameroom.registry.Registry` for what each fires with."""
+    """The one registry of rooms that all doors share; `gameroom.registry.Registry` says what each fires with and fails with."""
 
-    def create(request: Any, host: Any = None) -> Deferred[Any]:
-        """Make a room; `host`, an account, is seated in seat 0."""
+    def create(request: RoomRequest, host: Account | None = None) -> Deferred[LivingRoom]:
+        """Make a room; `host` is seated in seat 0."""
 
-    def get(room_id: str) -> Deferred[Any]:
-        """The room, or `NotFound`."""
+    def get(room_id: str) -> Deferred[LivingRoom]:
+        """The living room."""
 
-    def find_party(code: str, address: str) -> Deferred[Any]:
-        """The room of a party code; `NotFound`, or `RateLimited` for an address that guesses."""
+    def find_party(code: str, address: str) -> Deferred[LivingRoom]:
+        """The room of a party code."""
 
-    def rooms(account: Any = None) -> Deferred[list[Any]]:
+    def rooms(account: Account | None = None) -> Deferred[list[LivingRoom]]:
         """Public rooms and the account's own, newest first."""
 
-    def join(room_id: str, who: Any, viewer: bool = False) -> Deferred[Any]:
-        """Take a seat, or come as a viewer."""
+    def join(room_id: str, who: Account | Guest, wish: str = "any", with_token: bool = True) -> Deferred[Joined]:
+        """Let somebody in, as a player or viewer."""
 
     def leave(room_id: str, user_id: str) -> Deferred[None]:
         """Free the seat."""
 
-    def start(room_id: str, user_id: str) -> Deferred[None]:
+    def leave_by_token(room_id: str, token: str) -> Deferred[None]:
+        """Free the seat that a seat token binds."""
+
+    def sit(room_id: str, user_id: str) -> Deferred[None]:
+        """A viewer takes a seat."""
+
+    def start_room(room_id: str, user_id: str) -> Deferred[LivingRoom]:
         """The host starts the room."""
 
     def kick(room_id: str, by: str, user_id: str) -> Deferred[None]:
         """The host sends a member away for good."""
 
-    def attach(room_id: str, token: str, connection: Any) -> Deferred[Any]:
-        """A connection proves its seat by the seat token."""
+    def seat_of(account_key: str) -> str | None:
+        """The room in which an account is seated."""
+
+    def watch(callback: Callable[[LivingRoom, bool], None]) -> Callable[[], None]:
+        """Be told when what lists show of a room has changed, or the room is gone."""

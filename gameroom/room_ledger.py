@@ -61,6 +61,11 @@ class RoomLedger:
             Deferred.fromCoroutine(self._save()).addErrback(lambda failure: self._log.failure("saving a room broke", failure))
         return waiting.saved
 
+    @property
+    def saving(self) -> bool:
+        """Whether a change is on its way to the database."""
+        return self._saving
+
     def settled(self) -> Deferred[None]:
         """Fires when nothing waits to be saved."""
         done: Deferred[None] = Deferred()

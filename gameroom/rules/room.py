@@ -12,6 +12,7 @@ import attrs
 import orjson
 
 from gameroom.errors import BadState, Conflict, Forbidden, InvalidRequest, NotFound
+from gameroom.rules import usernames
 
 CONFIGURATION_BYTES = 64 << 10
 SETUP, STARTING, PLAYING = "setup", "starting", "playing"
@@ -169,8 +170,11 @@ def add_member(room: Room, newcomer: Member, *, wish: str, most: int) -> Room:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two shown names would be taken for each other: but for case and spaces around them they are equal."""
-    return one.strip().casefold() == other.strip().casefold()
+    """Whether two shown names are one name, or would be taken for each other."""
+    first, second = usernames.any_name(one), usernames.any_name(other)
+    if first.key == second.key:
+        return True
+    return not (first.is_ascii and second.is_ascii) and not set(first.skeletons).isdisjoint(second.skeletons)
 
 
 def give_token(room: Room, user_id: str, token_hash: str) -> Room:

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from gameroom.errors import InvalidRequest
+
 
 class Outgoing:
     """One message on its way to members: encoded once, framed once for each kind of door.
@@ -42,3 +44,13 @@ class Outgoing:
                 head = bytes((first, 127)) + size.to_bytes(8, "big")
             self._frame = head + self.data
         return self._frame
+
+
+def text_field(message: dict[str, Any], name: str, longest: int, default: str | None = None) -> str:
+    """A string field of a message; raises `InvalidRequest` where it is missing (without a default), no string or too long."""
+    value = message.get(name, default)
+    if type(value) is not str:
+        raise InvalidRequest(f"{name} must be a string", pointer=f"/{name}")
+    if len(value) > longest:
+        raise InvalidRequest(f"{name} is too long", pointer=f"/{name}")
+    return value

@@ -1,0 +1,352 @@
+"""The one registry of rooms that every door shares.
+
+It owns rooms and party codes, knows no transport, and answers Deferreds, because a room may live in the database,
+behind a program that is starting or, some day, on another node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gameroom.entrance import Entrance, Guest, Joined
+from gameroom.errors import BadState, NotFound
+from gameroom.interfaces import IDatabase, IReferee, IRegistry, IRoom
+from gameroom.room import LivingRoom, Surroundings
+from gameroom.room_plan import plan_room
+from gameroom.rules import party_codes
+from gameroom.rules.limits import KeyedBuckets, network, too_many
+from gameroom.rules.room import Room
+from gameroom.rules.room_options import RoomRequest
+from gameroom.rules.sessions import Account
+from gameroom.settings import Addresses, Limits, RoomSettings
+from gameroom.store import UniqueViolation
+from gameroom.store import rooms as table
+
+if TYPE_CHECKING:
+    from gameroom.accounts import Accounts
+    from gameroom.catalogue import Catalogue
+    from gameroom.presence import Presence
+
+TICK = 0.1
+"""Seconds between looks at the rooms' deadlines."""
+
+Watcher = Callable[[LivingRoom, bool], None]
+
+
+@implementer(IRegistry)
+class Registry:
+    """All living rooms of this node.
+
+    Embedded in another program it takes a database, accounts and the referees of the hosting kinds that it is to play;
+    `gameroom.tap` shows how the daemon makes it.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        database: IDatabase,
+        accounts: Accounts,
+        catalogue: Catalogue,
+        presence: Presence,
+        addresses: Addresses,
+        clock: IReactorTime,
+        random_bytes: Callable[[int], bytes],
+        node: str,
+        settings: RoomSettings,
+        limits: Callable[[], Limits],
+        referees: Mapping[str, Callable[[IRoom], IReferee]],
+    ) -> None:
+        self._catalogue = catalogue
+        self._database = database
+        self._clock = clock
+        self._node = node
+        self._presence = presence
+        self._random_bytes = random_bytes
+        self._limits = limits
+        self._referees = referees
+        self._rooms: dict[str, LivingRoom] = {}
+        self._codes: dict[str, LivingRoom] = {}
+        self._seats: dict[str, str] = {}
+        self._watchers: list[Watcher] = []
+        self._misses = KeyedBuckets(rate=limits().code_misses / 60.0, burst=limits().code_misses)
+        self._draining: list[Deferred[None]] | None = None
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = clock
+        self._stop_presence: Callable[[], None] = lambda: None
+        self._entrance = Entrance(accounts=accounts, seats=self._seats, random_bytes=random_bytes, limits=limits)
+        self._around = Surroundings(
+            database=database,
+            clock=clock,
+            presence=presence,
+            addresses=addresses,
+            settings=settings,
+            limits=limits,
+            random_bytes=random_bytes,
+            changed=self._changed,
+            seen=lambda room: self._tell(room, closed=False),
+            closed=self._closed,
+            draining=lambda: self.draining,
+        )
+
+    # Its life.
+
+    def start(self) -> Deferred[None]:
+        """Take up the rooms that a restart left; their members' windows count from now. Fires when they are there."""
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        for value in await self._database.interact(table.load_all):
+            if value.options.hosting not in self._referees:
+                self._log.error("room {room_id} is of a kind that is not played here: {kind}", room_id=value.room_id, kind=value.options.hosting)
+                continue
+            room = self._admit(value)
+            await room.restore()
+        self._stop_presence = self._presence.watch_lobby(self._at_lobby)
+        self._ticking.start(TICK, now=False)
+
+    def stop(self) -> Deferred[None]:
+        """Let go of every room as it is; it is taken up again at the next start. Fires when all that was told is saved."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._stop_presence()
+        if self._ticking.running:
+            self._ticking.stop()
+        for room in list(self._rooms.values()):
+            await room.ledger.settled()
+
+    @property
+    def draining(self) -> bool:
+        return self._draining is not None
+
+    def drain(self) -> Deferred[None]:
+        """From now on nothing starts and no room is made. Members are told; fires when no room plays."""
+        if self._draining is None:
+            self._draining = []
+            for room in self._rooms.values():
+                room.show_state(room.shown_state, "going_down")
+        done: Deferred[None] = Deferred()
+        self._draining.append(done)
+        self._look_whether_drained()
+        return done
+
+    # Rooms.
+
+    def create(self, request: RoomRequest, host: Account | None = None) -> Deferred[LivingRoom]:
+        """Make a room of a game or of an engine of one's own; `host` is seated in seat 0.
+
+        Fires with the room once it is durable. Fails with `NotFound` or `BadState` for the game, `BadState` for a host
+        who is seated elsewhere, `InvalidRequest` for options that the game does not take.
+        """
+        return Deferred.fromCoroutine(self._create(request, host))
+
+    async def _create(self, request: RoomRequest, host: Account | None) -> LivingRoom:
+        if self.draining:
+            raise BadState("this server is going down; make your room in a moment")
+        options, configuration = await plan_room(request, self._catalogue, self._referees, self._random_bytes)
+        while True:
+            room_id = str(UUID(bytes=self._random_bytes(16), version=4))
+            code = party_codes.draw(self._random_bytes)
+            if code in self._codes:
+                continue
+            created_ms = int(self._clock.seconds() * 1000)
+            value = Room(room_id=room_id, party_code=code, created_ms=created_ms, options=options, configuration=configuration)
+            if host is not None:
+                value = self._entrance.seat_host(value, host)
+            try:
+                await self._database.interact(table.insert, value, self._node)
+            except UniqueViolation as error:
+                if host is not None:
+                    self._seats.pop(host.key, None)
+                if "party_code" in str(error):
+                    continue
+                raise BadState("you are seated in another room; leave it first") from error
+            except BaseException:
+                if host is not None:
+                    self._seats.pop(host.key, None)
+                raise
+            room = self._admit(value)
+            self._log.info("room {room_id} of {game} is made", room_id=room_id, game=options.game_id or "an engine of its own")
+            room.refresh()
+            return room
+
+    def get(self, room_id: str) -> Deferred[LivingRoom]:
+        """The living room; fails with `NotFound`."""
+        return Deferred.fromCoroutine(self._get(room_id))
+
+    async def _get(self, room_id: str) -> LivingRoom:
+        return self.here(room_id)
+
+    def here(self, room_id: str) -> LivingRoom:
+        """The room, if it lives on this node; raises `NotFound`."""
+        room = self._rooms.get(room_id)
+        if room is None:
+            raise NotFound("there is no such room; it may be over")
+        return room
+
+    def find_party(self, code: str, address: str) -> Deferred[LivingRoom]:
+        """The room of a party code, however it was typed.
+
+        Fails with `NotFound`, or `RateLimited` for an address that has guessed wrong too often lately.
+        """
+        return Deferred.fromCoroutine(self._find_party(code, address))
+
+    async def _find_party(self, code: str, address: str) -> LivingRoom:
+        now = self._clock.seconds()
+        place = network(address)
+        wait = self._misses.wait(place, now)
+        if wait > 0:
+            raise too_many("too many wrong codes from your address; wait a little", wait)
+        try:
+            return self._codes[party_codes.canonical(code)]
+        except (KeyError, NotFound):
+            self._misses.take(place, now)
+            raise NotFound("there is no party with that code; look at it once more") from None
+
+    def rooms(self, account: Account | None = None) -> Deferred[list[LivingRoom]]:
+        """Public rooms and the account's own, newest first."""
+        return Deferred.fromCoroutine(self._list(account))
+
+    async def _list(self, account: Account | None) -> list[LivingRoom]:
+        mine = account.username if account is not None else ""
+        # A dict keeps the order of arrival.
+        return [room for room in reversed(self._rooms.values()) if room.options.public or (mine and room.value.find(mine) is not None)]
+
+    def everything(self) -> list[LivingRoom]:
+        """All rooms of this node, for counting."""
+        return list(self._rooms.values())
+
+    # Members.
+
+    def join(self, room_id: str, who: Account | Guest, wish: str = "any", with_token: bool = True) -> Deferred[Joined]:
+        """Let somebody into a room.
+
+        `wish` is `player` (a seat or an error), `viewer`, or `any` (a seat, else as a viewer).
+        Who is seated already keeps the seat. With `with_token` a new seat token is given and the old one is void.
+        Fires with `Joined` once it is durable; fails with `NotFound`, `Forbidden`, `Conflict`, `BadState`.
+        """
+        return Deferred.fromCoroutine(self._join(room_id, who, wish, with_token))
+
+    async def _join(self, room_id: str, who: Account | Guest, wish: str, with_token: bool) -> Joined:
+        return await self._entrance.join(self.here(room_id), who, wish, with_token)
+
+    def leave(self, room_id: str, user_id: str) -> Deferred[None]:
+        """Free the seat; fires when that is durable. Fails with `NotFound`, or `BadState` for one who is not in the room."""
+        return Deferred.fromCoroutine(self._leave(room_id, user_id))
+
+    async def _leave(self, room_id: str, user_id: str) -> None:
+        room = self.here(room_id)
+        if room.ledger.latest.find(user_id) is None:
+            raise BadState("you are not in this room")
+        await room.remove([user_id], "left")
+
+    def leave_by_token(self, room_id: str, token: str) -> Deferred[None]:
+        """Free the seat that a seat token binds; fails with `Unauthorized` for another token."""
+        return Deferred.fromCoroutine(self._leave_by_token(room_id, token))
+
+    async def _leave_by_token(self, room_id: str, token: str) -> None:
+        room = self.here(room_id)
+        await room.remove([room.by_token(token).user_id], "left")
+
+    def sit(self, room_id: str, user_id: str) -> Deferred[None]:
+        """A viewer takes the lowest free seat; fails with `BadState` where there is none."""
+        return Deferred.fromCoroutine(self._sit(room_id, user_id))
+
+    async def _sit(self, room_id: str, user_id: str) -> None:
+        await self._entrance.sit(self.here(room_id), user_id)
+
+    def start_room(self, room_id: str, user_id: str) -> Deferred[LivingRoom]:
+        """The host starts a room: fires with it when its status is durably PLAYING."""
+        return Deferred.fromCoroutine(self._start_room(room_id, user_id))
+
+    async def _start_room(self, room_id: str, user_id: str) -> LivingRoom:
+        room = self.here(room_id)
+        game_id = room.options.game_id
+        if game_id and (await self._catalogue.bundle(game_id, room.options.version)).status != "ONLINE":
+            raise BadState("this game has been taken offline")
+        await room.start(user_id)
+        return room
+
+    def kick(self, room_id: str, by: str, user_id: str) -> Deferred[None]:
+        """The host sends a member away for good; fails with `Forbidden` for another."""
+        return Deferred.fromCoroutine(self._kick(room_id, by, user_id))
+
+    async def _kick(self, room_id: str, by: str, user_id: str) -> None:
+        await self.here(room_id).kick(by, user_id)
+
+    def seat_of(self, account_key: str) -> str | None:
+        """The room in which an account is seated."""
+        return self._seats.get(account_key)
+
+    def may_read_play(self, play_id: str, account_key: str = "", token_hash: str = "") -> Deferred[bool | None]:
+        """Whether they were in that play; None where there is no such play."""
+        return self._database.interact(table.may_read_play, play_id, account_key, token_hash)
+
+    # Who listens.
+
+    def watch(self, callback: Watcher) -> Callable[[], None]:
+        """`callback(room, closed)` whenever what lists show of a room has changed, and once when it is gone. Gives what stops it."""
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback) if callback in self._watchers else None
+
+    def _tell(self, room: LivingRoom, closed: bool) -> None:
+        for watcher in list(self._watchers):
+            watcher(room, closed)
+
+    def _admit(self, value: Room) -> LivingRoom:
+        room = LivingRoom(value, self._around, self._referees[value.options.hosting])
+        self._rooms[value.room_id] = room
+        self._codes[value.party_code] = room
+        for member in value.players:
+            if member.account:
+                self._seats[member.account] = value.room_id
+        return room
+
+    def _changed(self, room: LivingRoom, before: Room, after: Room) -> None:
+        seated = {member.account for member in after.players if member.account}
+        for account in {member.account for member in before.players if member.account} - seated:
+            if self._seats.get(account) == room.room_id:
+                del self._seats[account]
+        for account in seated:
+            self._seats[account] = room.room_id
+        self._look_whether_drained()
+
+    def _closed(self, room: LivingRoom) -> None:
+        self._rooms.pop(room.room_id, None)
+        self._codes.pop(room.value.party_code, None)
+        for account in [account for account, room_id in self._seats.items() if room_id == room.room_id]:
+            del self._seats[account]
+        self._tell(room, closed=True)
+        self._look_whether_drained()
+
+    def _at_lobby(self, account_key: str) -> None:
+        room = self._rooms.get(self._seats.get(account_key, ""))
+        if room is not None:
+            room.refresh()
+
+    def _look_whether_drained(self) -> None:
+        if self._draining and not any(room.value.status == "PLAYING" for room in self._rooms.values()):
+            waiting, self._draining = self._draining, []
+            for done in waiting:
+                done.callback(None)
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        for room in list(self._rooms.values()):
+            try:
+                room.tick(now)
+            except Exception:
+                self._log.failure("looking at the deadlines of room {room_id} failed", room_id=room.room_id)
+
+
+__all__ = ["Guest", "Joined", "Registry"]
