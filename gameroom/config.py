@@ -12,7 +12,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,14 +78,15 @@ def origins(value: Any) -> tuple[str, ...]:
     return tuple(an_origin(one) for one in a_list(value))
 
 
-def addresses(value: Any) -> tuple[str, ...]:
-    """A list of IP addresses."""
+def proxies(value: Any) -> tuple[str, ...]:
+    """A list of IP addresses and networks; `unix` stands for peers on Unix sockets."""
     found = tuple(a_text(one) for one in a_list(value))
     for one in found:
         try:
-            ip_address(one)
+            if one != "unix":
+                ip_network(one, strict=False)
         except ValueError as error:
-            raise ConfigError(f"{one!r} is no IP address") from error
+            raise ConfigError(f"{one!r} is no IP address or network, as 10.0.0.1 or 10.0.0.0/8") from error
     return found
 
 
@@ -200,7 +201,7 @@ CHECKS: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("limits", "unauthenticated_bytes"): whole(1024),
     ("limits", "queue_bytes"): whole(65536),
     ("web", "origins"): origins,
-    ("web", "trusted_proxies"): addresses,
+    ("web", "trusted_proxies"): proxies,
     ("admin", "token"): a_text,
 }
 """Beside these a whole number is at least 1, and a number of seconds at least 0."""

@@ -6,18 +6,22 @@ See docs/operations.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import constantly
 import orjson
 from twisted.logger import (
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
     formatEventAsClassicLogText,
     formatTime,
@@ -26,6 +30,9 @@ from zope.interface import implementer
 
 NEVER = frozenset(("password", "old_password", "new_password", "token", "session", "authorization", "body", "data", "text"))
 """Fields that no log line has, whoever gave them."""
+
+
+ABOUT_ACCEPTING = re.compile("EMFILE|Could not accept")
 
 
 class LogFile:
@@ -48,6 +55,22 @@ class LogFile:
         self._file = fresh
 
 
+@implementer(ILogFilterPredicate)
+class OnceAMinute:
+    """Lets one of Twisted's lines about used-up file descriptors through; there are three for each connection that is turned away."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def __call__(self, event: LogEvent) -> constantly.NamedConstant:
+        if event.get("log_namespace") == "twisted.internet.tcp" and ABOUT_ACCEPTING.search(event.get("log_format") or ""):
+            now = event.get("log_time", 0.0)
+            if now < self._quiet_until:
+                return PredicateResult.no
+            self._quiet_until = now + 60.0
+        return PredicateResult.maybe
+
+
 def observer(out: IO[str] | LogFile, *, json: bool) -> ILogObserver:
     """An observer that writes each event from `info` on as one entry to `out`."""
     line = json_line if json else text_line
@@ -60,7 +83,7 @@ def observer(out: IO[str] | LogFile, *, json: bool) -> ILogObserver:
                 out.write(text)
                 out.flush()
 
-    return FilteringLogObserver(Lines(), [LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)])
+    return FilteringLogObserver(Lines(), [OnceAMinute(), LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)])
 
 
 def text_line(event: LogEvent) -> str:

@@ -1,0 +1,340 @@
+"""`twistd gameroom`: its options, and the one place where everything is wired and the reactor is named.
+
+In a .tac file, or beside other services:
+
+    daemon = make_service(read_settings({}, os.environ, node="here"))
+    daemon.setServiceParent(application)
+
+See docs/operations.md for the options and docs/embedding.md for using parts of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
+from twisted.python.components import Componentized
+
+from gameroom.accounts import Accounts
+from gameroom.catalogue import Catalogue
+from gameroom.config import OPTIONS, ConfigError, Settings, read_limits, read_settings
+from gameroom.daemon import READY, Daemon, DataFolder, Door, Part, notify_systemd
+from gameroom.doors.admin import AdminSite
+from gameroom.doors.lobby import LobbyFactory
+from gameroom.doors.web import WebSite
+from gameroom.hashing import PasswordHasher
+from gameroom.interfaces import IDatabase
+from gameroom.logs import for_twistd
+from gameroom.metrics import Metrics
+from gameroom.presence import Presence
+from gameroom.referees.lockstep import LockstepReferee
+from gameroom.registry import Registry
+from gameroom.settings import Addresses, Limits
+from gameroom.store import DatabaseUnavailable, open_database
+from gameroom.store.recordings import Recordings
+
+GAMES = Path(__file__).with_name("games")
+"""The games of the store from the start."""
+
+log = Logger()
+
+
+class Options(usage.Options):
+    """The command line of `twistd gameroom`. Whatever is wrong is one line and exit status 1."""
+
+    optParameters = [[option.name, None, None, option.about] for option in OPTIONS if option.placeholder]
+    optFlags = [[option.name, None, option.about] for option in OPTIONS if not option.placeholder]
+    longdesc = "Options beat GAMEROOM_* in the environment, which beat the file of --config. See docs/operations.md."
+
+    def __init__(self) -> None:
+        usage.Options.__init__(self)
+        self.settings: Settings
+
+    def parseOptions(self, options: Any = None) -> None:
+        try:
+            usage.Options.parseOptions(self, options)
+        except usage.UsageError as error:
+            sys.exit(f"gameroom: {error}; twistd gameroom --help lists the options")
+
+    def postOptions(self) -> None:
+        given = {option.name: self[option.name] for option in OPTIONS if self[option.name] not in (None, 0)}
+        try:
+            self.settings = read_settings(given, os.environ, node=f"{socket.gethostname()}-{os.getpid()}")
+        except ConfigError as error:
+            sys.exit(f"gameroom: {error}")
+
+
+def makeService(options: Options) -> MultiService:
+    """What `twistd gameroom` runs: the daemon, with its own log, and its own word on the terminal."""
+    twistd: Mapping[str, Any] = options.parent or {}
+    settings = options.settings
+    observer, reopen = for_twistd(twistd, sys.stdout, json=settings.json_log)
+    say = (lambda text: None) if settings.json_log else partial(print, flush=True)
+    service = make_service(settings, say=say, reopen=reopen, background=not twistd.get("nodaemon", True))
+    return Logged(service, observer) if observer is not None else service
+
+
+class Logged(MultiService):
+    """A service that says to twistd how its application logs."""
+
+    def __init__(self, service: MultiService, observer: ILogObserver) -> None:
+        MultiService.__init__(self)
+        self._observer = observer
+        service.setServiceParent(self)
+
+    def setServiceParent(self, parent: Any) -> None:
+        if isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        MultiService.setServiceParent(self, parent)
+
+
+@attrs.define
+class LiveLimits:
+    """The limits that count now; whoever is handed this asks anew for each connection."""
+
+    now: Limits
+
+    def __call__(self) -> Limits:
+        return self.now
+
+
+def make_service(
+    settings: Settings, *, say: Callable[[str], object] = print, reopen: Callable[[], None] = lambda: None, background: bool = False
+) -> MultiService:
+    """The whole daemon as a service, signals included.
+
+    `say` is told where to go once it is ready; `reopen` takes up the log file anew.
+    With `background` a port that cannot be opened is an exception of `privilegedStartService`, where twistd waits for it.
+    """
+    from twisted.internet import reactor
+
+    limits = LiveLimits(settings.limits)
+    try:
+        daemon = wire(reactor, settings, limits, say=say, failed=partial(stop_in_failure, reactor))
+    except (ConfigError, DatabaseUnavailable) as error:
+        sys.exit(f"gameroom: {error}")
+    daemon.raise_early = background
+    reactor.callWhenRunning(heed_signals, reactor, daemon, partial(reload, settings, limits, reopen))
+    service = MultiService()
+    daemon.setServiceParent(service)
+    return service
+
+
+@attrs.frozen(kw_only=True)
+class Nouns:
+    """What the doors share."""
+
+    addresses: Addresses
+    metrics: Metrics
+    database: IDatabase
+    hasher: PasswordHasher
+    presence: Presence
+    catalogue: Catalogue
+    accounts: Accounts
+    recordings: Recordings
+    registry: Registry
+
+
+def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -> Nouns:
+    """Make what the doors share; nothing of it is started. Raises `DatabaseUnavailable` for a URL that is none."""
+    metrics = Metrics()
+    addresses = Addresses(public_host=settings.public_host, public_url=settings.public_url)
+    database = open_database(settings.database, settings.data, reactor, metrics.database_seconds.observe)
+    hasher = PasswordHasher.in_threads(reactor, settings.accounts)
+    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    recordings = Recordings(settings.data / "recordings", clock=reactor, defer_to_thread=in_thread, keep=settings.lockstep.keep_recordings)
+    presence = Presence(reactor)
+    catalogue = Catalogue(database=database, games_dir=GAMES, clock=reactor)
+    accounts = Accounts(
+        database=database,
+        hasher=hasher,
+        clock=reactor,
+        random_bytes=secrets.token_bytes,
+        settings=settings.accounts,
+        limits=limits,
+        metrics=metrics,
+    )
+    registry = Registry(
+        database=database,
+        accounts=accounts,
+        catalogue=catalogue,
+        presence=presence,
+        addresses=addresses,
+        clock=reactor,
+        random_bytes=secrets.token_bytes,
+        node=settings.node,
+        settings=settings.rooms,
+        limits=limits,
+        referees={"lockstep": partial(LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics)},
+    )
+    metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
+    return Nouns(
+        addresses=addresses,
+        metrics=metrics,
+        database=database,
+        hasher=hasher,
+        presence=presence,
+        catalogue=catalogue,
+        accounts=accounts,
+        recordings=recordings,
+        registry=registry,
+    )
+
+
+def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], nouns: Nouns, ready: Callable[[], Deferred[None]]) -> list[Door]:
+    """The doors, none of them open. Raises `ConfigError` for an endpoint string that is none."""
+    shared: dict[str, Any] = {
+        "registry": nouns.registry,
+        "accounts": nouns.accounts,
+        "catalogue": nouns.catalogue,
+        "presence": nouns.presence,
+        "addresses": nouns.addresses,
+        "metrics": nouns.metrics,
+        "clock": reactor,
+        "limits": limits,
+    }
+    return [
+        Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=LobbyFactory(**shared)),
+        Door(
+            name="web",
+            endpoints=endpoints(reactor, "web", settings.web),
+            factory=WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings),
+        ),
+        Door(
+            name="admin",
+            endpoints=endpoints(reactor, "admin", settings.admin),
+            factory=AdminSite(ready=ready, metrics=nouns.metrics, clock=reactor, token=settings.admin_token),
+            waits=False,
+        ),
+    ]
+
+
+def wire(reactor: Any, settings: Settings, limits: Callable[[], Limits], say: Callable[[str], object], failed: Callable[[str], None]) -> Daemon:
+    """The daemon with all its parts. Raises `ConfigError` or `DatabaseUnavailable`."""
+    nouns = make_nouns(reactor, settings, limits)
+    folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
+    notify = notify_systemd(os.environ.get("NOTIFY_SOCKET", ""))
+    doors = make_doors(reactor, settings, limits, nouns, lambda: daemon.ready())
+
+    def announce(state: str) -> None:
+        notify(state)
+        if state == READY:
+            say(greeting(settings, nouns.addresses, doors))
+
+    daemon = Daemon(
+        clock=reactor,
+        doors=doors,
+        parts=[
+            Part(name="data folder", start=folder.take, stop=folder.release),
+            Part(name="database", start=nouns.database.start, stop=nouns.database.stop),
+            Part(name="passwords", start=lambda: None, stop=nouns.hasher.stop),
+            Part(name="store", start=nouns.catalogue.start, stop=lambda: None),
+            Part(name="recordings", start=nouns.recordings.start, stop=nouns.recordings.stop),
+            Part(name="rooms", start=nouns.registry.start, stop=nouns.registry.stop),
+        ],
+        metrics=nouns.metrics,
+        drain_seconds=settings.drain,
+        drain_rooms=nouns.registry.drain,
+        check_database=nouns.database.check,
+        opened=partial(fill_in, nouns.addresses),
+        announce=announce,
+        failed=failed,
+    )
+    return daemon
+
+
+def endpoints(reactor: Any, door: str, strings: Sequence[str]) -> dict[str, IStreamServerEndpoint]:
+    """A door's endpoints by their strings; raises `ConfigError`."""
+    made = {}
+    for text in strings:
+        try:
+            made[text] = serverFromString(reactor, text)
+        except Exception as error:  # each plugin of Twisted's raises what it likes
+            why = " ".join((str(error) or type(error).__name__).split())
+            raise ConfigError(f"{door}: {text!r} is no endpoint that can be opened ({why}); write one as tcp:7000, or off") from error
+    return made
+
+
+def fill_in(addresses: Addresses, doors: Mapping[str, Door]) -> None:
+    """What clients are told to connect to, now that ports are known."""
+    for text, port in doors["web"].ports.items():
+        number = getattr(port.getHost(), "port", None)
+        if number is not None:
+            addresses.web_port = number
+            if text.startswith("ssl:") and not addresses.public_url:
+                addresses.public_url = f"https://{addresses.public_host}:{number}"
+            return
+
+
+def greeting(settings: Settings, addresses: Addresses, doors: Sequence[Door]) -> str:
+    """Where a person goes now that it runs."""
+    lines = ["gameroom is ready."]
+    ports = {door.name: [port.getHost() for port in door.ports.values()] for door in doors}
+    if ports["web"]:
+        lines.append(f"  Play:      {addresses.web_url}/ in two browser windows")
+    for host in ports["lobby"]:
+        if getattr(host, "port", None):
+            lines.append(f"  Lobby:     telnet {addresses.public_host} {host.port}")
+    for host in ports["admin"]:
+        if getattr(host, "port", None):
+            lines.append(f"  Operators: http://{host.host}:{host.port}/metrics")
+    lines.append(f"  Kept in:   {settings.data}")
+    return "\n".join(lines)
+
+
+def stop_in_failure(reactor: Any, message: str) -> None:
+    """One line for the operator, and exit status 1 once twistd has put everything away."""
+    log.critical("cannot start: {message}", message=message)
+    print(f"gameroom: {message}", file=sys.__stderr__, flush=True)
+    atexit.register(leave_with_status_1)
+    reactor.callWhenRunning(reactor.stop)
+
+
+def leave_with_status_1() -> None:
+    """twistd knows no exit status of ours: it would leave with 0. By now nothing is left to do but to flush."""
+    sys.stdout.flush()
+    os._exit(1)
+
+
+def heed_signals(reactor: Any, daemon: Daemon, hang_up: Callable[[], None]) -> None:
+    """SIGTERM drains, and a second one stops at once; SIGHUP re-opens the log and re-reads limits."""
+
+    def stop(result: object = None) -> None:
+        if reactor.running:
+            reactor.stop()
+
+    def terminate() -> None:
+        if daemon.draining:
+            stop()
+        else:
+            daemon.drain().addBoth(stop)
+
+    signal.signal(signal.SIGTERM, lambda number, frame: reactor.callFromThread(terminate))
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(hang_up))
+
+
+def reload(settings: Settings, limits: LiveLimits, reopen: Callable[[], None]) -> None:
+    """What SIGHUP does. Whatever is wrong is logged in one line and changes nothing."""
+    try:
+        reopen()
+        limits.now = read_limits(settings)
+    except (ConfigError, OSError) as error:
+        log.error("nothing was re-read: {why}", why=str(error))
+    else:
+        log.info("the log is open anew, and limits are re-read")
