@@ -1,0 +1,62 @@
+"""The lobby door: JSON lines for players' clients and for people with telnet (docs/protocol/lobby.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IReactorTime
+
+from gameroom.doors.line_conversation import new_incident
+from gameroom.doors.line_protocol import LineFactory
+from gameroom.doors.lobby_conversation import LobbyConversation, lobby_desk
+from gameroom.doors.lobby_pushes import News
+from gameroom.settings import Addresses, Limits
+
+if TYPE_CHECKING:
+    from gameroom.accounts import Accounts
+    from gameroom.catalogue import Catalogue
+    from gameroom.metrics import Metrics
+    from gameroom.presence import Presence
+    from gameroom.registry import Registry
+
+
+class LobbyFactory(LineFactory):
+    """The lobby, as an `IProtocolFactory` for any stream endpoint.
+
+    In a Twisted program of your own, beside a registry and what it stands on:
+
+    >>> lobby = LobbyFactory(registry=registry, accounts=accounts, catalogue=catalogue, presence=presence,
+    ...                      addresses=Addresses(), clock=reactor, limits=Limits)
+    >>> serverFromString(reactor, "tcp:7000").listen(lobby)
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        accounts: Accounts,
+        catalogue: Catalogue,
+        presence: Presence,
+        addresses: Addresses,
+        clock: IReactorTime,
+        limits: Callable[[], Limits],
+        metrics: Metrics | None = None,
+        new_incident: Callable[[], str] = new_incident,
+    ) -> None:
+        desk = lobby_desk(
+            registry=registry,
+            accounts=accounts,
+            catalogue=catalogue,
+            presence=presence,
+            addresses=addresses,
+            limits=limits,
+            metrics=metrics,
+            new_incident=new_incident,
+        )
+        news = News(registry=registry, presence=presence, clock=clock, limits=limits)
+
+        def converse(address: str, push: Callable[[bytes], None], catch_up: Callable[[Callable[[], bytes | None]], None]) -> LobbyConversation:
+            return LobbyConversation(desk, news, address, push, catch_up)
+
+        super().__init__(door="lobby", converse=converse, clock=clock, limits=limits, metrics=metrics)
