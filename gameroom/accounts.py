@@ -31,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REMEMBERED = 65536
-"""Sessions kept in memory, some 700 bytes each."""
+"""Sessions kept in memory, some 800 bytes each."""
 
 
 class Observes(Protocol):
@@ -185,7 +185,7 @@ class Accounts:
         """Fires with whether a guest of this name would be taken for an account of either role."""
         return self._database.interact(sql.is_taken, usernames.any_name(name))
 
-    def watch_end(self, session: Session, callback: Callable[[], None]) -> Callable[[], None]:
+    def watch_end(self, session: Session, callback: Callable[[], object]) -> Callable[[], None]:
         """Call back once, when the session was logged out, superseded or suspended; that may be before this returns.
 
         Gives a function that stops watching.
@@ -215,7 +215,7 @@ class LiveSessions:
     def __init__(self, database: IDatabase, clock: IReactorTime, lifetime_ms: int, remembered: int) -> None:
         self._database, self._clock, self._lifetime_ms = database, clock, lifetime_ms
         self._memory = SessionMemory(remembered)
-        self._watching: dict[str, dict[object, Callable[[], None]]] = {}
+        self._watching: dict[str, dict[object, Callable[[], object]]] = {}
 
     def remembered(self, token_hash: str) -> Session | None:
         """What is known of the token without asking the database, good or not."""
@@ -249,7 +249,7 @@ class LiveSessions:
         """Ask the database anew."""
         self._memory.forget(account_id)
 
-    def watch(self, token_hash: str, callback: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, token_hash: str, callback: Callable[[], object]) -> Callable[[], None]:
         """See `Accounts.watch_end`."""
         watch = object()
         self._watching.setdefault(token_hash, {})[watch] = callback

@@ -11,7 +11,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-C = TypeVar("C", bound=Callable[..., None])
+C = TypeVar("C", bound=Callable[..., object])
 
 WINDOW = 1.0
 """Seconds in which changes are gathered."""
@@ -40,8 +40,8 @@ class Presence:
         self._before: dict[str, str | None] = {}
         """By account: its username when this window began, None for who was not here."""
         self._window: IDelayedCall | None = None
-        self._watchers: dict[object, Callable[[list[str], list[str]], None]] = {}
-        self._lobby_watchers: dict[object, Callable[[str], None]] = {}
+        self._watchers: dict[object, Callable[[list[str], list[str]], object]] = {}
+        self._lobby_watchers: dict[object, Callable[[str], object]] = {}
 
     def arrive(self, account_key: str, username: str, door: str) -> Callable[[], None]:
         """A connection of the account is there; gives what to call, once or more often, when it is gone."""
@@ -71,14 +71,14 @@ class Presence:
         here = self._here.get(account_key)
         return here is not None and here.doors[LOBBY] > 0
 
-    def watch(self, callback: Callable[[list[str], list[str]], None]) -> Callable[[], None]:
+    def watch(self, callback: Callable[[list[str], list[str]], object]) -> Callable[[], None]:
         """Call `callback(online, offline)` with who came and who went, sorted, at most once a second.
 
         Who came and went, or went and came back, within that second is in neither. Gives a function that stops it.
         """
         return _add(self._watchers, callback)
 
-    def watch_lobby(self, callback: Callable[[str], None]) -> Callable[[], None]:
+    def watch_lobby(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call `callback(account_key)` at once when `at_lobby` of it changes. Gives a function that stops it."""
         return _add(self._lobby_watchers, callback)
 
@@ -112,7 +112,7 @@ class Presence:
         for watcher in list(self._lobby_watchers.values()):
             self._call(partial(watcher, account_key))
 
-    def _call(self, watcher: Callable[[], None]) -> None:
+    def _call(self, watcher: Callable[[], object]) -> None:
         try:
             watcher()
         except Exception:

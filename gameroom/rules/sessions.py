@@ -140,12 +140,6 @@ class SessionMemory:
             _, oldest = self._sessions.popitem(last=False)
             self._unlist(oldest)
 
-    def drop(self, token_hash: str) -> None:
-        """Forget one session."""
-        session = self._sessions.pop(token_hash, None)
-        if session is not None:
-            self._unlist(session)
-
     def forget(self, account_id: str) -> None:
         """Forget all sessions of an account, and what is being read of them right now."""
         for token_hash in self._of_account.pop(account_id, ()):

@@ -160,7 +160,8 @@ def _read_prototypes() -> dict[int, str]:
             if rest:
                 target = rest.partition(";")[0]
                 prototypes[int(source, 16)] = "".join(chr(int(code, 16)) for code in target.split())
-    return prototypes
+    # A dozen of these lead to characters that lead on, such as the one that looks like D, Z and a caron.
+    return {source: unicodedata.normalize("NFD", target).translate(prototypes) for source, target in prototypes.items()}
 
 
 _PROTOTYPES = _read_prototypes()
