@@ -1,0 +1,210 @@
+"""A real `twistd gameroom` for one test: started in a folder of its own on free ports, and ended by its pid."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+STARTS_WITHIN = 30.0
+ENDS_WITHIN = 15.0
+LOOPBACK = "127.0.0.1"
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+QUICK: Settings = {
+    "accounts": {"bcrypt_cost": 4},
+    "limits": {"login_tries": 1000},
+    "rooms": {"reconnect_window": 10.0, "room_ttl": 20.0},
+    "lockstep": {"lag_after": 0.5, "drop_after": 10.0},
+}
+"""What makes tests quick: cheap passwords, short times."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that the kernel gives to outgoing connections."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        try:
+            socket.create_server((LOOPBACK, port)).close()
+        except OSError:
+            continue
+        return port
+
+
+def toml_of(settings: Settings) -> str:
+    """Tables of plain values as TOML; JSON's strings, numbers, booleans and lists are written alike."""
+    return "".join(f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()) for table, keys in settings.items())
+
+
+def merged(*all_settings: Settings) -> Settings:
+    """Later tables' keys beat earlier ones'."""
+    result: dict[str, dict[str, Any]] = {}
+    for settings in all_settings:
+        for table, keys in settings.items():
+            result.setdefault(table, {}).update(keys)
+    return result
+
+
+def twistd() -> str:
+    """The twistd that belongs to this Python."""
+    return str(Path(sys.executable).with_name("twistd"))
+
+
+class Daemon:
+    """One `twistd gameroom`, which may be killed and started again on the same ports and data.
+
+    `descriptors` is its limit of open files.
+    As a context manager it is running inside, and gone outside.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database: str | None = None,
+        settings: Settings | None = None,
+        options: tuple[str, ...] = (),
+        descriptors: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.database = database
+        self.options = options
+        self.descriptors = descriptors
+        self.lobby_port, self.web_port, self.admin_port = free_port(), free_port(), free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "gameroom.toml").write_text(toml_of(merged(QUICK, settings or {})))
+
+    def command(self) -> list[str]:
+        doors = {"lobby": self.lobby_port, "web": self.web_port, "admin": self.admin_port}
+        command = [twistd(), "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
+        for door, port in doors.items():
+            command += [f"--{door}", f"tcp:{port}:interface={LOOPBACK}"]
+        if self.database is not None:
+            command += ["--database", self.database]
+        return command + list(self.options)
+
+    # -- its life
+
+    def start(self) -> None:
+        """Start it and wait until it is ready; raises with the log's end where it does not come up."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment()
+            )
+        if self.descriptors is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
+        wait_until(self._is_up, "the daemon is ready", STARTS_WITHIN)
+
+    start_again = start
+
+    def _environment(self) -> dict[str, str]:
+        """Ours without settings of gameroom that the machine may have."""
+        return {key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")}
+
+    def _is_up(self) -> bool:
+        if not self.running:
+            raise AssertionError(f"the daemon ended with {self._process.returncode} before it was ready:\n{self.log()[-4000:]}")
+        return self.ready()
+
+    def kill9(self) -> None:
+        """End it as a power cut would, from its own point of view."""
+        self._process.kill()
+        self._process.wait(ENDS_WITHIN)
+
+    def terminate(self) -> None:
+        """One SIGTERM; the daemon drains."""
+        self._process.terminate()
+
+    def wait_ended(self, within: float = ENDS_WITHIN) -> int:
+        """The exit status."""
+        return self._process.wait(within)
+
+    def stop(self) -> None:
+        """End it without waiting for rooms that play; nothing happens where it is gone already."""
+        if self.process is None or not self.running:
+            return
+        self.terminate()
+        try:
+            self.process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            raise AssertionError("the daemon did not end at the second SIGTERM") from None
+
+    def __enter__(self) -> Daemon:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    # -- looking at it
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        assert self.process is not None, "the daemon was never started"
+        return self.process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "log"
+
+    def log(self) -> str:
+        """All that its runs have written to stdout and stderr."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def ready(self) -> bool:
+        """What /readyz says."""
+        return self.admin("/readyz")[0] == 200
+
+    def admin(self, path: str) -> tuple[int, str]:
+        """Status and body of a page of the admin door; status 0 where nobody answers."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def resident_bytes(self) -> int:
+        """The memory that it holds."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("the daemon is gone")
+
+
+def wait_until(happened: Any, what: str, within: float = 10.0) -> None:
+    """Ask again and again until it has happened."""
+    deadline = time.monotonic() + within
+    while not happened():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{within} s have gone by until {what}")
+        time.sleep(0.02)

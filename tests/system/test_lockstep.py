@@ -1,0 +1,133 @@
+"""Lock-step rooms as clients on bad networks play them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.system.client import Client
+from tests.system.conftest import DaemonMaker
+from tests.system.harness import Daemon
+from tests.system.network import Weather
+from tests.system.scenario import ENCODINGS, lay_table, play_all, run
+
+GENERATIONS = 2000
+FAR_AWAY = Weather(latency=0.1, jitter=0.03, loss=0.001)
+
+
+async def _cut_now_and_then(client: Client, times: int) -> None:
+    """Lose the connection this often over the play, sometimes with a goodbye and sometimes without."""
+    draw = random.Random(client.seat.seat)
+    for number in range(1, times + 1):
+        await client.reached(GENERATIONS * number // (times + 1) + draw.randrange(20))
+        await client.cut(politely=draw.random() < 0.5)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_two_thousand_generations_on_a_bad_network(daemon: Daemon, encoding: str) -> None:
+    """Two clients 100 ms away (each way), with jitter, losses and reconnections, and a viewer from generation 0, end with the same hash."""
+    table = lay_table(daemon, encoding=encoding, input_delay=16)
+    first, second = (table.sit(finish_at=GENERATIONS, weather=FAR_AWAY) for _ in range(2))
+
+    async def scenario() -> None:
+        viewer = table.sit(viewer=True)
+        await play_all(table.clients, _cut_now_and_then(first, 4), _cut_now_and_then(second, 3), _cut_now_and_then(viewer, 2))
+
+    run(scenario, within=120)
+    table.assert_agreed()
+    assert first.player.next == GENERATIONS
+    assert (first.reconnections, second.reconnections) == (4, 3)
+    assert first.player.over is not None
+    assert first.player.over["reason"] == "finished"
+    assert first.player.over["results"]["hash"] == f"{first.player.hash:016x}"
+    # Nobody was ever dropped: a reconnection within the window is no reason to go on without a player.
+    assert first.player.system == []
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_one_who_comes_late_or_reloads_sees_the_whole_play(daemon: Daemon, encoding: str) -> None:
+    """A viewer who comes in mid-game gets every master from generation 0; a reloaded page, which knows nothing, gets them all again and plays on."""
+    table = lay_table(daemon, encoding=encoding, input_delay=4)
+    first, second = (table.sit(finish_at=400, weather=Weather(latency=0.005)) for _ in range(2))
+
+    async def disturb() -> None:
+        await first.reached(150)
+        await first.reload()
+        await second.reached(200)
+        await late.play()
+
+    late = table.sit(viewer=True)
+    run(lambda: play_all([first, second], disturb()), within=60)
+    table.assert_agreed()
+    assert late.player.next == 400
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_recording_is_what_was_played(daemon: Daemon, encoding: str) -> None:
+    """GET /plays/<play_id> gives every master once, in order, and the end."""
+    table = lay_table(daemon, encoding=encoding)
+    clients = [table.sit(finish_at=100) for _ in range(2)]
+    run(lambda: play_all(clients), within=30)
+    play_id = clients[0].player.play_id
+    assert play_id is not None
+    lines = table.web.recording(play_id, clients[0].seat.token)
+    assert lines[0]["type"] == "play"
+    assert lines[0]["play_id"] == play_id
+    masters = [line for line in lines if line["type"] == "master"]
+    assert len(masters) == 100
+    if encoding == "json":
+        assert [master["generation"] for master in masters] == list(range(100))
+    assert lines[-1]["type"] == "over"
+
+
+def test_one_who_drops_out_rejoins_where_the_others_are(make_daemon: DaemonMaker) -> None:
+    """After `drop_after` the room goes on without the one who is gone; he catches up, is let in again, and all end with the same hash."""
+    daemon = make_daemon(settings={"lockstep": {"lag_after": 0.2, "drop_after": 0.6}})
+    table = lay_table(daemon)
+    first, second = (table.sit(finish_at=600, weather=Weather(latency=0.004)) for _ in range(2))
+
+    async def disturb() -> None:
+        await second.reached(100)
+        await second.go_away()
+        await first.reached(300)
+        second.come_back()
+
+    run(lambda: play_all(table.clients, disturb()), within=60)
+    table.assert_agreed()
+    events = [event for _, event in first.player.system]
+    assert events == [{"dropped": 1}, {"rejoined": 1}]
+    assert "running.paused.lagging" in first.player.states
+
+
+def test_a_player_who_is_away_is_dropped_sooner_by_the_others(daemon: Daemon) -> None:
+    """`drop`, proposed by all other connected players, is carried before `drop_after`."""
+    table = lay_table(daemon)
+    first, second = (table.sit(finish_at=200, weather=Weather(latency=0.004)) for _ in range(2))
+
+    async def disturb() -> None:
+        await second.reached(50)
+        await second.go_away()
+        while first.player.states[-1] != "running.paused.lagging":
+            await first.moment()
+        first.say({"type": "drop", "seat": 1})
+        await first.reached(100)
+        second.come_back()
+
+    run(lambda: play_all(table.clients, disturb()), within=30)
+    table.assert_agreed()
+    assert {"dropped": 1} in [event for _, event in first.player.system]
+
+
+def test_a_packet_too_far_ahead_is_refused(daemon: Daemon) -> None:
+    """Past the window: error 105, and the play goes on."""
+    table = lay_table(daemon)
+    first, second = (table.sit(finish_at=100, weather=Weather(latency=0.004)) for _ in range(2))
+
+    async def disturb() -> None:
+        await first.reached(20)
+        first.say({"type": "commands", "generation": 5000, "latency": 1, "framerate": 60, "commands": []})
+
+    run(lambda: play_all([first, second], disturb()), within=30)
+    assert [error["code"] for error in first.player.errors] == [105]
+    assert first.player.hash == second.player.hash
