@@ -28,17 +28,19 @@ __all__ = ["DatabaseUnavailable", "StoreError", "UniqueViolation", "open_databas
 def open_database(url: str, data_dir: Path, reactor: Any, observe: Callable[[float], None] | None = None) -> IDatabase:
     """The database that `url` names, not started yet; empty for the one in the data folder.
 
-    `sqlite:<path>` (relative to the data folder) or `postgresql://user@host/db`.
+    `sqlite:<path>`, or `postgresql://user@host/db`, which is anything that libpq takes as a URI.
     `observe`, where given, is called with how many seconds each transaction took.
     Raises `DatabaseUnavailable` for a URL that names no database of ours, or where PostgreSQL's driver is missing.
     """
     if url.startswith(("postgresql://", "postgres://")):
-        # Its driver is an extra; without it only this line is missing something.
-        from gameroom.store.postgres import PostgresDatabase
-
+        try:
+            from gameroom.store.postgres import PostgresDatabase
+        except ImportError as error:
+            raise DatabaseUnavailable(f"PostgreSQL needs a driver ({error}): pip install 'gameroom[postgres]'") from error
         return PostgresDatabase(url, reactor=reactor, observe=observe)
     if url == "" or url.startswith("sqlite:"):
         from gameroom.store.sqlite import SQLiteDatabase
 
-        return SQLiteDatabase(data_dir / (url.removeprefix("sqlite:") or "gameroom.db"), reactor=reactor, observe=observe)
+        path = url.removeprefix("sqlite:")
+        return SQLiteDatabase(Path(path) if path else data_dir / "gameroom.db", reactor=reactor, observe=observe)
     raise DatabaseUnavailable(f"the database {url!r} is not known: write sqlite:<path> or postgresql://user@host/database")

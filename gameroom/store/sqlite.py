@@ -47,7 +47,7 @@ _TROUBLE = {
     sqlite3.SQLITE_PERM: "access is denied; give the daemon's user the right to read and write it",
     sqlite3.SQLITE_NOTADB: "it is no SQLite database; name another file",
     sqlite3.SQLITE_CORRUPT: "it is damaged; restore a backup",
-    sqlite3.SQLITE_BUSY: f"another program has held it for {BUSY_SECONDS:g} s; end that program",
+    sqlite3.SQLITE_BUSY: "another program holds it for too long; end that program",
     sqlite3.SQLITE_LOCKED: "another program holds it; end that program",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
 }
@@ -89,8 +89,9 @@ class Engine:
     It is used from one thread only.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
@@ -99,7 +100,7 @@ class Engine:
             raise DatabaseUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: gameroom needs 3.35 or newer")
         try:
             # Without an isolation level the module leaves BEGIN and COMMIT to us.
-            self._connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
