@@ -1,0 +1,121 @@
+"""The packets of the window: who has sent what for the generations that are not mastered yet.
+
+With an input delay D these are the next generation g and the D - 1 after it (docs/protocol/lockstep.md, generations).
+This is the hot path of the product: lists by seat, no object for a packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+
+class Gathering:
+    """The window of one play. Lists are by seat; a seat that nobody has is as one that does not count.
+
+    An entry is what a player adds to a master, `b""` where that is nothing.
+    """
+
+    __slots__ = ("_counting", "_entries", "_first", "_missing", "_needed", "_opened", "_reached", "_seats", "delay", "generation")
+
+    def __init__(self, *, delay: int, seats: int, counting: Collection[int], generation: int, now: float) -> None:
+        self.delay = delay
+        self.generation = generation
+        """The next to be mastered."""
+        self._seats = seats
+        self._counting = [seat in counting for seat in range(seats)]
+        self._entries: list[list[bytes | None]] = [[None] * seats for _ in range(delay)]
+        self._needed = len(counting)
+        self._missing = [self._needed] * delay
+        self._first: list[float | None] = [None] * delay
+        self._opened = now
+        self._reached = [generation] * seats
+        """By seat: the lowest generation that it has not sent."""
+
+    def put(self, seat: int, generation: int, entry: bytes, now: float) -> bool | None:
+        """Hold a packet of a seat that counts. Whether it leaves a gap before it; None for one that was held already."""
+        place = generation % self.delay
+        entries = self._entries[place]
+        if entries[seat] is not None:
+            return None
+        entries[seat] = entry
+        self._missing[place] -= 1
+        if self._first[place] is None:
+            self._first[place] = now
+        if self._reached[seat] == generation:
+            following = generation + 1
+            if following < self.generation + self.delay and self._entries[following % self.delay][seat] is not None:
+                following = self._past(seat, following)
+            self._reached[seat] = following
+            return False
+        return self._entries[(generation - 1) % self.delay][seat] is None
+
+    def _past(self, seat: int, generation: int) -> int:
+        """The first from `generation` on that the seat has not sent."""
+        end = self.generation + self.delay
+        while generation < end and self._entries[generation % self.delay][seat] is not None:
+            generation += 1
+        return generation
+
+    def put_ahead(self, seat: int, generation: int, entry: bytes) -> None:
+        """Hold a packet of a seat that will count from a later generation on."""
+        entries = self._entries[generation % self.delay]
+        if entries[seat] is None:
+            entries[seat] = entry
+
+    def holds(self, seat: int, generation: int) -> bool:
+        """Whether there is a packet for a generation of the window."""
+        return self._entries[generation % self.delay][seat] is not None
+
+    def gap(self, seat: int, generation: int) -> range:
+        """The generations without a packet just before that one."""
+        first = generation
+        while first > self.generation and not self.holds(seat, first - 1):
+            first -= 1
+        return range(first, generation)
+
+    def newest(self, seat: int) -> int:
+        """The newest generation up to which the seat has sent everything."""
+        return self._reached[seat] - 1
+
+    def complete(self) -> bool:
+        """Whether everybody who counts has sent the next generation's packet; also where nobody counts."""
+        return not self._missing[self.generation % self.delay]
+
+    def awaited(self) -> list[int]:
+        """The seats whose packets for the next generation are missing."""
+        entries = self._entries[self.generation % self.delay]
+        return [seat for seat in range(self._seats) if self._counting[seat] and entries[seat] is None]
+
+    def waiting_since(self) -> float | None:
+        """Since when somebody waits for others with the next generation; None while nobody does."""
+        place = self.generation % self.delay
+        first = self._first[place]
+        return None if first is None or not self._missing[place] else max(first, self._opened)
+
+    def close(self, now: float) -> tuple[list[bytes], float]:
+        """The next generation is mastered: its entries by seat, and the seconds since its first packet."""
+        place = self.generation % self.delay
+        entries = [entry for entry in self._entries[place] if entry]
+        first = self._first[place]
+        self._entries[place] = [None] * self._seats
+        self._missing[place] = self._needed
+        self._first[place] = None
+        self._opened = now
+        self.generation += 1
+        return entries, 0.0 if first is None else now - first
+
+    def count(self, seat: int, counts: bool, now: float) -> None:
+        """The seat counts from the next generation on, with what is held of it; or no longer, and what is held of it is forgotten."""
+        self._counting[seat] = counts
+        self._needed = sum(self._counting)
+        if not counts:
+            for entries in self._entries:
+                entries[seat] = None
+        self._reached[seat] = self._past(seat, self.generation) if counts else self.generation
+        for place, entries in enumerate(self._entries):
+            held = [entries[other] is not None for other in range(self._seats) if self._counting[other]]
+            self._missing[place] = held.count(False)
+            if True not in held:
+                self._first[place] = None
+            elif self._first[place] is None:
+                self._first[place] = now

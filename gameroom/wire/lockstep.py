@@ -1,0 +1,280 @@
+"""Packets of lock-step rooms: bytes and room messages on one side, values on the other (docs/protocol/lockstep.md).
+
+There are two codecs with the same methods, one for JSON rooms and one for binary rooms.
+A player's commands are encoded once, when they come (`entry`), so that making a master is joining bytes.
+Pure values: no Twisted, no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import attrs
+import orjson
+
+from gameroom.errors import InvalidRequest
+
+PACKET_BYTES: Final = 16 << 10
+"""A command packet's size: of its frame where binary, of its compact JSON else."""
+BATCH_BYTES: Final = 256 << 10
+"""A batch of masters; one master that is longer goes alone."""
+CHECKSUM_CHARACTERS: Final = 128
+CHECKSUM_SECTIONS: Final = 64
+COMMAND, MASTER, MASTERS = 1, 2, 3
+"""The kinds of binary packets."""
+SYSTEM_SEAT: Final = 0xFFFF
+U16, U32, U64 = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+
+_COMMAND_HEAD = struct.Struct("!BBIHHIQ")
+_MASTER_HEAD = struct.Struct("!BBIH")
+_CHECKSUM = struct.Struct("!IQ")
+_COUNT = struct.Struct("!H")
+_ENTRY = struct.Struct("!HH")
+_MASTERS_HEAD = struct.Struct("!BII")
+_LENGTH = struct.Struct("!I")
+_NO_CHECKSUM = bytes(_CHECKSUM.size)
+
+Checksum = str | int | dict[str, str]
+"""A hash: what the client's JSON says, or a binary packet's number."""
+_NO_VALUE: Checksum = 0
+
+
+class CommandPacket(NamedTuple):
+    """What one player says for one generation."""
+
+    generation: int
+    latency: float
+    """Round trip, milliseconds, up to 65535."""
+    framerate: float
+    """Frames a second, up to 65535."""
+    checksum_generation: int
+    """-1 where there is no checksum."""
+    checksum: Checksum
+    commands: bytes
+    """Encoded for a master; empty where there are none."""
+    oversized: bool = False
+    """It was over `PACKET_BYTES`, and counts as one without commands."""
+
+
+@attrs.frozen
+class MasterPacket:
+    """A master taken apart: what clients, tests and recordings read."""
+
+    generation: int
+    iterations_per_command: int
+    checksum: tuple[int, Checksum] | None = None
+    commands: Mapping[int, bytes] = attrs.field(factory=dict)
+    """By seat, in the master's order: a JSON array, or the bytes of a binary packet."""
+    system: Sequence[dict[str, Any]] = ()
+
+
+class Packets(Protocol):
+    """What both codecs do."""
+
+    binary: bool
+
+    def entry(self, seat: int, commands: bytes) -> bytes:
+        """A player's part of a master; empty for no commands."""
+
+    def checksum(self, generation: int, value: Checksum) -> bytes:
+        """The agreed hash as it stands in a master."""
+
+    def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
+        """A whole master. `entries` are in the order of seats; `checksum` is empty while nothing is agreed."""
+
+    def masters(self, first: int, masters: Sequence[bytes]) -> bytes:
+        """A batch of masters, one after the other from generation `first`."""
+
+    def shown(self, value: Checksum) -> Any:
+        """A hash as JSON messages of such a room show it."""
+
+    def read_master(self, data: bytes) -> MasterPacket:
+        """Take a master apart; raises `InvalidRequest`."""
+
+
+def _count(message: Mapping[str, Any], key: str) -> float:
+    """`latency` or `framerate`: a number from 0; above 65535 it is taken as 65535."""
+    value = message.get(key)
+    if (type(value) is not int and type(value) is not float) or not value >= 0:
+        raise InvalidRequest(f"{key} must be a number from 0 to 65535")
+    return min(value, U16)
+
+
+def _generation(value: Any, name: str = "generation") -> int:
+    if type(value) is not int or not 0 <= value <= U32:
+        raise InvalidRequest(f"{name} must be an integer from 0 to 4294967295")
+    return value
+
+
+def _checksum_value(value: Any) -> Checksum:
+    if type(value) is str and len(value) <= CHECKSUM_CHARACTERS:
+        return value
+    if type(value) is dict and 0 < len(value) <= CHECKSUM_SECTIONS and all(_is_section(*section) for section in value.items()):
+        return value
+    raise InvalidRequest("checksum.value must be a string of up to 128 characters, or an object of up to 64 such strings by name")
+
+
+def _is_section(name: str, value: Any) -> bool:
+    return len(name) <= CHECKSUM_CHARACTERS and type(value) is str and len(value) <= CHECKSUM_CHARACTERS
+
+
+class JSONPackets:
+    """Packets of JSON rooms: text frames."""
+
+    binary = False
+
+    def parse(self, message: Mapping[str, Any]) -> CommandPacket:
+        """A `commands` message; raises `InvalidRequest`."""
+        generation = _generation(message.get("generation"))
+        latency, framerate = _count(message, "latency"), _count(message, "framerate")
+        about, checksum = -1, _NO_VALUE
+        if (given := message.get("checksum")) is not None:
+            if type(given) is not dict:
+                raise InvalidRequest("checksum must be an object with generation and value")
+            about, checksum = _generation(given.get("generation"), "checksum.generation"), _checksum_value(given.get("value"))
+        commands = message.get("commands")
+        if type(commands) is not list:
+            raise InvalidRequest("commands must be an array; an empty one where there are none")
+        if not commands:
+            return CommandPacket(generation, latency, framerate, about, checksum, b"")
+        try:
+            encoded = orjson.dumps(commands)
+            # Most packets are small: the whole is measured only where it can matter.
+            oversized = len(encoded) > PACKET_BYTES // 2 and len(orjson.dumps(message)) > PACKET_BYTES
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(f"commands cannot be sent on: {error}") from None
+        return CommandPacket(generation, latency, framerate, about, checksum, b"" if oversized else encoded, oversized)
+
+    def entry(self, seat: int, commands: bytes) -> bytes:
+        return b'"%d":%b' % (seat, commands) if commands else b""
+
+    def checksum(self, generation: int, value: Checksum) -> bytes:
+        return b'"checksum":{"generation":%d,"value":%b},' % (generation, orjson.dumps(value))
+
+    def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
+        end = b',"system":%b}' % orjson.dumps(system) if system else b"}"
+        return b'{"type":"master","generation":%d,"iterations_per_command":%d,%b"commands":{%b}%b' % (
+            generation,
+            iterations,
+            checksum,
+            b",".join(entries),
+            end,
+        )
+
+    def masters(self, first: int, masters: Sequence[bytes]) -> bytes:
+        return b'{"type":"masters","from":%d,"masters":[%b]}' % (first, b",".join(masters))
+
+    def shown(self, value: Checksum) -> Any:
+        return value
+
+    def read_master(self, data: bytes) -> MasterPacket:
+        try:
+            message = orjson.loads(data)
+            checksum = message.get("checksum")
+            return MasterPacket(
+                _generation(message["generation"]),
+                message["iterations_per_command"],
+                None if checksum is None else (checksum["generation"], checksum["value"]),
+                {int(seat): orjson.dumps(commands) for seat, commands in message["commands"].items()},
+                message.get("system", ()),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InvalidRequest("this is no master packet") from None
+
+
+class BinaryPackets:
+    """Packets of binary rooms: binary frames, everything in network order."""
+
+    binary = True
+
+    def parse(self, data: bytes) -> CommandPacket:
+        """A command packet's frame; raises `InvalidRequest`."""
+        if len(data) < _COMMAND_HEAD.size:
+            raise InvalidRequest(f"a command packet has {_COMMAND_HEAD.size} bytes at least; this one has {len(data)}")
+        kind, flags, generation, latency, framerate, about, checksum = _COMMAND_HEAD.unpack_from(data)
+        if kind != COMMAND:
+            raise InvalidRequest(f"there is no packet of kind {kind} that a client may send; a command packet is 1")
+        if flags > 1:
+            raise InvalidRequest(f"flags {flags:#x} are not known; bit 0 says that there is a checksum")
+        oversized = len(data) > PACKET_BYTES
+        commands = b"" if oversized else data[_COMMAND_HEAD.size :]
+        return CommandPacket(generation, latency, framerate, about if flags else -1, checksum if flags else _NO_VALUE, commands, oversized)
+
+    def entry(self, seat: int, commands: bytes) -> bytes:
+        return _ENTRY.pack(seat, len(commands)) + commands if commands else b""
+
+    def checksum(self, generation: int, value: Checksum) -> bytes:
+        return _CHECKSUM.pack(generation, value)
+
+    def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
+        if system:
+            events = orjson.dumps(system)
+            entries = [*entries, _ENTRY.pack(SYSTEM_SEAT, len(events)) + events]
+        head = _MASTER_HEAD.pack(MASTER, 1 if checksum else 0, generation, min(iterations, U16))
+        return b"".join((head, checksum or _NO_CHECKSUM, _COUNT.pack(len(entries)), *entries))
+
+    def masters(self, first: int, masters: Sequence[bytes]) -> bytes:
+        parts = [_MASTERS_HEAD.pack(MASTERS, first, len(masters))]
+        for master in masters:
+            parts += (_LENGTH.pack(len(master)), master)
+        return b"".join(parts)
+
+    def shown(self, value: Checksum) -> Any:
+        return f"{value:016x}"
+
+    def read_master(self, data: bytes) -> MasterPacket:
+        try:
+            return self._master(data)
+        except (struct.error, ValueError):
+            raise InvalidRequest("this is no master packet") from None
+
+    def _master(self, data: bytes) -> MasterPacket:
+        kind, flags, generation, iterations = _MASTER_HEAD.unpack_from(data)
+        if kind != MASTER:
+            raise ValueError(kind)
+        checksum = _CHECKSUM.unpack_from(data, _MASTER_HEAD.size) if flags & 1 else None
+        offset = _MASTER_HEAD.size + _CHECKSUM.size
+        (count,) = _COUNT.unpack_from(data, offset)
+        offset += _COUNT.size
+        commands: dict[int, bytes] = {}
+        for _ in range(count):
+            seat, length = _ENTRY.unpack_from(data, offset)
+            offset += _ENTRY.size
+            commands[seat] = data[offset : offset + length]
+            offset += length
+        if offset != len(data):
+            raise ValueError(offset)
+        system = orjson.loads(commands.pop(SYSTEM_SEAT, b"[]"))
+        return MasterPacket(generation, iterations, checksum, commands, system)
+
+
+JSON: Final = JSONPackets()
+BINARY: Final = BinaryPackets()
+
+
+def encode_command(packet: CommandPacket) -> bytes:
+    """A client's binary command packet."""
+    flags, about = (1, packet.checksum_generation) if packet.checksum_generation >= 0 else (0, 0)
+    head = _COMMAND_HEAD.pack(COMMAND, flags, packet.generation, int(packet.latency), int(packet.framerate), about, packet.checksum if flags else 0)
+    return head + packet.commands
+
+
+def decode_masters(data: bytes) -> tuple[int, list[bytes]]:
+    """A binary batch: the first generation and the masters; raises `InvalidRequest`."""
+    try:
+        kind, first, count = _MASTERS_HEAD.unpack_from(data)
+        if kind != MASTERS:
+            raise ValueError(kind)
+        offset, masters = _MASTERS_HEAD.size, []
+        for _ in range(count):
+            (length,) = _LENGTH.unpack_from(data, offset)
+            offset += _LENGTH.size
+            masters.append(data[offset : offset + length])
+            offset += length
+        if offset != len(data):
+            raise ValueError(offset)
+    except (struct.error, ValueError):
+        raise InvalidRequest("this is no batch of masters") from None
+    return first, masters
