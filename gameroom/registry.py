@@ -7,7 +7,7 @@ behind a program that is starting or, some day, on another node.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gameroom.deferring import deferring
 from gameroom.entrance import Entrance, Guest, Joined
 from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import IDatabase, IReferee, IRegistry, IRoom
@@ -23,7 +24,7 @@ from gameroom.room import LivingRoom, Surroundings
 from gameroom.room_plan import plan_room
 from gameroom.rules import party_codes
 from gameroom.rules.limits import KeyedBuckets, network, too_many
-from gameroom.rules.room import Room
+from gameroom.rules.room import Room, RoomOptions
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import Account
 from gameroom.settings import Addresses, Limits, RoomSettings
@@ -100,11 +101,9 @@ class Registry:
 
     # Its life.
 
-    def start(self) -> Deferred[None]:
+    @deferring
+    async def start(self) -> None:
         """Take up the rooms that a restart left; their members' windows count from now. Fires when they are there."""
-        return Deferred.fromCoroutine(self._start())
-
-    async def _start(self) -> None:
         for value in await self._database.interact(table.load_all):
             if value.options.hosting not in self._referees:
                 self._log.error("room {room_id} is of a kind that is not played here: {kind}", room_id=value.room_id, kind=value.options.hosting)
@@ -114,11 +113,9 @@ class Registry:
         self._stop_presence = self._presence.watch_lobby(self._at_lobby)
         self._ticking.start(TICK, now=False)
 
-    def stop(self) -> Deferred[None]:
+    @deferring
+    async def stop(self) -> None:
         """Let go of every room as it is; it is taken up again at the next start. Fires when all that was told is saved."""
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
         self._stop_presence()
         if self._ticking.running:
             self._ticking.stop()
@@ -142,49 +139,48 @@ class Registry:
 
     # Rooms.
 
-    def create(self, request: RoomRequest, host: Account | None = None) -> Deferred[LivingRoom]:
+    @deferring
+    async def create(self, request: RoomRequest, host: Account | None = None) -> LivingRoom:
         """Make a room of a game or of an engine of one's own; `host` is seated in seat 0.
 
         Fires with the room once it is durable. Fails with `NotFound` or `BadState` for the game, `BadState` for a host
         who is seated elsewhere, `InvalidRequest` for options that the game does not take.
         """
-        return Deferred.fromCoroutine(self._create(request, host))
-
-    async def _create(self, request: RoomRequest, host: Account | None) -> LivingRoom:
         if self.draining:
             raise BadState("this server is going down; make your room in a moment")
         options, configuration = await plan_room(request, self._catalogue, self._referees, self._random_bytes)
         while True:
-            room_id = str(UUID(bytes=self._random_bytes(16), version=4))
-            code = party_codes.draw(self._random_bytes)
-            if code in self._codes:
-                continue
-            created_ms = int(self._clock.seconds() * 1000)
-            value = Room(room_id=room_id, party_code=code, created_ms=created_ms, options=options, configuration=configuration)
+            value = self._draw(options, configuration)
             if host is not None:
                 value = self._entrance.seat_host(value, host)
             try:
                 await self._database.interact(table.insert, value, self._node)
-            except UniqueViolation as error:
+            except BaseException as error:
                 if host is not None:
-                    self._seats.pop(host.key, None)
-                if "party_code" in str(error):
+                    del self._seats[host.key]
+                if not isinstance(error, UniqueViolation):
+                    raise
+                if error.table == "rooms":
+                    # Another node has that party code.
                     continue
                 raise BadState("you are seated in another room; leave it first") from error
-            except BaseException:
-                if host is not None:
-                    self._seats.pop(host.key, None)
-                raise
+            self._log.info("room {room_id} of {game} is made", room_id=value.room_id, game=options.game_id or "an engine of its own")
             room = self._admit(value)
-            self._log.info("room {room_id} of {game} is made", room_id=room_id, game=options.game_id or "an engine of its own")
             room.refresh()
             return room
 
-    def get(self, room_id: str) -> Deferred[LivingRoom]:
-        """The living room; fails with `NotFound`."""
-        return Deferred.fromCoroutine(self._get(room_id))
+    def _draw(self, options: RoomOptions, configuration: dict[str, Any]) -> Room:
+        """A new room, with an id and a party code that no other of this node has."""
+        code = party_codes.draw(self._random_bytes)
+        while code in self._codes:
+            code = party_codes.draw(self._random_bytes)
+        room_id = str(UUID(bytes=self._random_bytes(16), version=4))
+        created_ms = int(self._clock.seconds() * 1000)
+        return Room(room_id=room_id, party_code=code, created_ms=created_ms, options=options, configuration=configuration)
 
-    async def _get(self, room_id: str) -> LivingRoom:
+    @deferring
+    async def get(self, room_id: str) -> LivingRoom:
+        """The living room; fails with `NotFound`."""
         return self.here(room_id)
 
     def here(self, room_id: str) -> LivingRoom:
@@ -194,14 +190,12 @@ class Registry:
             raise NotFound("there is no such room; it may be over")
         return room
 
-    def find_party(self, code: str, address: str) -> Deferred[LivingRoom]:
+    @deferring
+    async def find_party(self, code: str, address: str) -> LivingRoom:
         """The room of a party code, however it was typed.
 
         Fails with `NotFound`, or `RateLimited` for an address that has guessed wrong too often lately.
         """
-        return Deferred.fromCoroutine(self._find_party(code, address))
-
-    async def _find_party(self, code: str, address: str) -> LivingRoom:
         now = self._clock.seconds()
         place = network(address)
         wait = self._misses.wait(place, now)
@@ -213,11 +207,9 @@ class Registry:
             self._misses.take(place, now)
             raise NotFound("there is no party with that code; look at it once more") from None
 
-    def rooms(self, account: Account | None = None) -> Deferred[list[LivingRoom]]:
+    @deferring
+    async def rooms(self, account: Account | None = None) -> list[LivingRoom]:
         """Public rooms and the account's own, newest first."""
-        return Deferred.fromCoroutine(self._list(account))
-
-    async def _list(self, account: Account | None) -> list[LivingRoom]:
         mine = account.username if account is not None else ""
         # A dict keeps the order of arrival.
         return [room for room in reversed(self._rooms.values()) if room.options.public or (mine and room.value.find(mine) is not None)]
@@ -228,48 +220,38 @@ class Registry:
 
     # Members.
 
-    def join(self, room_id: str, who: Account | Guest, wish: str = "any", with_token: bool = True) -> Deferred[Joined]:
+    @deferring
+    async def join(self, room_id: str, who: Account | Guest, wish: str = "any", with_token: bool = True) -> Joined:
         """Let somebody into a room.
 
         `wish` is `player` (a seat or an error), `viewer`, or `any` (a seat, else as a viewer).
         Who is seated already keeps the seat. With `with_token` a new seat token is given and the old one is void.
         Fires with `Joined` once it is durable; fails with `NotFound`, `Forbidden`, `Conflict`, `BadState`.
         """
-        return Deferred.fromCoroutine(self._join(room_id, who, wish, with_token))
-
-    async def _join(self, room_id: str, who: Account | Guest, wish: str, with_token: bool) -> Joined:
         return await self._entrance.join(self.here(room_id), who, wish, with_token)
 
-    def leave(self, room_id: str, user_id: str) -> Deferred[None]:
+    @deferring
+    async def leave(self, room_id: str, user_id: str) -> None:
         """Free the seat; fires when that is durable. Fails with `NotFound`, or `BadState` for one who is not in the room."""
-        return Deferred.fromCoroutine(self._leave(room_id, user_id))
-
-    async def _leave(self, room_id: str, user_id: str) -> None:
         room = self.here(room_id)
         if room.ledger.latest.find(user_id) is None:
             raise BadState("you are not in this room")
         await room.remove([user_id], "left")
 
-    def leave_by_token(self, room_id: str, token: str) -> Deferred[None]:
+    @deferring
+    async def leave_by_token(self, room_id: str, token: str) -> None:
         """Free the seat that a seat token binds; fails with `Unauthorized` for another token."""
-        return Deferred.fromCoroutine(self._leave_by_token(room_id, token))
-
-    async def _leave_by_token(self, room_id: str, token: str) -> None:
         room = self.here(room_id)
         await room.remove([room.by_token(token).user_id], "left")
 
-    def sit(self, room_id: str, user_id: str) -> Deferred[None]:
+    @deferring
+    async def sit(self, room_id: str, user_id: str) -> None:
         """A viewer takes the lowest free seat; fails with `BadState` where there is none."""
-        return Deferred.fromCoroutine(self._sit(room_id, user_id))
-
-    async def _sit(self, room_id: str, user_id: str) -> None:
         await self._entrance.sit(self.here(room_id), user_id)
 
-    def start_room(self, room_id: str, user_id: str) -> Deferred[LivingRoom]:
+    @deferring
+    async def start_room(self, room_id: str, user_id: str) -> LivingRoom:
         """The host starts a room: fires with it when its status is durably PLAYING."""
-        return Deferred.fromCoroutine(self._start_room(room_id, user_id))
-
-    async def _start_room(self, room_id: str, user_id: str) -> LivingRoom:
         room = self.here(room_id)
         game_id = room.options.game_id
         if game_id and (await self._catalogue.bundle(game_id, room.options.version)).status != "ONLINE":
@@ -277,11 +259,9 @@ class Registry:
         await room.start(user_id)
         return room
 
-    def kick(self, room_id: str, by: str, user_id: str) -> Deferred[None]:
+    @deferring
+    async def kick(self, room_id: str, by: str, user_id: str) -> None:
         """The host sends a member away for good; fails with `Forbidden` for another."""
-        return Deferred.fromCoroutine(self._kick(room_id, by, user_id))
-
-    async def _kick(self, room_id: str, by: str, user_id: str) -> None:
         await self.here(room_id).kick(by, user_id)
 
     def seat_of(self, account_key: str) -> str | None:

@@ -1,0 +1,204 @@
+"""Doubles and builders for tests around rooms: a registry over a real schema, connections and a referee that take notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import attrs
+import orjson
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from gameroom.errors import BadState, GameroomError, NotFound
+from gameroom.interfaces import IConnection, IDatabase, IReferee
+from gameroom.presence import Presence
+from gameroom.registry import Registry
+from gameroom.rules.room import Player
+from gameroom.rules.room_options import RoomRequest
+from gameroom.rules.sessions import Account
+from gameroom.settings import Addresses, Limits, RoomSettings
+from gameroom.wire.room_messages import Outgoing
+from tests.memory import MemoryDatabase
+
+
+def account(name: str) -> Account:
+    """An account of that name."""
+    return Account(username=name, key=name.lower(), role="player", account_id=f"id-{name}")
+
+
+def counted_bytes() -> Any:
+    """Not random at all: no two calls give the same bytes."""
+    numbers = count(1)
+    return lambda n: (next(numbers) * 2654435761).to_bytes(max(n, 8), "big")[-n:]
+
+
+@implementer(IConnection)
+class NotingConnection:
+    """A connection that keeps what it was given."""
+
+    def __init__(self, door: str = "web") -> None:
+        self.door = door
+        self.exclusive = door != "lobby"
+        self.binary = door != "lobby"
+        self.delivered: list[dict[str, Any]] = []
+        self.closed: list[GameroomError | None] = []
+
+    def deliver(self, outgoing: Outgoing) -> None:
+        self.delivered.append({"binary": outgoing.data} if outgoing.binary else orjson.loads(outgoing.data))
+
+    def catch_up(self, source: Any) -> None:
+        while (outgoing := source()) is not None:
+            self.deliver(outgoing)
+
+    def close(self, error: GameroomError | None) -> None:
+        self.closed.append(error)
+
+    def take(self) -> list[dict[str, Any]]:
+        """What has come since the last look."""
+        taken, self.delivered = self.delivered, []
+        return taken
+
+    def types(self) -> list[str]:
+        """The types of what has come since the last look."""
+        return [message["type"] for message in self.take()]
+
+
+@implementer(IReferee)
+class NotingReferee:
+    """A referee that keeps what it is told; a play of it is over when a test says so."""
+
+    waits_for_ready = True
+    keeps_seats = True
+
+    def __init__(self, room: Any) -> None:
+        self.room = room
+        self.told: list[tuple[Any, ...]] = []
+        self.beginning: Deferred[None] | None = None
+        self.restoring: Exception | None = None
+
+    def begin(self, play_id: str, players: Sequence[Player]) -> Deferred[None]:
+        self.told.append(("begin", [player.user_id for player in players]))
+        return self.beginning if self.beginning is not None else succeed(None)
+
+    def begun(self) -> None:
+        self.told.append(("begun",))
+
+    def restore(self, play_id: str, players: Sequence[Player]) -> Deferred[None]:
+        self.told.append(("restore", [player.user_id for player in players]))
+        if self.restoring is not None:
+            raise self.restoring
+        return succeed(None)
+
+    def welcome_fields(self, user_id: str) -> dict[str, Any]:
+        return {"extra": user_id}
+
+    def welcomed(self, user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
+        if last_generation is not None and last_generation > 100:
+            raise BadState("that generation has not been played yet")
+        self.told.append(("welcomed", user_id, last_generation))
+
+    def text(self, user_id: str, message: dict[str, Any], connection: Any) -> Any:
+        if message["type"] == "boom":
+            raise ZeroDivisionError("a secret of ours")
+        self.told.append(("text", user_id, message["type"]))
+        return {"type": "echo"} if message["type"] == "echo" else None
+
+    def packet(self, user_id: str, data: bytes, connection: Any) -> None:
+        self.told.append(("packet", user_id, data))
+
+    def is_command(self, message_type: str) -> bool:
+        return message_type == "commands"
+
+    def connected(self, user_id: str) -> None:
+        self.told.append(("connected", user_id))
+
+    def disconnected(self, user_id: str) -> None:
+        self.told.append(("disconnected", user_id))
+
+    def left(self, user_id: str, seat: int, reason: str) -> None:
+        self.told.append(("left", user_id, seat, reason))
+
+    def tick(self, now: float) -> None:
+        pass
+
+    def end(self) -> None:
+        self.told.append(("end",))
+
+
+@attrs.frozen(kw_only=True)
+class Bundle:
+    """What the catalogue says of a game's version."""
+
+    game_id: str = "game"
+    version: str = "1.0.0"
+    name: str = "A game"
+    status: str = "ONLINE"
+    min_players: int = 2
+    max_players: int = 4
+    hosting: str = "lockstep"
+    lockstep: dict[str, Any] = attrs.field(factory=lambda: {"input_delay": 3})
+    web: str | None = "index.html"
+    engine: str | None = "engine.js"
+
+
+class OneGame:
+    """A catalogue with one game."""
+
+    def __init__(self) -> None:
+        self.the = Bundle()
+
+    async def bundle(self, game_id: str, version: str | None = None) -> Bundle:
+        if game_id != self.the.game_id:
+            raise NotFound("there is no such game")
+        return self.the
+
+
+class TakenNames:
+    """Accounts that know which names are taken, and nothing else."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    async def name_taken(self, name: str) -> bool:
+        return name in self.names
+
+
+class House:
+    """A registry with everything that it needs, over a database that lives as long as the house does."""
+
+    def __init__(self, database: IDatabase | None = None, clock: Clock | None = None, **settings: float) -> None:
+        self.clock = clock if clock is not None else Clock()
+        self.database: Any = database if database is not None else MemoryDatabase()
+        self.presence = Presence(self.clock)
+        self.catalogue = OneGame()
+        self.accounts = TakenNames("Alice")
+        self.referees: list[NotingReferee] = []
+        self.limits = Limits(code_misses=3, messages_per_second=10, members_per_room=6)
+        self.registry = Registry(
+            database=self.database,
+            accounts=self.accounts,  # type: ignore[arg-type]
+            catalogue=self.catalogue,  # type: ignore[arg-type]
+            presence=self.presence,
+            addresses=Addresses(public_host="play.example"),
+            clock=self.clock,
+            random_bytes=counted_bytes(),
+            node="here",
+            settings=RoomSettings(**settings),
+            limits=lambda: self.limits,
+            referees={"lockstep": self._referee},
+        )
+
+    def _referee(self, room: Any) -> NotingReferee:
+        referee = NotingReferee(room)
+        self.referees.append(referee)
+        return referee
+
+    def request(self, **fields: Any) -> RoomRequest:
+        return RoomRequest(game_id="game", fields=fields)
+
+    def restarted(self, **settings: float) -> House:
+        """The daemon was killed: everything but the database is made anew."""
+        return House(self.database, self.clock, **settings)
