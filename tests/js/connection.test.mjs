@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sdk } from "./hooks.mjs";
+import { TestClock, TestRoom, member, socketClass } from "./room.mjs";
+
+const { FrameHost, RoomConnection, RoomError, SocketTransport, connect, socketUrl } = sdk;
+
+/** A transport whose dials all fail; `dials` has their times. */
+function failing(clock, code, random = () => 1) {
+  const dials = [];
+  class Refusing {
+    constructor() {
+      dials.push(clock.now());
+      clock.setTimeout(() => this.onclose({ code, reason: "" }), 0);
+    }
+    close() {}
+  }
+  return { dials, transport: new SocketTransport("ws://nowhere/", { clock, random, WebSocket: Refusing }) };
+}
+
+test("a lost connection is dialled again after 250 ms, then twice as long each time, up to 5 s", async () => {
+  const clock = new TestClock();
+  const { dials, transport } = failing(clock, 1006);
+  transport.open();
+  await clock.run(20_000);
+  const waits = dials.slice(1).map((time, i) => time - dials[i]);
+  assert.deepEqual(waits.slice(0, 7), [250, 500, 1000, 2000, 4000, 5000, 5000]);
+});
+
+test("jitter takes up to half of a wait away", async () => {
+  const clock = new TestClock();
+  const { dials, transport } = failing(clock, 1001, () => 0);
+  transport.open();
+  await clock.run(400);
+  assert.deepEqual(dials, [0, 125, 375]);
+});
+
+for (const code of [4101, 4102, 4103, 4105]) {
+  test(`close code ${code} is the end, with a reason for a person`, async () => {
+    const clock = new TestClock();
+    const { dials, transport } = failing(clock, code);
+    const gone = [];
+    transport.onclose = (event) => gone.push(event);
+    transport.open();
+    await clock.run(20_000);
+    assert.equal(dials.length, 1);
+    assert.equal(gone[0].final, true);
+    assert.match(gone[0].reason, /\.$/);
+  });
+}
+
+test("a room that is gone is noticed although the browser does not say why a dial failed", async () => {
+  const clock = new TestClock();
+  const { dials, transport } = failing(clock, 1006);
+  transport.exists = async () => false;
+  const gone = [];
+  transport.onclose = (event) => gone.push(event.code);
+  transport.open();
+  await clock.run(20_000);
+  assert.equal(gone.at(-1), 4103);
+  assert.equal(dials.length, 3);
+});
+
+test("requests are answered by reply_to, refused with code and message, and fail when the connection is lost", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  const take = room.take.bind(room);
+  room.take = (socket, data) => {
+    const message = JSON.parse(data);
+    if (message.type === "start") room.tell(socket, { type: "error", code: 102, message: "only the host starts", reply_to: message.id });
+    else if (message.type !== "chat") take(socket, data);
+  };
+  const { connection } = member(room, clock, "ann");
+  await clock.run(100);
+  const ready = connection.request({ type: "ready", ready: true });
+  const start = assert.rejects(connection.request({ type: "start" }), (error) => error instanceof RoomError && error.code === 102);
+  await clock.run(100);
+  assert.equal((await ready).type, "ack");
+  await start;
+  const chat = assert.rejects(connection.request({ type: "chat", text: "hi" }), (error) => error.code === 0);
+  room.crash(1000, clock);
+  await clock.run(10);
+  await chat;
+});
+
+test("the first message is hello with the seat token", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  const said = [];
+  const take = room.take.bind(room);
+  room.take = (socket, data) => said.push(JSON.parse(data)) && take(socket, data);
+  member(room, clock, "ann");
+  await clock.run(100);
+  assert.deepEqual(said[0], { type: "hello", token: "secret" });
+});
+
+test("a socket on loopback is dialled at the page's own host; another node's is dialled as it is", () => {
+  const page = { protocol: "http:", host: "192.168.1.5:8080" };
+  assert.equal(socketUrl({ socket: "ws://127.0.0.1:8080/socket/r" }, page), "ws://192.168.1.5:8080/socket/r");
+  assert.equal(socketUrl({ socket: "ws://two.example/socket/r" }, page), "ws://two.example/socket/r");
+  assert.equal(socketUrl({ socket: "ws://127.0.0.1/socket/r" }, { protocol: "https:", host: "play.example" }), "wss://play.example/socket/r");
+});
+
+/** A page with a game in a frame: what the two exchange goes over a real MessagePort. */
+function framed(clock, room) {
+  const frame = { contentWindow: {} };
+  const handlers = [];
+  globalThis.addEventListener = (name, handler) => name === "message" && handlers.push(handler);
+  globalThis.removeEventListener = () => {};
+  const transport = new SocketTransport("ws://room/?user=ann", { clock, random: () => 1, WebSocket: socketClass(room, clock) });
+  const page = new RoomConnection(transport, { token: "secret", clock });
+  const host = new FrameHost(frame, page);
+  globalThis.self = globalThis;
+  globalThis.parent = { postMessage: (data, _target, ports) => handlers.forEach((handle) => handle({ source: frame.contentWindow, data, ports })) };
+  return { host, page };
+}
+
+/** Real ports need real turns of the event loop. */
+async function settle(clock, rounds = 30) {
+  for (let i = 0; i < rounds; i++) {
+    await clock.run(20);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+test("a game in a frame is welcomed through its page, never sees the token, and may not chat, leave or kick", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  const { host, page } = framed(clock, room);
+  const frames = [];
+  const post = host.post.bind(host);
+  host.post = (data, transfer) => frames.push(JSON.stringify(data)) && post(data, transfer);
+  const game = connect({ clock });
+  await host.opened();
+  await settle(clock);
+  assert.equal(page.state, "welcomed");
+  assert.equal(game.state, "welcomed");
+  assert.equal(game.you.user_id, "ann");
+  for (const type of ["chat", "leave", "kick", "start", "sit"]) {
+    const refused = assert.rejects(game.request({ type }), (error) => error.code === 102);
+    await settle(clock, 3);
+    await refused;
+  }
+  const ready = game.request({ type: "ready", ready: true });
+  await settle(clock, 5);
+  assert.equal((await ready).type, "ack");
+  assert.ok(game.latency > 0 && page.latency > 0);
+  assert.ok(!frames.join().includes("secret"));
+  game.close();
+  page.close();
+  host.close();
+});
+
+test("a frame that is loaded anew gets welcome and start again", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  const { host, page } = framed(clock, room);
+  const first = connect({ clock });
+  await host.opened();
+  await settle(clock);
+  room.begin();
+  const second = connect({ clock });
+  const starts = [];
+  second.on("start", (start) => starts.push(start.play_id));
+  await settle(clock);
+  assert.equal(second.state, "welcomed");
+  assert.deepEqual(starts, ["play-1"]);
+  first.close();
+  second.close();
+  page.close();
+  host.close();
+});
