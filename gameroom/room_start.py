@@ -35,7 +35,6 @@ class RoomStart:
         self._room = room
         self._confirming = False
         self._reserved_at: float | None = None
-        self._retry_at = 0.0
 
     def reserve(self, by: str) -> Deferred[None]:
         """The host starts the room; asking again while it starts or plays is fine. Fires when it is durably PLAYING.
@@ -58,7 +57,7 @@ class RoomStart:
         """Begin the play where everything is as it should be."""
         room = self._room
         latest = room.ledger.latest
-        if self._confirming or latest.phase == PLAYING or room.ledger.saving or room.now() < self._retry_at:
+        if self._confirming or latest.phase == PLAYING:
             return
         if latest.phase == SETUP and room.around.draining():
             return
@@ -116,14 +115,10 @@ class RoomStart:
 
     def _failed(self, error: Exception) -> None:
         room = self._room
-        # Not at once again: what is wrong may take a moment.
-        self._retry_at = room.now() + 1.0
         self._log.error("room {room_id} could not start: {error}", room_id=room.room_id, error=error)
         room.referee.end()
-        if room.ledger.latest.phase == STARTING:
-            self._abandon(room.ledger.latest)
-        elif not room.closing:
-            room.show_state("setup", START_FAILED)
+        # Nobody is ready after this: else it would be tried again at once, and again.
+        self._abandon(room.ledger.latest)
 
     def _abandon(self, left: Room) -> None:
         room = self._room
@@ -133,6 +128,6 @@ class RoomStart:
             room.show_state("setup", START_FAILED)
 
         try:
-            room.change(rules.unlock(left), tell).addErrback(lambda failure: None)
+            room.change(rules.finish(left), tell).addErrback(lambda failure: None)
         except GameroomError:
             self._log.info("room {room_id} was gone before its start was given up", room_id=room.room_id)

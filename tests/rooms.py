@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from random import Random
 from typing import Any
 
 import attrs
@@ -27,12 +27,6 @@ from tests.memory import MemoryDatabase
 def account(name: str) -> Account:
     """An account of that name."""
     return Account(username=name, key=name.lower(), role="player", account_id=f"id-{name}")
-
-
-def counted_bytes() -> Any:
-    """Not random at all: no two calls give the same bytes."""
-    numbers = count(1)
-    return lambda n: (next(numbers) * 2654435761).to_bytes(max(n, 8), "big")[-n:]
 
 
 @implementer(IConnection)
@@ -184,7 +178,7 @@ class House:
             presence=self.presence,
             addresses=Addresses(public_host="play.example"),
             clock=self.clock,
-            random_bytes=counted_bytes(),
+            random_bytes=Random(1).randbytes,
             node="here",
             settings=RoomSettings(**settings),
             limits=lambda: self.limits,

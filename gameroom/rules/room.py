@@ -273,18 +273,12 @@ def lock(room: Room) -> Room:
     return attrs.evolve(room, phase=STARTING, members=members)
 
 
-def unlock(room: Room) -> Room:
-    """Back to setup from a start that came to nothing; readiness stays."""
-    members = tuple(attrs.evolve(member, locked=False) if member.locked else member for member in room.members)
-    return attrs.evolve(room, phase=SETUP, members=members)
-
-
 def begin(room: Room, play_id: str) -> Room:
     """The play is on."""
     return attrs.evolve(lock(room), phase=PLAYING, play_id=play_id)
 
 
 def finish(room: Room) -> Room:
-    """The play is over: setup again, nobody ready, nobody locked."""
+    """The play is over, or its start came to nothing: setup again, nobody ready, nobody locked."""
     members = tuple(attrs.evolve(member, ready=False, locked=False) for member in room.members)
     return attrs.evolve(room, phase=SETUP, play_id=None, members=members)

@@ -135,14 +135,14 @@ class ReadyTests(SynchronousTestCase):
             rules.configure(room, {"b": "x" * 10_000})
 
     def test_start(self) -> None:
-        """Locking needs enough players, and says how many; unlocking gives the room back as it was."""
+        """Locking needs enough players, and says how many; giving up gives the room back as it was."""
         room = come(new_room(), "anna")
         with self.assertRaisesRegex(BadState, "needs 2 players; 1"):
             rules.lock(room)
         room = come(room, "bert")
         locked = rules.lock(room)
         self.assertEqual((locked.phase, locked.status, len(locked.locked)), (STARTING, "PLAYING", 2))
-        self.assertEqual(rules.unlock(locked), room)
+        self.assertEqual(rules.finish(locked), room)
         self.assertEqual(rules.finish(rules.begin(locked, "p")), room)
 
 
@@ -224,7 +224,7 @@ class RoomMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.room.phase == STARTING)
     @rule(begins=st.booleans())
     def starts(self, begins: bool) -> None:
-        self.room = rules.begin(self.room, "p") if begins else rules.unlock(self.room)
+        self.room = rules.begin(self.room, "p") if begins else rules.finish(self.room)
 
     @precondition(lambda self: self.room.phase == PLAYING)
     @rule()
