@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import attrs
 
-from gameroom.errors import Conflict, InvalidRequest, RateLimited, Unauthorized
+from gameroom.errors import BadState, Conflict, InvalidRequest, RateLimited, Unauthorized
 from gameroom.hashing import PasswordHasher
 from gameroom.settings import Limits
 from tests.accounts import HERE, OTHER, PASSWORD, AccountsTestCase
