@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import attrs
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTime, IStreamServerEndpoint
@@ -63,6 +64,11 @@ class Door:
             self.ports[text] = port
             if self.waits:
                 _of_descriptor(port, "stopReading")
+
+    def places(self) -> list[tuple[str, int]]:
+        """Host and port of each open TCP port."""
+        found = [port.getHost() for port in self.ports.values()]
+        return [(host.host, host.port) for host in found if isinstance(host, IPv4Address | IPv6Address)]
 
     def let_in(self) -> None:
         """Answer those who wait."""

@@ -7,12 +7,11 @@ See docs/operations.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-import constantly
 import orjson
 from twisted.logger import (
     FilteringLogObserver,
@@ -62,7 +61,7 @@ class OnceAMinute:
     def __init__(self) -> None:
         self._quiet_until = 0.0
 
-    def __call__(self, event: LogEvent) -> constantly.NamedConstant:
+    def __call__(self, event: LogEvent) -> Any:
         if event.get("log_namespace") == "twisted.internet.tcp" and ABOUT_ACCEPTING.search(event.get("log_format") or ""):
             now = event.get("log_time", 0.0)
             if now < self._quiet_until:
@@ -116,7 +115,7 @@ def _plain(value: object) -> bool:
     return value is None or isinstance(value, bool | float | str) or (isinstance(value, int) and -(1 << 63) <= value < 1 << 64)
 
 
-def for_twistd(twistd: dict[str, Any], stdout: IO[str], *, json: bool) -> tuple[ILogObserver | None, Callable[[], None]]:
+def for_twistd(twistd: Mapping[str, Any], stdout: IO[str], *, json: bool) -> tuple[ILogObserver | None, Callable[[], None]]:
     """The observer that fits twistd's own options, and what re-opens its file.
 
     None where the operator chose an observer of twistd's (`--logger`, `--syslog`).

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 from twisted.application.service import MultiService
@@ -58,8 +58,8 @@ log = Logger()
 class Options(usage.Options):
     """The command line of `twistd gameroom`. Whatever is wrong is one line and exit status 1."""
 
-    optParameters = [[option.name, None, None, option.about] for option in OPTIONS if option.placeholder]
-    optFlags = [[option.name, None, option.about] for option in OPTIONS if not option.placeholder]
+    optParameters: ClassVar = [[option.name, None, None, option.about] for option in OPTIONS if option.placeholder]
+    optFlags: ClassVar = [[option.name, None, option.about] for option in OPTIONS if not option.placeholder]
     longdesc = "Options beat GAMEROOM_* in the environment, which beat the file of --config. See docs/operations.md."
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Logged(MultiService):
     def __init__(self, service: MultiService, observer: ILogObserver) -> None:
         MultiService.__init__(self)
         self._observer = observer
-        service.setServiceParent(self)
+        MultiService.addService(self, service)
 
     def setServiceParent(self, parent: Any) -> None:
         if isinstance(parent, Componentized):
@@ -132,7 +132,7 @@ def make_service(
     daemon.raise_early = background
     reactor.callWhenRunning(heed_signals, reactor, daemon, partial(reload, settings, limits, reopen))
     service = MultiService()
-    daemon.setServiceParent(service)
+    service.addService(daemon)
     return service
 
 
@@ -230,12 +230,16 @@ def wire(reactor: Any, settings: Settings, limits: Callable[[], Limits], say: Ca
     nouns = make_nouns(reactor, settings, limits)
     folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
     notify = notify_systemd(os.environ.get("NOTIFY_SOCKET", ""))
-    doors = make_doors(reactor, settings, limits, nouns, lambda: daemon.ready())
+
+    def ready() -> Deferred[None]:
+        return daemon.ready()
+
+    doors = make_doors(reactor, settings, limits, nouns, ready)
 
     def announce(state: str) -> None:
         notify(state)
         if state == READY:
-            say(greeting(settings, nouns.addresses, doors))
+            say(greeting(settings, nouns.addresses, {door.name: door for door in doors}))
 
     daemon = Daemon(
         clock=reactor,
@@ -273,27 +277,20 @@ def endpoints(reactor: Any, door: str, strings: Sequence[str]) -> dict[str, IStr
 
 def fill_in(addresses: Addresses, doors: Mapping[str, Door]) -> None:
     """What clients are told to connect to, now that ports are known."""
-    for text, port in doors["web"].ports.items():
-        number = getattr(port.getHost(), "port", None)
-        if number is not None:
-            addresses.web_port = number
-            if text.startswith("ssl:") and not addresses.public_url:
-                addresses.public_url = f"https://{addresses.public_host}:{number}"
-            return
+    places = doors["web"].places()
+    if places:
+        addresses.web_port = places[0][1]
+        if next(iter(doors["web"].ports)).startswith("ssl:") and not addresses.public_url:
+            addresses.public_url = f"https://{addresses.public_host}:{addresses.web_port}"
 
 
-def greeting(settings: Settings, addresses: Addresses, doors: Sequence[Door]) -> str:
+def greeting(settings: Settings, addresses: Addresses, doors: Mapping[str, Door]) -> str:
     """Where a person goes now that it runs."""
     lines = ["gameroom is ready."]
-    ports = {door.name: [port.getHost() for port in door.ports.values()] for door in doors}
-    if ports["web"]:
+    if doors["web"].ports:
         lines.append(f"  Play:      {addresses.web_url}/ in two browser windows")
-    for host in ports["lobby"]:
-        if getattr(host, "port", None):
-            lines.append(f"  Lobby:     telnet {addresses.public_host} {host.port}")
-    for host in ports["admin"]:
-        if getattr(host, "port", None):
-            lines.append(f"  Operators: http://{host.host}:{host.port}/metrics")
+    lines += [f"  Lobby:     telnet {addresses.public_host} {port}" for _, port in doors["lobby"].places()]
+    lines += [f"  Operators: http://{host}:{port}/metrics" for host, port in doors["admin"].places()]
     lines.append(f"  Kept in:   {settings.data}")
     return "\n".join(lines)
 
@@ -307,7 +304,7 @@ def stop_in_failure(reactor: Any, message: str) -> None:
 
 
 def leave_with_status_1() -> None:
-    """twistd knows no exit status of ours: it would leave with 0. By now nothing is left to do but to flush."""
+    """Twistd knows no exit status of ours: it would leave with 0. By now nothing is left to do but to flush."""
     sys.stdout.flush()
     os._exit(1)
 

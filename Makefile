@@ -1,0 +1,75 @@
+# make run     sets everything up and runs the daemon here, in ./var
+# make test    sets everything up and runs every check and test
+# make lint | unit | system | docs | bench | lock | clean
+# All may be run again at any time; what is done already is not done again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run test lint unit js system docs bench lock clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n 1,4p
+
+venv: $(READY)
+
+# The virtual environment, with everything that the lock file names and the checkout itself.
+$(READY): requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gameroom needs Python 3.11 or newer; name one as: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV), once; it takes a minute or two."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $(READY)
+
+# Programs that tests drive the daemon with: installed where we may, named where we may not.
+$(TOOLS): .ci/tools
+	@.ci/tools
+	@mkdir -p $(VENV) && touch $(TOOLS)
+
+run: $(READY)
+	@exec $(BIN)/twistd --nodaemon --pidfile= gameroom --data var $(ARGS)
+
+test: $(READY) $(TOOLS) lint unit js system
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy gameroom tests
+
+unit: $(READY) $(TOOLS)
+	$(BIN)/python -m pytest -q -n 2 --ignore tests/system $(ARGS)
+
+js: $(TOOLS)
+	@if command -v node >/dev/null; then node --test tests/js/; else echo "node is not here: the JavaScript unit tests are left out; the browser tests run that code all the same"; fi
+
+system: $(READY) $(TOOLS)
+	$(BIN)/python -m pytest -q tests/system $(ARGS)
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(READY)
+	$(BIN)/python -m bench.lockstep $(ARGS)
+
+# Needs the network and pip-tools; the result names no package index.
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet pip-tools
+	echo 'setuptools>=70.1' > $(VENV)-lock/build.in
+	$(VENV)-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --extra postgres --extra test --extra docs --extra dev -o $(VENV)-lock/out setup.cfg $(VENV)-lock/build.in
+	{ head -1 requirements.lock; cat $(VENV)-lock/out; } > $(VENV)-lock/requirements.lock
+	mv $(VENV)-lock/requirements.lock requirements.lock
+	rm -r $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
