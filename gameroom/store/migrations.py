@@ -43,19 +43,25 @@ async def apply_next(cursor: ICursor, migrations: Sequence[Migration]) -> bool:
 
     It is run in a transaction of its own until it says no.
     Whoever calls it has made sure that no other node does the same in this moment.
-    Raises `DatabaseUnavailable` where the database is ahead of us.
+    Raises `DatabaseUnavailable` where the database is ahead of us, or does not let us.
     """
-    await cursor.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    [(version,)] = await cursor.execute("SELECT COALESCE(MAX(version), 0) FROM schema_version")
     newest = max((migration.number for migration in migrations), default=0)
+    doing = "the schema's version cannot be read"
+    try:
+        await cursor.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        [(version,)] = await cursor.execute("SELECT COALESCE(MAX(version), 0) FROM schema_version")
+        pending = [migration for migration in migrations if migration.number > version]
+        if version <= newest and pending:
+            doing = f"the migration {pending[0].name} cannot be applied"
+            for statement in statements(pending[0].script):
+                await cursor.execute(statement)
+            await cursor.execute("INSERT INTO schema_version (version) VALUES (:version)", {"version": pending[0].number})
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        raise DatabaseUnavailable(f"{doing}: {' '.join(str(error).split())}; is this gameroom's database, and may it make tables there?") from error
     if version > newest:
         raise DatabaseUnavailable(
             f"the database has schema {version} and this gameroom knows up to {newest}: install the newer gameroom, or use another database"
         )
-    pending = [migration for migration in migrations if migration.number > version]
-    if not pending:
-        return False
-    for statement in statements(pending[0].script):
-        await cursor.execute(statement)
-    await cursor.execute("INSERT INTO schema_version (version) VALUES (:version)", {"version": pending[0].number})
-    return True
+    return bool(pending)

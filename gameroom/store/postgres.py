@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -65,6 +65,7 @@ class PostgresDatabase:
         self._draining: list[Deferred[None]] = []
         self._connecting: set[Link] = set()
         self._pauses: set[Deferred[None]] = set()
+        self._replacing: set[Deferred[None]] = set()
 
     def start(self) -> Deferred[None]:
         """See `IDatabase`. Fires with the first connection open and the schema up to date; the others follow."""
@@ -77,11 +78,9 @@ class PostgresDatabase:
             files = migrations.ours()
             while await self._repeat(_BEGIN_MIGRATION, _apply_next, (files,), WAIT_SECONDS):
                 pass
-        except BaseException as error:
+        except Exception:
             await self._stop()
-            if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
-                raise
-            raise DatabaseUnavailable(f"the schema cannot be brought up to date: {str(error).splitlines()[0]}") from error
+            raise
         for _ in range(self._size - 1):
             self._replace()
 
@@ -103,10 +102,13 @@ class PostgresDatabase:
             drained: Deferred[None] = Deferred()
             self._draining.append(drained)
             await drained
-        for link in [*self._links, *self._connecting]:
+        for link in list(self._links):
             link.lose()
+        for link in list(self._connecting):
+            link.abandon()
         for pause in list(self._pauses):
             pause.cancel()
+        await DeferredList(list(self._replacing))
 
     def _shielded(self, begin: str, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...], wait: float) -> Deferred[Any]:
         """Whoever cancels this Deferred cancels no query, which psycopg2 would not take well."""
@@ -195,7 +197,9 @@ class PostgresDatabase:
 
     def _replace(self) -> None:
         replaced = Deferred.fromCoroutine(self._connect_again())
+        self._replacing.add(replaced)
         replaced.addErrback(lambda failure: self._log.failure("connecting to PostgreSQL went wrong", failure))
+        replaced.addCallback(lambda _: self._replacing.discard(replaced))
 
     async def _connect_again(self) -> None:
         """Connect, however long the server takes to come back."""

@@ -72,7 +72,7 @@ class Link(Connection):
 
     async def open(self, url: str, clock: IReactorTime, statement_seconds: float) -> None:
         """Connect. Raises `DatabaseUnavailable`, also when it takes over ten seconds."""
-        deadline = clock.callLater(CONNECT_SECONDS, self.lose)
+        deadline = clock.callLater(CONNECT_SECONDS, self.abandon)
         try:
             await self.connect(url, **_SETTINGS)
             psycopg2.extensions.register_type(_bytes_type, self.pollable())
@@ -82,7 +82,7 @@ class Link(Connection):
             await self.execute("SET bytea_output = 'hex'", {})
         except (psycopg2.Error, ConnectionClosed, DatabaseUnavailable) as error:
             self.lose()
-            reason = "no answer within 10 s" if isinstance(error, ConnectionClosed) else _first_line(error)
+            reason = f"no answer within {CONNECT_SECONDS:g} s" if isinstance(error, ConnectionClosed) else _first_line(error)
             raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {reason}; check the URL, and that the server runs and lets us in") from error
         finally:
             if deadline.active():
@@ -136,6 +136,13 @@ class Link(Connection):
     @property
     def alive(self) -> bool:
         return self._when_lost is not None
+
+    def abandon(self) -> None:
+        """Give up connecting, where that is still waited for."""
+        # Once the answer is there txpostgres tells of it in the next turn of the reactor, and a socket that was closed until then would
+        # be given to the reactor all the same.
+        if self._pollingD is not None:
+            self.lose()
 
     def lose(self) -> None:
         """Close it, and tell."""
