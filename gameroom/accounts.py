@@ -9,16 +9,17 @@ Three lines in a program of one's own, whose database has been started:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
-from functools import partial, wraps
-from typing import Any, ParamSpec, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gameroom.errors import GameroomError, InvalidRequest
+from gameroom.deferring import deferring
+from gameroom.errors import GameroomError, InvalidRequest, NotFound
 from gameroom.hashing import PasswordHasher
 from gameroom.interfaces import IDatabase
 from gameroom.rules import usernames
@@ -27,7 +28,6 @@ from gameroom.rules.sessions import PLAYER, Account, Session, SessionMemory, che
 from gameroom.settings import AccountSettings, Limits
 from gameroom.store import accounts as sql
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 REMEMBERED = 65536
@@ -45,16 +45,6 @@ class AccountMetrics(Protocol):
 
     @property
     def login_seconds(self) -> Observes: ...
-
-
-def _fires(method: Callable[P, Coroutine[Deferred[Any], Any, T]]) -> Callable[P, Deferred[T]]:
-    """The coroutine method as one that gives a Deferred."""
-
-    @wraps(method)
-    def fires(*args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        return Deferred.fromCoroutine(method(*args, **kwargs))
-
-    return fires
 
 
 class Accounts:
@@ -80,7 +70,7 @@ class Accounts:
         self._tries = LoginTries()
         self._sessions = LiveSessions(database, clock, self._lifetime_ms, remembered)
 
-    @_fires
+    @deferring
     async def register(self, role: str, username: str, password: str, address: str) -> str:
         """Make an account and log in. Fires with the session token.
 
@@ -97,7 +87,7 @@ class Accounts:
         self._log.info("{role} {username} registered", role=role, username=username)
         return token
 
-    @_fires
+    @deferring
     async def login(self, role: str, username: str, password: str, address: str) -> str:
         """Log in, which supersedes the account's other sessions. Fires with the session token.
 
@@ -121,7 +111,7 @@ class Accounts:
         if known is None or not right:
             raise sql.wrong_login()
         token, login = self._new_login()
-        self._sessions.ended(known.account, await self._database.interact(sql.begin_session, known, login))
+        await self._sessions.change(known.account, sql.begin_session, known, login)
         self._log.info("{role} {username} logged in", role=role, username=known.account.username)
         return token
 
@@ -138,7 +128,7 @@ class Accounts:
                 return succeed(self._sessions.use(session, role))
         except GameroomError as error:
             return fail(error)
-        return Deferred.fromCoroutine(self._sessions.find_and_use(token_hash, role))
+        return self._sessions.find_and_use(token_hash, role)
 
     def identify_now(self, token: str | None, role: str | None = PLAYER) -> Session | None:
         """What `identify` would fire with, if that is known without asking the database and good."""
@@ -148,14 +138,13 @@ class Accounts:
         except GameroomError:
             return None
 
-    @_fires
+    @deferring
     async def logout(self, token: str | None) -> None:
         """End the session: its token is unknown from then on. Fails as `identify` does."""
         session = await self.identify(token, None)
-        await self._database.interact(sql.end_session, session.token_hash)
-        self._sessions.ended(session.account, [session.token_hash])
+        await self._sessions.change(session.account, sql.end_session, session.token_hash)
 
-    @_fires
+    @deferring
     async def change_password(self, token: str | None, old: str, new: str, address: str) -> None:
         """Take another password; this session stays and the account's others are superseded.
 
@@ -170,16 +159,17 @@ class Accounts:
         if not await self._hasher.verify(old_prepared or "", None if old_prepared is None else old_hash):
             raise sql.wrong_old_password()
         new_hash = await self._hasher.hash(prepared)
-        ended = await self._database.interact(sql.change_password, session.token_hash, old_hash, new_hash, self._now_ms())
-        self._sessions.ended(account, ended)
+        await self._sessions.change(account, sql.change_password, session.token_hash, old_hash, new_hash, self._now_ms())
         self._log.info("{role} {username} changed the password", role=account.role, username=account.username)
 
-    @_fires
+    @deferring
     async def suspend(self, role: str, username: str, suspended: bool = True) -> None:
         """Close an account to its owner at once, or open it again. Fails with `NotFound`."""
-        account, good = await self._database.interact(sql.suspend, role, usernames.any_name(username).key, suspended)
-        self._sessions.ended(account, good if suspended else ())
-        self._log.info("{role} {username} suspended: {suspended}", role=role, username=account.username, suspended=suspended)
+        known = await self._database.interact(sql.credentials, role, usernames.any_name(username).key)
+        if known is None:
+            raise NotFound(f"there is no {role} of this name; look at its spelling")
+        await self._sessions.change(known.account, sql.suspend, known.account.account_id, suspended)
+        self._log.info("{role} {username} suspended: {suspended}", role=role, username=known.account.username, suspended=suspended)
 
     def name_taken(self, name: str) -> Deferred[bool]:
         """Fires with whether a guest of this name would be taken for an account of either role."""
@@ -190,10 +180,13 @@ class Accounts:
 
         Gives a function that stops watching.
         """
-        return self._sessions.watch(session.token_hash, callback)
+        return self._sessions.watch(session, callback)
 
     def forget(self, account_id: str) -> None:
-        """Ask the database anew for all sessions of this account: something else has changed them."""
+        """Ask the database anew for all sessions of this account: something else has changed them.
+
+        Those who watch one that has ended hear it when the database has answered.
+        """
         self._sessions.forget(account_id)
 
     def _count_try(self, role: str, key: str, address: str) -> None:
@@ -215,7 +208,8 @@ class LiveSessions:
     def __init__(self, database: IDatabase, clock: IReactorTime, lifetime_ms: int, remembered: int) -> None:
         self._database, self._clock, self._lifetime_ms = database, clock, lifetime_ms
         self._memory = SessionMemory(remembered)
-        self._watching: dict[str, dict[object, Callable[[], object]]] = {}
+        self._watching: dict[str, dict[str, dict[object, Callable[[], object]]]] = {}
+        """Callbacks by account_id and token hash."""
 
     def remembered(self, token_hash: str) -> Session | None:
         """What is known of the token without asking the database, good or not."""
@@ -232,6 +226,7 @@ class LiveSessions:
         extended.addErrback(self._report, "a session could not be extended")
         return later
 
+    @deferring
     async def find_and_use(self, token_hash: str, role: str | None) -> Session:
         """The same for a session that has to be found first."""
         session = await self._find(token_hash)
@@ -239,41 +234,61 @@ class LiveSessions:
             raise unknown_token()
         return self.use(session, role)
 
-    def ended(self, account: Account, token_hashes: Iterable[str]) -> None:
-        """An account has changed, and these of its sessions are over."""
-        self.forget(account.account_id)
-        for over in token_hashes:
-            self._end(over)
+    async def change(self, account: Account, work: Callable[..., Awaitable[list[str]]], *args: Any) -> None:
+        """Run what changes the account in the database, and end the sessions whose token hashes it gives."""
+        try:
+            over = await self._database.interact(work, *args)
+        except Exception:
+            # Where the connection was lost while it committed, it may have happened all the same.
+            self.forget(account.account_id)
+            raise
+        self._memory.forget(account.account_id)
+        for gone in over:
+            self._end(account.account_id, gone)
 
     def forget(self, account_id: str) -> None:
-        """Ask the database anew."""
+        """See `Accounts.forget`."""
         self._memory.forget(account_id)
+        for watched in list(self._watching.get(account_id, ())):
+            self._look_again(account_id, watched)
 
-    def watch(self, token_hash: str, callback: Callable[[], object]) -> Callable[[], None]:
+    def watch(self, session: Session, callback: Callable[[], object]) -> Callable[[], None]:
         """See `Accounts.watch_end`."""
+        account_id, token_hash = session.account.account_id, session.token_hash
         watch = object()
-        self._watching.setdefault(token_hash, {})[watch] = callback
+        self._watching.setdefault(account_id, {}).setdefault(token_hash, {})[watch] = callback
         # It may have ended since it was identified.
-        Deferred.fromCoroutine(self._look_again(token_hash)).addErrback(self._report, "a session could not be looked at")
-        return partial(self._stop_watching, token_hash, watch)
+        self._look_again(account_id, token_hash)
+        return partial(self._stop_watching, account_id, token_hash, watch)
 
-    def _end(self, token_hash: str) -> None:
-        for callback in self._watching.pop(token_hash, {}).values():
+    def _stop_watching(self, account_id: str, token_hash: str, watch: object) -> None:
+        watching = self._watching.get(account_id, {}).get(token_hash, {})
+        if watching.pop(watch, None) is not None and not watching:
+            self._unwatch(account_id, token_hash)
+
+    def _unwatch(self, account_id: str, token_hash: str) -> dict[object, Callable[[], object]]:
+        of_account = self._watching.get(account_id, {})
+        watching = of_account.pop(token_hash, {})
+        if not of_account:
+            self._watching.pop(account_id, None)
+        return watching
+
+    def _end(self, account_id: str, token_hash: str) -> None:
+        for callback in self._unwatch(account_id, token_hash).values():
             try:
                 callback()
             except Exception:
                 self._log.failure("whoever watched for the end of a session failed")
 
-    def _stop_watching(self, token_hash: str, watch: object) -> None:
-        watching = self._watching.get(token_hash, {})
-        watching.pop(watch, None)
-        if not watching:
-            self._watching.pop(token_hash, None)
+    def _look_again(self, account_id: str, token_hash: str) -> None:
+        looked = self._end_if_over(account_id, token_hash)
+        looked.addErrback(self._report, "a session could not be looked at")
 
-    async def _look_again(self, token_hash: str) -> None:
+    @deferring
+    async def _end_if_over(self, account_id: str, token_hash: str) -> None:
         session = self._memory.get(token_hash) or await self._find(token_hash)
         if session is None or session.superseded or session.suspended:
-            self._end(token_hash)
+            self._end(account_id, token_hash)
 
     async def _find(self, token_hash: str) -> Session | None:
         while True:

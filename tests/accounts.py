@@ -83,7 +83,7 @@ class AccountsTestCase(SynchronousTestCase):
 
     def make(self, hasher: PasswordHasher | None = None, **options: Any) -> Accounts:
         return Accounts(
-            database=self.database,
+            database=options.pop("database", self.database),
             hasher=hasher or self.hasher,
             clock=self.clock,
             random_bytes=self.random_bytes,

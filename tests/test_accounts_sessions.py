@@ -9,6 +9,7 @@ from gameroom.hashing import PasswordHasher
 from gameroom.settings import AccountSettings, Limits
 from tests.accounts import DAY, HERE, HOUR, OTHER, PASSWORD, AccountsTestCase
 from tests.hashing import Held
+from tests.held import HeldDatabase
 
 
 class IdentifyTests(AccountsTestCase):
@@ -303,6 +304,30 @@ class EndTests(AccountsTestCase):
         self.accounts.forget(self.session.account.account_id)
         self.accounts.watch_end(self.session, lambda: self.ended.append("wrong"))
         self.assertEqual(self.ended, [])
+
+    def test_forget_tells_watchers(self):
+        """When another node has superseded a session, this one's watchers hear it once the database has answered."""
+        self.successResultOf(self.make().login("player", "Alice", PASSWORD, HERE))
+        self.assertEqual(self.ended, [])
+        self.accounts.forget(self.session.account.account_id)
+        self.assertEqual(self.ended, ["Alice"])
+
+    def test_lost_while_it_commits(self):
+        """A log-in that failed but was written has superseded the older token all the same."""
+        database = HeldDatabase(self.database, holding=False)
+        accounts = self.make(database=database)
+        session = self.successResultOf(accounts.identify(self.token))
+        accounts.watch_end(session, lambda: self.ended.append("heard"))
+        database.holding = True
+        login = accounts.login("player", "Alice", PASSWORD, HERE)
+        database.release()
+        self.assertEqual(database.waiting, ["begin_session"])
+        database.fail_after_commit(OSError("connection lost"))
+        database.release_all()
+        self.failureResultOf(login, OSError)
+        database.holding = False
+        self.assertEqual(self.ended, ["heard"])
+        self.refused(accounts.identify(self.token), BadState)
 
     def test_failing_watcher(self):
         """A watcher that fails is logged; the others hear, and the log-in goes well."""

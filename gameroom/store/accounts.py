@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from gameroom.errors import Conflict, NotFound, Unauthorized
+from gameroom.errors import Conflict, Unauthorized
 from gameroom.interfaces import ICursor
 from gameroom.rules.sessions import ROLES, Account, Session, check, suspended
 from gameroom.rules.usernames import Name
@@ -186,9 +186,10 @@ async def extend_session(cursor: ICursor, token_hash: str, expires_ms: int) -> N
     )
 
 
-async def end_session(cursor: ICursor, token_hash: str) -> None:
-    """Log out: the token is unknown from now on. One that was superseded meanwhile stays so."""
+async def end_session(cursor: ICursor, token_hash: str) -> list[str]:
+    """Log out: the token is unknown from now on. One that was superseded meanwhile stays so. Gives it."""
     await cursor.execute("DELETE FROM sessions WHERE token_hash = :token_hash AND superseded_ms IS NULL", {"token_hash": token_hash})
+    return [token_hash]
 
 
 async def change_password(cursor: ICursor, token_hash: str, old_hash: str, new_hash: str, now_ms: int) -> list[str]:
@@ -215,22 +216,16 @@ def wrong_old_password() -> Unauthorized:
     return Unauthorized("the old password is wrong; try again")
 
 
-async def suspend(cursor: ICursor, role: str, key: str, is_suspended: bool) -> tuple[Account, list[str]]:
-    """Close an account to its owner, or open it again; gives it and the token hashes of its sessions.
-
-    Raises `NotFound`.
-    """
-    rows = await cursor.execute(
-        "UPDATE accounts SET suspended = :suspended WHERE role = :role AND key = :key RETURNING account_id, username",
-        {"role": role, "key": key, "suspended": int(is_suspended)},
+async def suspend(cursor: ICursor, account_id: str, is_suspended: bool) -> list[str]:
+    """Close an account to its owner, or open it again; gives the token hashes of the sessions that this ends."""
+    await cursor.execute(
+        "UPDATE accounts SET suspended = :suspended WHERE account_id = :account_id",
+        {"account_id": account_id, "suspended": int(is_suspended)},
     )
-    if not rows:
-        raise NotFound(f"there is no {role} of this name; look at its spelling")
-    [[account_id, username]] = rows
     sessions = await cursor.execute(
         "SELECT token_hash FROM sessions WHERE account_id = :account_id AND superseded_ms IS NULL", {"account_id": account_id}
     )
-    return Account(username=username, key=key, role=role, account_id=account_id), [row[0] for row in sessions]
+    return [row[0] for row in sessions] if is_suspended else []
 
 
 async def is_taken(cursor: ICursor, name: Name) -> bool:
