@@ -1,0 +1,265 @@
+"""Rooms by REST: make, look at, join and leave them (docs/protocol/rooms.md)."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, ClassVar
+
+import segno
+
+from gameroom.accounts import Accounts
+from gameroom.doors.web.calls import Answer, Call
+from gameroom.doors.web.declare import Body, Choice, Field, Number, Reply, Route, Text
+from gameroom.doors.web.pages import Pages
+from gameroom.doors.web.schemas import object_of, ref
+from gameroom.errors import NotFound
+from gameroom.registry import Guest, Registry
+from gameroom.room import LivingRoom
+from gameroom.rules.room_options import RoomRequest
+from gameroom.rules.sessions import Account
+
+MOST_LISTED = 200
+LONGEST_NAME = 24
+
+_ROOM_IN_QUERY = (Field(name="game_id", kind=Text(1, 64), required=True, about="the room_id"),)
+_JOIN_BODY = Body(
+    (
+        Field(name="username", kind=Text(1, LONGEST_NAME), about="what a guest is shown as; an account has its own name"),
+        Field(
+            name="as",
+            kind=Choice(("player", "viewer")),
+            about="a player takes the lowest free seat; without this: a seat if there is one",
+        ),
+    )
+)
+_JOIN_ROW = "Take a seat, or come as a viewer. Without Authorization the member is a guest."
+_JOINED = {201: Reply(about="In. Connect to `socket` and say hello with `token`.", schema=ref("Joined"))}
+_SHOWN = {200: Reply(about="The room.", schema=ref("Room"))}
+_MAY_FAIL = (401, 403, 404, 409)
+
+
+class CreateBody:
+    """The body of /create, checked by the rules of rooms."""
+
+    def read(self, content: Any) -> RoomRequest:
+        return RoomRequest.from_json(content)
+
+    def schema(self) -> dict[str, Any]:
+        text, yes_no = {"type": "string"}, {"type": "boolean"}
+        engine = {
+            "oneOf": [
+                object_of(url={"type": "string", "format": "uri", "maxLength": 2048}),
+                object_of(source={"type": "string", "description": "up to 1 MiB"}, media_type=text),
+                object_of(("version",), game_id=text, version=text),
+            ]
+        }
+        fields = {
+            "engine": engine,
+            "seed": {"anyOf": [Number(0, 2**53 - 1).schema(), Text(0, 256).schema()]},
+            "configuration": {"type": "object"},
+            "min_players": Number(1, 64).schema(),
+            "max_players": Number(1, 64).schema(),
+            "encoding": Choice(("json", "binary")).schema(),
+            "input_delay": Number(1, 16).schema(),
+            "checksum_interval": Number(1, 1000).schema(),
+            "on_divergence": Choice(("halt",)).schema(),
+            "viewers": yes_no,
+            "journal": Choice(("async", "sync")).schema(),
+            "public": yes_no,
+        }
+        return {"type": "object", "properties": fields, "required": ["engine"], "additionalProperties": False}
+
+
+class RoomRoutes:
+    """The rows of rooms."""
+
+    routes: ClassVar[tuple[Route, ...]] = (
+        Route(
+            handler="create",
+            methods=("POST", "PUT"),
+            path="/create",
+            about="Make a room from submitted content, or from a game of the store. The first player who joins is host.",
+            auth="session",
+            body=CreateBody(),
+            replies={201: Reply(about="Made.", schema=ref("Created"), headers=("Location",))},
+            problems=_MAY_FAIL,
+        ),
+        Route(
+            handler="show",
+            operation="show_by_query",
+            methods=("GET",),
+            path="/join",
+            about="The room: its engine, seed and present configuration.",
+            query=_ROOM_IN_QUERY,
+            replies=_SHOWN,
+            problems=(404,),
+            page=True,
+        ),
+        Route(
+            handler="show",
+            methods=("GET",),
+            path="/join/<room_id>",
+            about="The room: its engine, seed and present configuration.",
+            replies=_SHOWN,
+            problems=(404,),
+            page=True,
+        ),
+        Route(
+            handler="join",
+            operation="join_by_query",
+            methods=("POST", "PUT"),
+            path="/join",
+            about=_JOIN_ROW,
+            auth="maybe session",
+            query=_ROOM_IN_QUERY,
+            body=_JOIN_BODY,
+            body_needed=False,
+            replies=_JOINED,
+            problems=_MAY_FAIL,
+        ),
+        Route(
+            handler="join",
+            methods=("POST", "PUT"),
+            path="/join/<room_id>",
+            about=_JOIN_ROW,
+            auth="maybe session",
+            body=_JOIN_BODY,
+            body_needed=False,
+            replies=_JOINED,
+            problems=_MAY_FAIL,
+        ),
+        Route(
+            handler="leave",
+            methods=("DELETE",),
+            path="/join/<room_id>",
+            about="Leave the room; the seat is free at once.",
+            auth="seat",
+            replies={204: Reply(about="Gone.")},
+            problems=(401, 404),
+        ),
+        Route(
+            handler="engine",
+            methods=("GET",),
+            path="/join/<room_id>/engine",
+            about="The engine that was submitted as source, with its media type and a sandboxing Content-Security-Policy.",
+            replies={200: Reply(about="The source.", media_type="*/*")},
+            problems=(404,),
+        ),
+        Route(
+            handler="qr",
+            methods=("GET",),
+            path="/join/<room_id>/qr.svg",
+            about="The room's URL as a QR code.",
+            replies={200: Reply(about="The picture.", media_type="image/svg+xml")},
+            problems=(404,),
+        ),
+        Route(
+            handler="party",
+            methods=("GET",),
+            path="/party/<code>",
+            about="Where the room of a party code is.",
+            replies={303: Reply(about="There.", headers=("Location",))},
+            problems=(404, 429),
+            page=True,
+        ),
+        Route(
+            handler="rooms",
+            methods=("GET",),
+            path="/rooms",
+            about="Public rooms, and with Authorization one's own, newest first.",
+            auth="maybe session",
+            query=(
+                Field(name="limit", kind=Number(1, MOST_LISTED), about=f"at most so many; {MOST_LISTED} without it"),
+                Field(name="before", kind=Text(1, 64), about="go on behind this room_id, the last entry of the list before"),
+            ),
+            replies={200: Reply(about="The list.", schema=ref("Rooms"))},
+            problems=(401, 403, 404, 409),
+        ),
+        Route(
+            handler="room",
+            methods=("GET",),
+            path="/rooms/<room_id>",
+            about="One public room, or with Authorization one's own.",
+            auth="maybe session",
+            replies={200: Reply(about="The room.", schema=ref("RoomDetail"))},
+            problems=_MAY_FAIL,
+        ),
+    )
+
+    def __init__(self, *, registry: Registry, accounts: Accounts, pages: Pages) -> None:
+        self._registry = registry
+        self._accounts = accounts
+        self._pages = pages
+
+    async def create(self, call: Call) -> Answer:
+        await self._accounts.identify(call.require_token())
+        room = await self._registry.create(call.body)
+        path = f"/join/{room.room_id}"
+        value = {"room_id": room.room_id, "join": call.base + path, "party_code": room.value.party_code}
+        return Answer(status=201, value=value, headers={"Location": path})
+
+    async def show(self, call: Call) -> Answer:
+        room = await self._registry.get(call.room_id())
+        return self._pages.join(call) if call.wants_page else Answer(value=room.join_view())
+
+    async def join(self, call: Call) -> Answer:
+        account = await self._account(call)
+        who = account if account is not None else Guest(call.body.get("username"))
+        joined = await self._registry.join(call.room_id(), who, call.body.get("as", "any"))
+        value = {
+            "user_id": joined.user_id,
+            "name": joined.name,
+            "seat": joined.seat,
+            "viewer": joined.viewer,
+            "token": joined.token,
+            "socket": self._socket(call, joined.room.room_id),
+        }
+        return Answer(status=201, value=value)
+
+    async def leave(self, call: Call) -> Answer:
+        await self._registry.leave_by_token(call.room_id(), call.require_token())
+        return Answer(status=204)
+
+    async def engine(self, call: Call) -> Answer:
+        room = await self._registry.get(call.room_id())
+        engine = room.options.engine
+        if "source" not in engine:
+            raise NotFound("this room's engine was not submitted as source; GET /join says where it is")
+        return Answer(data=engine["source"].encode(), media_type=engine["media_type"], headers=self._pages.engine_headers(call))
+
+    async def qr(self, call: Call) -> Answer:
+        room = await self._registry.get(call.room_id())
+        picture = BytesIO()
+        segno.make(f"{call.base}/join/{room.room_id}", micro=False).save(picture, kind="svg", scale=4, xmldecl=False, light="#fff", omitsize=True)
+        return Answer(data=picture.getvalue(), media_type="image/svg+xml")
+
+    async def party(self, call: Call) -> Answer:
+        room = await self._registry.find_party(call.path["code"], call.address)
+        return Answer(status=303, headers={"Location": f"/join/{room.room_id}"})
+
+    async def rooms(self, call: Call) -> Answer:
+        rooms = await self._registry.rooms(await self._account(call))
+        before = call.query.get("before")
+        if before is not None:
+            ids = [room.room_id for room in rooms]
+            if before not in ids:
+                raise NotFound("the room that you go on behind is no longer listed; begin anew")
+            rooms = rooms[ids.index(before) + 1 :]
+        return Answer(value={"rooms": [self._entry(call, room) for room in rooms[: call.query.get("limit", MOST_LISTED)]]})
+
+    async def room(self, call: Call) -> Answer:
+        account = await self._account(call)
+        room = await self._registry.get(call.room_id())
+        own = account is not None and room.value.find(account.username) is not None
+        if not room.options.public and not own:
+            raise NotFound("there is no such public room")
+        return Answer(value={**room.lobby_detail(), "join_url": f"{call.base}/join/{room.room_id}"})
+
+    async def _account(self, call: Call) -> Account | None:
+        return None if call.token is None else (await self._accounts.identify(call.token)).account
+
+    def _socket(self, call: Call, room_id: str) -> str:
+        return "ws" + call.base.removeprefix("http") + f"/socket/{room_id}"
+
+    def _entry(self, call: Call, room: LivingRoom) -> dict[str, Any]:
+        return {**room.lobby_entry(), "join_url": f"{call.base}/join/{room.room_id}"}

@@ -1,0 +1,123 @@
+"""JSON Schemas of what the web door answers, by the names that they have in the OpenAPI description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+WHOLE: Schema = {"type": "integer"}
+YES_NO: Schema = {"type": "boolean"}
+UUID: Schema = {"type": "string", "format": "uuid"}
+ANYTHING: Schema = {}
+
+
+def ref(name: str) -> Schema:
+    """A reference to one of `SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def listed(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def object_of(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
+    """An object of exactly these fields."""
+    required = [name for name in fields if name not in optional]
+    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+
+
+_PLAYER = object_of(
+    user_id=TEXT,
+    name=TEXT,
+    seat=or_null(WHOLE),
+    viewer=YES_NO,
+    host=YES_NO,
+    connected=YES_NO,
+    ready=YES_NO,
+)
+_ENTRY: dict[str, Schema] = {
+    "room_id": UUID,
+    "game_id": TEXT,
+    "version": TEXT,
+    "host": TEXT,
+    "players": listed(TEXT),
+    "status": {"type": "string", "enum": ["WAITING", "PLAYING"]},
+    "join_url": {"type": "string", "format": "uri"},
+}
+_GAME: dict[str, Schema] = {
+    "game_id": TEXT,
+    "name": TEXT,
+    "status": {"type": "string", "enum": ["ONLINE", "OFFLINE"]},
+    "latest_version": or_null(TEXT),
+    "avg_score": or_null({"type": "number"}),
+}
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": object_of(
+        ("pointer", "retry_after", "incident"),
+        type=TEXT,
+        title=TEXT,
+        status=WHOLE,
+        detail=TEXT,
+        code=WHOLE,
+        pointer={"type": "string", "description": "JSON pointer into the body that was sent"},
+        retry_after={"type": "number", "description": "seconds"},
+        incident=UUID,
+    ),
+    "Created": object_of(room_id=UUID, join={"type": "string", "format": "uri"}, party_code=TEXT),
+    "Player": _PLAYER,
+    "Engine": {
+        "type": "object",
+        "description": 'Where the engine is: {"url", "media_type"?}, or {"game_id", "version", "url"?} for a game of the store.',
+    },
+    "Room": object_of(
+        room_id=UUID,
+        party_code=TEXT,
+        engine=ref("Engine"),
+        seed={"type": ["integer", "string"]},
+        configuration={"type": "object"},
+        revision=WHOLE,
+        state=TEXT,
+        hosting=TEXT,
+        players=listed(ref("Player")),
+        min_players=WHOLE,
+        max_players=WHOLE,
+        encoding={"type": "string", "enum": ["json", "binary"]},
+    ),
+    "Joined": object_of(
+        user_id=TEXT,
+        name=TEXT,
+        seat=or_null(WHOLE),
+        viewer=YES_NO,
+        token={"type": "string", "description": "the seat token: keep it, it is shown once"},
+        socket={"type": "string", "format": "uri"},
+    ),
+    "RoomEntry": object_of(**_ENTRY),
+    "RoomDetail": object_of(
+        ("game_host", "game_port"),
+        **_ENTRY,
+        party_code=TEXT,
+        max_players=WHOLE,
+        hosting=TEXT,
+        seats={"type": "object", "additionalProperties": TEXT},
+        game_host=TEXT,
+        game_port=WHOLE,
+    ),
+    "Game": object_of(**_GAME),
+    "GameDetail": object_of(
+        **_GAME,
+        description=TEXT,
+        game_type=TEXT,
+        max_players=WHOLE,
+        reviews_sample=listed(object_of(player=TEXT, score=WHOLE, comment=TEXT)),
+    ),
+    "Session": object_of(session_token={"type": "string", "description": "Bearer token of the account, for all doors"}),
+    "Rooms": object_of(rooms=listed(ref("RoomEntry"))),
+    "Games": object_of(games=listed(ref("Game"))),
+}
