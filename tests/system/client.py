@@ -24,12 +24,12 @@ class Client:
     `reconnections` counts how often the connection was made anew; `codes` are the close codes it has seen.
     """
 
-    def __init__(self, seat: Seat, *, binary: bool, finish_at: int | None = None, weather: Weather | None = None, seed: int = 0) -> None:
+    def __init__(self, seat: Seat, *, binary: bool, finish_at: int | None = None, weather: Weather | None = None, bulk: int = 0) -> None:
         self.seat = seat
         self.weather = weather or Weather()
-        self._draw = random.Random(f"{seed} {seat.seat}")
+        self._draw = random.Random(f"seat {seat.seat}")
         self._new_player: Callable[[], Player] = lambda: Player(
-            seat=seat.seat, binary=binary, finish_at=finish_at, latency=round(2000 * self.weather.latency) or 5
+            seat=seat.seat, binary=binary, finish_at=finish_at, latency=round(2000 * self.weather.latency) or 5, bulk=bulk
         )
         self.player = self._new_player()
         self.reconnections = -1
@@ -58,6 +58,7 @@ class Client:
         link = self._link = Link(socket, self.weather, self._draw)
         try:
             self.player.out = [self.player.hello(self.seat.token)]
+            self.player.welcomed = False
             self._flush(link)
             while self.player.over is None and self._link is link:
                 await self._step(link)
@@ -118,6 +119,11 @@ class Client:
     async def moment() -> None:
         """Let something happen."""
         await asyncio.sleep(0.01)
+
+    async def welcomed(self) -> None:
+        """Return once the room has welcomed the present connection."""
+        while not self.player.welcomed:
+            await self.moment()
 
     async def reached(self, generation: int) -> None:
         """Return once this many generations have been applied (or the play is over)."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.postgres import shared_server
-from tests.system.harness import Daemon
+from tests.system.harness import Daemon, DaemonMaker
 
 DAEMONS = pytest.StashKey[list[Daemon]]()
-DaemonMaker = Callable[..., Daemon]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,8 @@ ENDS_WITHIN = 15.0
 LOOPBACK = "127.0.0.1"
 
 Settings = Mapping[str, Mapping[str, Any]]
+DaemonMaker = Callable[..., "Daemon"]
+"""The fixture `make_daemon`."""
 
 QUICK: Settings = {
     "accounts": {"bcrypt_cost": 4},
@@ -201,7 +203,7 @@ class Daemon:
         raise AssertionError("the daemon is gone")
 
 
-def wait_until(happened: Any, what: str, within: float = 10.0) -> None:
+def wait_until(happened: Callable[[], object], what: str, within: float = 10.0) -> None:
     """Ask again and again until it has happened."""
     deadline = time.monotonic() + within
     while not happened():

@@ -19,14 +19,16 @@ class Player:
     """One client's view of one play.
 
     `finish_at` is the number of generations after which this client finishes the game (None: it plays on).
+    `bulk` bytes are put on top of what each seat of the room commands in each generation.
     `out` fills with messages to be sent, JSON as str and packets of binary rooms as bytes.
     """
 
-    def __init__(self, *, seat: int | None, binary: bool, finish_at: int | None = None, latency: int = 20) -> None:
+    def __init__(self, *, seat: int | None, binary: bool, finish_at: int | None = None, latency: int = 20, bulk: int = 0) -> None:
         self.seat = seat
         self.binary = binary
         self.finish_at = finish_at
         self.latency = latency
+        self.bulk = bulk
         self.out: list[str | bytes] = []
         self.start: dict[str, Any] | None = None
         self.over: dict[str, Any] | None = None
@@ -34,6 +36,7 @@ class Player:
         self.system: list[tuple[int, dict[str, Any]]] = []
         self.errors: list[dict[str, Any]] = []
         self.ignored_repeats = 0
+        self.welcomed = False
 
     def _begin(self, start: dict[str, Any]) -> None:
         self.engine = ToyEngine(start["seed"])
@@ -79,6 +82,7 @@ class Player:
             self._take(master)
 
     def _on_welcome(self, message: dict[str, Any]) -> None:
+        self.welcomed = True
         you = message["you"]
         assert you["seat"] == self.seat, f"welcomed to seat {you['seat']} and not {self.seat}"
         if not message["room"]["state"].startswith("running"):
@@ -167,7 +171,9 @@ class Player:
             assert value == f"{self.hashes[of]:016x}", f"master {master.generation} says that generation {of} had the hash {value}"
 
     def _commands(self, seat: int, generation: int) -> Any:
-        return bytes_of(seat, generation) if self.binary else commands_of(seat, generation)
+        if self.binary:
+            return bytes_of(seat, generation) + b"x" * self.bulk
+        return commands_of(seat, generation) + ["x" * self.bulk] * (self.bulk > 0)
 
     # -- packets
 

@@ -28,10 +28,10 @@ class Table:
     binary: bool
     clients: list[Client] = attrs.field(factory=list)
 
-    def sit(self, *, finish_at: int | None = None, weather: Weather | None = None, viewer: bool = False) -> Client:
+    def sit(self, *, finish_at: int | None = None, weather: Weather | None = None, viewer: bool = False, bulk: int = 0) -> Client:
         """One more member, who does not play yet."""
         seat = self.web.join(self.room_id, viewer=viewer)
-        client = Client(seat, binary=self.binary, finish_at=finish_at, weather=weather, seed=len(self.clients))
+        client = Client(seat, binary=self.binary, finish_at=finish_at, weather=weather, bulk=bulk)
         self.clients.append(client)
         return client
 

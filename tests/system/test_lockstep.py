@@ -7,8 +7,7 @@ import random
 import pytest
 
 from tests.system.client import Client
-from tests.system.conftest import DaemonMaker
-from tests.system.harness import Daemon
+from tests.system.harness import Daemon, DaemonMaker
 from tests.system.network import Weather
 from tests.system.scenario import ENCODINGS, lay_table, play_all, run
 

@@ -1,0 +1,167 @@
+"""Runs the telnet session of docs/tutorials/telnet.md, and writes what it showed back into the page.
+
+    python -m tests.system.tutorial --write
+
+The page is its own script. In a fenced block that has `<!-- window: NAME -->` above it, a line that begins with `$ `
+starts a program in that window, `→ ` is typed there, and `← ` is what has to come back. A bare `←` waits for one more
+line. Tokens and ids differ from run to run: what comes in the place of one on the page stands for it from then on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tests.system.harness import Daemon
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "telnet.md"
+WINDOW = "<!-- window: "
+TYPED, SHOWN, COMMAND = "→ ", "← ", "$ "
+LOBBY_PORT, WEB_PORT = 7000, 8080
+VOLATILE = frozenset({"session_token", "room_id", "game_id", "party_code", "join_url", "game_port"})
+ANSWERS_WITHIN = 20.0
+
+
+class Window:
+    """One terminal: a program, what is typed into it, and the lines that it prints."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._buffered = b""
+
+    def type(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def line(self) -> str:
+        """The next line that is printed."""
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + ANSWERS_WITHIN
+        while b"\n" not in self._buffered:
+            readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            more = os.read(self._process.stdout.fileno(), 65536) if readable else b""
+            assert more, f"no further line came, but {self._buffered!r}"
+            self._buffered += more
+        line, _, self._buffered = self._buffered.partition(b"\n")
+        return line.decode().rstrip("\r")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@attrs.define
+class Names:
+    """Which value of this run stands for which of the page, both ways."""
+
+    live: dict[str, str] = attrs.field(factory=dict)
+
+    def to_live(self, text: str) -> str:
+        for on_page, live in self.live.items():
+            text = text.replace(on_page, live)
+        return text
+
+    def to_page(self, text: str) -> str:
+        for on_page, live in self.live.items():
+            text = text.replace(live, on_page)
+        return text
+
+    def learn(self, on_page: Any, live: Any) -> None:
+        """Walk through two answers side by side, and take down what is volatile in them."""
+        if isinstance(on_page, dict) and isinstance(live, dict):
+            for key in on_page.keys() & live.keys():
+                if key in VOLATILE and isinstance(live[key], str) and isinstance(on_page[key], str):
+                    self.live.setdefault(on_page[key], live[key])
+                self.learn(on_page[key], live[key])
+        elif isinstance(on_page, list) and isinstance(live, list):
+            for left, right in zip(on_page, live, strict=False):
+                self.learn(left, right)
+
+
+class Session:
+    """One run of the page against a daemon."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._ports = {daemon.lobby_port: LOBBY_PORT, daemon.web_port: WEB_PORT}
+        self._names = Names()
+        self._windows: dict[str, Window] = {}
+
+    def run(self, page: str) -> str:
+        """The page as it is with this run's answers, in the page's own names."""
+        try:
+            return "\n".join(self._lines(page))
+        finally:
+            for window in self._windows.values():
+                window.close()
+
+    def _lines(self, page: str) -> Iterator[str]:
+        name: str | None = None
+        inside = False
+        for line in page.split("\n"):
+            if line.startswith(WINDOW):
+                name = line.removeprefix(WINDOW).split()[0]
+            elif line.startswith("```"):
+                inside = not inside and name is not None
+                name = name if inside else None
+            yield self._played(name, line) if inside and name is not None else line
+
+    def _played(self, name: str, line: str) -> str:
+        """What this line of a block shows in this run."""
+        if line.startswith(COMMAND):
+            self._windows[name] = Window(self._live_ports(line.removeprefix(COMMAND)).split())
+        elif line.startswith(TYPED):
+            self._windows[name].type(self._names.to_live(line.removeprefix(TYPED)))
+        elif line.startswith(SHOWN.strip()):
+            return SHOWN + self._page_form(line.removeprefix(SHOWN.strip()).strip(), self._windows[name].line())
+        elif line and not line.startswith("```"):
+            return self._windows[name].line()
+        return line
+
+    def _page_form(self, on_page: str, live: str) -> str:
+        if on_page:
+            self._names.learn(json.loads(on_page), json.loads(self._page_ports(live)))
+        return self._names.to_page(self._page_ports(live))
+
+    def _live_ports(self, text: str) -> str:
+        for live, on_page in self._ports.items():
+            text = text.replace(str(on_page), str(live))
+        return text
+
+    def _page_ports(self, text: str) -> str:
+        for live, on_page in self._ports.items():
+            text = text.replace(f":{live}", f":{on_page}")
+        return text
+
+
+def run_page(daemon: Daemon) -> tuple[str, str]:
+    """The page as it stands, and as it is with the answers of this daemon."""
+    page = PAGE.read_text()
+    return page, Session(daemon).run(page)
+
+
+def main(arguments: list[str]) -> int:
+    """Show whether the page is true; with --write make it so."""
+    with tempfile.TemporaryDirectory(prefix="gameroom-tutorial-") as folder, Daemon(Path(folder)) as daemon:
+        page, shown = run_page(daemon)
+    if page == shown:
+        return 0
+    if "--write" not in arguments:
+        sys.stderr.write(f"{PAGE} is not what happens; --write makes it so\n")
+        return 1
+    PAGE.write_text(shown)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
