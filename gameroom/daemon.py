@@ -51,6 +51,8 @@ class Door:
     factory: IProtocolFactory
     waits: bool = True
     """Whether who knocks waits until the daemon is ready."""
+    goodbye: Callable[[], Deferred[None] | None] = lambda: None
+    """Ends the connections that are still there, once nobody new can come."""
     ports: dict[str, IListeningPort] = attrs.field(factory=dict)
 
     async def open(self) -> None:
@@ -77,9 +79,10 @@ class Door:
                 _of_descriptor(port, "startReading")
 
     async def close(self) -> None:
-        """Listen no more; the factory hears of it by its `stopFactory`."""
+        """Listen no more, and end what is there."""
         ports, self.ports = list(self.ports.values()), {}
         await gatherResults([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
+        await maybeDeferred(self.goodbye)
 
 
 @attrs.frozen(kw_only=True)
@@ -219,13 +222,19 @@ class Daemon(Service):
         if self._beating.running:
             self._beating.stop()
         for door in self.doors:
-            await door.close()
+            await self._put_away(door.name, door.close)
         while self._running:
             part = self._running.pop()
-            try:
-                await maybeDeferred(part.stop)
-            except Exception:
-                self._log.failure("{part} did not stop well", part=part.name)
+            await self._put_away(part.name, part.stop)
+
+    async def _put_away(self, name: str, stop: Callable[[], Any]) -> None:
+        """One that fails must not keep the others up."""
+        try:
+            stopped = stop()
+            if stopped is not None:
+                await stopped
+        except Exception:
+            self._log.failure("{name} did not stop well", name=name)
 
 
 class DataFolder:

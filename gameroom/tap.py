@@ -85,7 +85,7 @@ def makeService(options: Options) -> MultiService:
     twistd: Mapping[str, Any] = options.parent or {}
     settings = options.settings
     observer, reopen = for_twistd(twistd, sys.stdout, json=settings.json_log)
-    say = (lambda text: None) if settings.json_log else partial(print, flush=True)
+    say = (lambda text: None) if settings.json_log else partial(print, file=sys.stdout, flush=True)
     service = make_service(settings, say=say, reopen=reopen, background=not twistd.get("nodaemon", True))
     return Logged(service, observer) if observer is not None else service
 
@@ -209,13 +209,10 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
         "clock": reactor,
         "limits": limits,
     }
+    web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings)
     return [
         Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=LobbyFactory(**shared)),
-        Door(
-            name="web",
-            endpoints=endpoints(reactor, "web", settings.web),
-            factory=WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings),
-        ),
+        Door(name="web", endpoints=endpoints(reactor, "web", settings.web), factory=web, goodbye=web.stop),
         Door(
             name="admin",
             endpoints=endpoints(reactor, "admin", settings.admin),

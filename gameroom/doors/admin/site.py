@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +15,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
+from gameroom.doors.web.http import HttpLimits, LimitedChannel, LimitedRequest
 from gameroom.metrics import CONTENT_TYPE, Metrics
 
 ANSWER_SECONDS = 5.0
@@ -27,6 +29,7 @@ class AdminSite(Site):
     Where `token` is not empty all but `/healthz` and `/readyz` needs it as Bearer.
     """
 
+    protocol = LimitedChannel  # type: ignore[assignment]
     noisy = False
 
     def __init__(self, *, ready: Callable[[], Deferred[None]], metrics: Metrics, clock: IReactorTime, token: str = "") -> None:
@@ -34,8 +37,17 @@ class AdminSite(Site):
         root.putChild(b"healthz", Healthz())
         root.putChild(b"readyz", Readyz(ready, clock))
         root.putChild(b"metrics", Guarded(MetricsPage(metrics), token) if token else MetricsPage(metrics))
-        Site.__init__(self, root, timeout=30, reactor=clock)
+        Site.__init__(self, root, LimitedRequest, timeout=30, reactor=clock)
         self.displayTracebacks = False
+        self._metrics = metrics
+
+    def buildProtocol(self, addr: Any) -> Any:
+        channel: Any = Site.buildProtocol(self, addr)
+        channel.limits = HttpLimits()
+        channel.leave = lambda: None
+        channel.ended = lambda: self._metrics.connection_closed("admin", "done")
+        self._metrics.connection_opened("admin")
+        return channel
 
     def log(self, request: Request) -> None:
         """Those who look every few seconds are not worth a line."""
