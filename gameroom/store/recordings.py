@@ -1,0 +1,217 @@
+"""All recordings of this daemon: `<data>/recordings/<two digits>/<play_id>.ndjson` (docs/protocol/lockstep.md, recording).
+
+`fsync` is called in a thread, for all that is dirty at once: 50 ms after a write, or at once where a play's journal is `sync`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gameroom.errors import NotFound
+from gameroom.store.recording import Recording, Scan, scan
+
+SYNC_AFTER: Final = 0.05
+"""Seconds until what was written is safe from a loss of power as well."""
+SWEEP_EVERY: Final = 3600.0
+"""Seconds between looks for recordings that were kept for long enough."""
+_PLAY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Recordings:
+    """Makes, takes up, finds and sweeps recordings.
+
+    `clock` gives Unix time; `defer_to_thread(function, *args)` is the reactor's.
+    A recording that nothing was written to for `keep` seconds is deleted.
+    """
+
+    _log = Logger()
+
+    def __init__(self, folder: Path, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], keep: float = 30 * 86400.0) -> None:
+        self._folder = folder
+        self._keep = keep
+        self._clock = clock
+        self._defer_to_thread = defer_to_thread
+        self._open: set[Recording] = set()
+        self._closing: set[Recording] = set()
+        self._dirty: list[Recording] = []
+        self._syncing: list[Recording] = []
+        self._due: IDelayedCall | None = None
+        self._stopped: Deferred[None] | None = None
+        self._next_sweep: IDelayedCall | None = None
+
+    # Finding.
+
+    def path(self, play_id: str) -> Path:
+        """Where a play's recording is, or would be; raises `NotFound` for what is no play_id."""
+        if not _PLAY_ID.fullmatch(play_id):
+            raise NotFound("there is no such play")
+        return self._folder / play_id[:2] / f"{play_id}.ndjson"
+
+    def exists(self, play_id: str) -> bool:
+        """Whether there is a recording of a play."""
+        return bool(_PLAY_ID.fullmatch(play_id)) and self.path(play_id).is_file()
+
+    def open(self, play_id: str) -> Deferred[BinaryIO]:
+        """Fires with a recording to read, whether or not its play is on; fails with `NotFound`."""
+        return Deferred.fromCoroutine(self._open_file(play_id))
+
+    async def _open_file(self, play_id: str) -> BinaryIO:
+        try:
+            opened: BinaryIO = await self._defer_to_thread(open, self.path(play_id), "rb")
+        except FileNotFoundError:
+            raise NotFound("there is no recording of this play, or it was kept for long enough") from None
+        return opened
+
+    # Making.
+
+    def create(self, play_id: str, header: Mapping[str, Any], *, binary: bool, sync: bool) -> Recording:
+        """Begin the recording of a play now. Raises `OSError`."""
+        path, started = self.path(play_id), self._clock.seconds()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        recording = Recording(path, fd, started=started, binary=binary, sync=sync, dirty=self._now_dirty)
+        self._open.add(recording)
+        started_at = datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        try:
+            recording.head({"type": "play", "play_id": play_id, **header, "encoding": "binary" if binary else "json", "started_at": started_at})
+        except OSError:
+            self.discard(recording)
+            raise
+        return recording
+
+    def take_up(self, play_id: str, *, sync: bool) -> Deferred[tuple[Recording, Scan]]:
+        """Open a recording after a restart, and cut off a torn last line.
+
+        Fires with it and what it holds; fails with `RecordingDamaged`, or `OSError` where there is none.
+        """
+        path = self.path(play_id)
+
+        def found(scanned: Scan) -> tuple[Recording, Scan]:
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            recording = Recording(path, fd, started=scanned.started, binary=scanned.binary, sync=sync, dirty=self._now_dirty)
+            recording.take_up(scanned)
+            self._open.add(recording)
+            return recording, scanned
+
+        scanning: Deferred[Scan] = self._defer_to_thread(scan, path)
+        return scanning.addCallback(found)
+
+    def close(self, recording: Recording) -> None:
+        """Nothing more is written; the file is closed once it is on the disk."""
+        self._closing.add(recording)
+        self._let_go(recording)
+
+    def discard(self, recording: Recording) -> None:
+        """The play did not begin: there is nothing to keep."""
+        self.close(recording)
+        recording.path.unlink(missing_ok=True)
+
+    def _let_go(self, recording: Recording) -> None:
+        if recording in self._closing and not recording.dirty and recording not in self._syncing:
+            self._closing.discard(recording)
+            self._open.discard(recording)
+            recording.close()
+
+    # To the disk.
+
+    def _now_dirty(self, recording: Recording) -> None:
+        self._dirty.append(recording)
+        if self._syncing:
+            return
+        if recording.sync:
+            self._sync()
+        elif self._due is None:
+            self._due = self._clock.callLater(SYNC_AFTER, self._sync)
+
+    def _sync(self) -> None:
+        if self._due is not None and self._due.active():
+            self._due.cancel()
+        self._due = None
+        self._syncing, self._dirty = self._dirty, []
+        for recording in self._syncing:
+            recording.dirty = False
+        syncing: Deferred[list[int | OSError]] = self._defer_to_thread(_all_to_disk, tuple(self._syncing))
+        syncing.addCallbacks(self._synced, self._broken)
+
+    def _synced(self, results: list[int | OSError]) -> None:
+        done, self._syncing = self._syncing, []
+        for recording, result in zip(done, results, strict=True):
+            if isinstance(result, OSError):
+                self._log.error("{path} may not be on the disk: {error}", path=str(recording.path), error=str(result))
+                if recording.failed is not None:
+                    recording.failed(result)
+            elif recording.synced is not None:
+                recording.synced(result)
+            self._let_go(recording)
+        self._go_on()
+
+    def _broken(self, failure: Failure) -> None:
+        self._log.failure("bringing recordings to the disk broke", failure)
+        self._synced([OSError(failure.getErrorMessage())] * len(self._syncing))
+
+    def _go_on(self) -> None:
+        if self._syncing or self._due is not None:
+            return
+        if self._dirty:
+            if self._stopped is not None or any(recording.sync for recording in self._dirty):
+                self._sync()
+            else:
+                self._due = self._clock.callLater(SYNC_AFTER, self._sync)
+        elif self._stopped is not None:
+            stopped, self._stopped = self._stopped, None
+            for recording in list(self._open):
+                self.close(recording)
+            stopped.callback(None)
+
+    def stop(self) -> Deferred[None]:
+        """The daemon goes down; plays that are on are taken up by the next one. Fires when everything is on the disk and closed."""
+        self._stopped = stopped = Deferred[None]()
+        for call in (self._due, self._next_sweep):
+            if call is not None and call.active():
+                call.cancel()
+        self._due = None
+        self._go_on()
+        return stopped
+
+    # Keeping.
+
+    def start(self) -> None:
+        """From now on look each hour for what was kept for long enough."""
+        self._next_sweep = self._clock.callLater(SWEEP_EVERY, self.start)
+        sweeping = self.sweep()
+        sweeping.addErrback(lambda failure: self._log.failure("deleting old recordings broke", failure))
+
+    def sweep(self) -> Deferred[int]:
+        """Delete the recordings that were kept for long enough. Fires with their number."""
+        in_use = {recording.path for recording in self._open}
+        sweeping: Deferred[int] = self._defer_to_thread(_sweep, self._folder, self._clock.seconds() - self._keep, in_use)
+        return sweeping
+
+
+def _all_to_disk(recordings: Iterable[Recording]) -> list[int | OSError]:
+    results: list[int | OSError] = []
+    for recording in recordings:
+        try:
+            results.append(recording.to_disk())
+        except OSError as error:
+            results.append(error)
+    return results
+
+
+def _sweep(folder: Path, before: float, in_use: set[Path]) -> int:
+    deleted = 0
+    for path in folder.glob("[0-9a-f][0-9a-f]/*.ndjson"):
+        if path not in in_use and path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
+            deleted += 1
+    return deleted
