@@ -23,7 +23,7 @@ MISSING = "your client has left out the hashes of 10 generations that others rep
 class Hashes:
     """The reports of one play. Players are named by their seats."""
 
-    def __init__(self, *, interval: int, input_delay: int, owing: Collection[int], generation: int = 0) -> None:
+    def __init__(self, *, interval: int, input_delay: int, seats: Collection[int], owing: Collection[int], generation: int = 0) -> None:
         self.interval = interval
         self.differing: int | None = None
         """The oldest generation found to differ; no master may be made from then on."""
@@ -32,9 +32,9 @@ class Hashes:
         self._agreed_before: int | None = None
         self._input_delay = input_delay
         self._reports: dict[int, dict[int, Checksum]] = {}
-        self._newest = dict.fromkeys(owing, -1)
+        self._newest = dict.fromkeys(seats, -1)
         self._owes_from = dict.fromkeys(owing, generation)
-        self._passed_over = dict.fromkeys(owing, 0)
+        self._passed_over = dict.fromkeys(seats, 0)
         self._told: set[int] = set()
         self.silent: set[int] = set()
         """Who counts as diverged for hashes that are missing."""
@@ -50,7 +50,7 @@ class Hashes:
 
     def report(self, seat: int, about: int, value: Checksum) -> bool:
         """A player's hash of its state after generation `about`. Whether a newer generation is agreed now."""
-        if about <= self._newest.get(seat, -1):
+        if about <= self._newest[seat]:
             return False
         reports = self._reports.get(about)
         if reports is None:
@@ -96,7 +96,6 @@ class Hashes:
     def owe(self, seat: int, generation: int) -> None:
         """A player is connected and plays: it owes hashes from that generation on."""
         self._owes_from[seat] = generation
-        self._newest.setdefault(seat, -1)
         self._passed_over[seat] = 0
         self._told.discard(seat)
 

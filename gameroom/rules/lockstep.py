@@ -135,7 +135,7 @@ class Play:
         self._plays = [self.seats.status.get(seat) is PLAYS for seat in range(size)]
         self._pace = Pace(delay, size, past.iterations)
         owing = [seat for seat in connected if self._plays[seat]]
-        self._hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, owing=owing, generation=past.generation)
+        self._hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, seats=seats, owing=owing, generation=past.generation)
         if past.checksum is not None:
             self._hashes.agreed = past.checksum[0]
             self._checksum = packets.checksum(*past.checksum)
@@ -160,38 +160,34 @@ class Play:
     def receive(self, seat: int, packet: CommandPacket, now: float) -> Effects:
         """A player's packet. Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be."""
         gathering, hashes = self._gathering, self._hashes
-        generation, next_one = packet.generation, gathering.generation
+        generation, latency, framerate, about, checksum, commands, _ = packet
+        next_one = gathering.generation
         if not next_one <= generation < next_one + gathering.delay:
             return self._outside(seat, generation)
         if not self._plays[seat]:
             return self._caught_up(seat, packet, now)
-        about = packet.checksum_generation
         if about >= next_one or (about >= 0 and about % hashes.interval):
             hashes.check(about, next_one)
-        gap = gathering.put(seat, generation, self._packets.entry(seat, packet.commands), now)
+        gap = gathering.put(seat, generation, self._packets.entry(seat, commands) if commands else b"", now)
         if gap is None:
             return NOTHING
-        self._pace.report(seat, packet.latency, packet.framerate)
-        if about >= 0 and hashes.report(seat, about, packet.checksum):
-            self._checksum = self._packets.checksum(about, packet.checksum)
-        effects: list[Effect] = []
-        if self.state is ITERATING and hashes.differing is None:
-            if gap:
-                effects += [Resend(seat, missing) for missing in gathering.gap(seat, generation)]
-            elif not gathering.complete():
+        self._pace.report(seat, latency, framerate)
+        if about >= 0 and hashes.report(seat, about, checksum):
+            self._checksum = self._packets.checksum(about, checksum)
+        if self.state is ITERATING and gap is False and hashes.differing is None:
+            if not gathering.complete():
                 return NOTHING
-            self._make_masters(effects, now)
-            if hashes.differing is None:
-                return effects
-        elif gap:
-            effects += [Resend(seat, missing) for missing in gathering.gap(seat, generation)]
-        return self._settle(effects, now)
+            effects: list[Effect] = []
+            return effects if self._make_masters(effects, now) else self._settle(effects, now)
+        missing = gathering.gap(seat, generation) if gap else ()
+        return self._settle([Resend(seat, earlier) for earlier in missing], now)
 
-    def _make_masters(self, effects: list[Effect], now: float) -> None:
+    def _make_masters(self, effects: list[Effect], now: float) -> bool:
+        """Make every master that can be made. False when hashes forbid any more."""
         gathering = self._gathering
         while gathering.complete() and self._hashes.differing is None:
             if not any(self._plays) and not self.seats.having(RETURNING):
-                return
+                break
             generation = gathering.generation
             entries, waited = gathering.close(now)
             data = self._packets.master(generation, self._pace.next(), self._checksum, entries, self._system)
@@ -201,6 +197,7 @@ class Play:
                 self._take_back(now)
             if self._hashes.suspicious:
                 effects += [Warn(seat, MISSING) for seat in self._hashes.overdue(gathering.newest)]
+        return self._hashes.differing is None
 
     # Packets out of the ordinary.
 
@@ -243,8 +240,7 @@ class Play:
                 return effects
             self._enter(ITERATING, (), effects, now)
         if self.state is ITERATING:
-            self._make_masters(effects, now)
-            if self._hashes.differing is not None:
+            if not self._make_masters(effects, now):
                 self._enter(DIVERGED, (), effects, now)
         if self.state is DIVERGED and not self._told and self._hashes.reported():
             self._tell_divergence(effects)

@@ -94,12 +94,16 @@ class Packets(Protocol):
         """Take a master apart; raises `InvalidRequest`."""
 
 
-def _count(message: Mapping[str, Any], key: str) -> float:
+# A named tuple's own constructor is a Python function; this is none.
+_new_packet = tuple.__new__
+
+
+def _count(name: str, value: Any) -> float:
     """`latency` or `framerate`: a number from 0; above 65535 it is taken as 65535."""
-    value = message.get(key)
-    if (type(value) is not int and type(value) is not float) or not value >= 0:
-        raise InvalidRequest(f"{key} must be a number from 0 to 65535")
-    return min(value, U16)
+    if type(value) not in (int, float) or not value >= 0:
+        raise InvalidRequest(f"{name} must be a number from 0 to 65535")
+    number: float = value
+    return min(number, U16)
 
 
 def _generation(value: Any, name: str = "generation") -> int:
@@ -108,12 +112,17 @@ def _generation(value: Any, name: str = "generation") -> int:
     return value
 
 
-def _checksum_value(value: Any) -> Checksum:
-    if type(value) is str and len(value) <= CHECKSUM_CHARACTERS:
-        return value
-    if type(value) is dict and 0 < len(value) <= CHECKSUM_SECTIONS and all(_is_section(*section) for section in value.items()):
-        return value
-    raise InvalidRequest("checksum.value must be a string of up to 128 characters, or an object of up to 64 such strings by name")
+def _checksum(given: Any) -> tuple[int, Checksum]:
+    if type(given) is not dict:
+        raise InvalidRequest("checksum must be an object with generation and value")
+    value: Any = given.get("value")
+    if type(value) is str:
+        good = len(value) <= CHECKSUM_CHARACTERS
+    else:
+        good = type(value) is dict and 0 < len(value) <= CHECKSUM_SECTIONS and all(_is_section(*section) for section in value.items())
+    if not good:
+        raise InvalidRequest("checksum.value must be a string of up to 128 characters, or an object of up to 64 such strings by name")
+    return _generation(given.get("generation"), "checksum.generation"), value
 
 
 def _is_section(name: str, value: Any) -> bool:
@@ -127,25 +136,28 @@ class JSONPackets:
 
     def parse(self, message: Mapping[str, Any]) -> CommandPacket:
         """A `commands` message; raises `InvalidRequest`."""
-        generation = _generation(message.get("generation"))
-        latency, framerate = _count(message, "latency"), _count(message, "framerate")
+        get = message.get
+        generation, latency, framerate, commands = get("generation"), get("latency"), get("framerate"), get("commands")
+        if type(generation) is not int or not 0 <= generation <= U32:
+            generation = _generation(generation)
+        if type(latency) is not int or not 0 <= latency <= U16:
+            latency = _count("latency", latency)
+        if type(framerate) is not int or not 0 <= framerate <= U16:
+            framerate = _count("framerate", framerate)
         about, checksum = -1, _NO_VALUE
-        if (given := message.get("checksum")) is not None:
-            if type(given) is not dict:
-                raise InvalidRequest("checksum must be an object with generation and value")
-            about, checksum = _generation(given.get("generation"), "checksum.generation"), _checksum_value(given.get("value"))
-        commands = message.get("commands")
+        if (given := get("checksum")) is not None:
+            about, checksum = _checksum(given)
         if type(commands) is not list:
             raise InvalidRequest("commands must be an array; an empty one where there are none")
         if not commands:
-            return CommandPacket(generation, latency, framerate, about, checksum, b"")
+            return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"", False))
         try:
             encoded = orjson.dumps(commands)
             # Most packets are small: the whole is measured only where it can matter.
             oversized = len(encoded) > PACKET_BYTES // 2 and len(orjson.dumps(message)) > PACKET_BYTES
         except (TypeError, ValueError) as error:
             raise InvalidRequest(f"commands cannot be sent on: {error}") from None
-        return CommandPacket(generation, latency, framerate, about, checksum, b"" if oversized else encoded, oversized)
+        return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"" if oversized else encoded, oversized))
 
     def entry(self, seat: int, commands: bytes) -> bytes:
         return b'"%d":%b' % (seat, commands) if commands else b""
@@ -200,7 +212,9 @@ class BinaryPackets:
             raise InvalidRequest(f"flags {flags:#x} are not known; bit 0 says that there is a checksum")
         oversized = len(data) > PACKET_BYTES
         commands = b"" if oversized else data[_COMMAND_HEAD.size :]
-        return CommandPacket(generation, latency, framerate, about if flags else -1, checksum if flags else _NO_VALUE, commands, oversized)
+        if not flags:
+            about, checksum = -1, _NO_VALUE
+        return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, commands, oversized))
 
     def entry(self, seat: int, commands: bytes) -> bytes:
         return _ENTRY.pack(seat, len(commands)) + commands if commands else b""
