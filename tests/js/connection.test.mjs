@@ -129,7 +129,7 @@ test("a game in a frame is welcomed through its page, never sees the token, and 
   const { host, page } = framed(clock, room);
   const frames = [];
   const post = host.post.bind(host);
-  host.post = (data, transfer) => frames.push(JSON.stringify(data)) && post(data, transfer);
+  host.post = (data) => frames.push(JSON.stringify(data)) && post(data);
   const game = connect({ clock });
   await host.opened();
   await settle(clock);

@@ -27,6 +27,13 @@ function assertSame(room, members, length) {
   }
 }
 
+/** Both carried out the same commands, as far as both came before the play was over. */
+function assertSameCommands(one, other) {
+  const both = Math.min(one.engine.seen.length, other.engine.seen.length);
+  assert.ok(both > 50);
+  assert.deepEqual(one.engine.seen.slice(0, both), other.engine.seen.slice(0, both));
+}
+
 async function play({ inputDelay = 2, encoding = "json", length = 120, conditions, trouble, users = ["ann", "bob"] }) {
   const clock = new TestClock();
   const room = new TestRoom({ users, inputDelay, encoding });
@@ -66,7 +73,7 @@ test("every command is carried out once, in the order given, in spite of losses 
     },
   });
   assertSame(room, members, 120);
-  assert.deepEqual(members[0].engine.seen, members[1].engine.seen);
+  assertSameCommands(members[0], members[1]);
   for (const seat of [0, 1]) {
     const given = members[0].engine.seen.filter((one) => one.startsWith(`${seat}:`)).map((one) => Number(one.slice(2)));
     assert.deepEqual(given, [...given.keys()].map((i) => i + given[0]), "none missing, none twice");
@@ -92,7 +99,7 @@ test("a page loaded anew replays the play from the beginning and takes its seat 
   const [again] = late;
   assertSame(room, [again, members[1]], 120);
   assert.equal(again.client.seat, 0);
-  assert.deepEqual(again.engine.seen, members[1].engine.seen);
+  assertSameCommands(again, members[1]);
 });
 
 test("a viewer follows, sends no packets, and gets there too when it comes late", async () => {

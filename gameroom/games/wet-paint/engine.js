@@ -83,7 +83,7 @@ export function settings(configuration) {
   };
 }
 
-/** The walls of an arena. @param {string} arena @param {Random} random @returns {Uint8Array} */
+/** The walls of an arena. @param {string} arena @param {Random} random @returns {Uint8Array<ArrayBuffer>} */
 export function floorOf(arena, random) {
   const tiles = new Uint8Array(SIZE * SIZE);
   for (let y = 0; y < SIZE; y++) {

@@ -841,9 +841,14 @@ export class FrameHost {
     if (this.dialled && this.room.state !== "closed") this.room.reopen();
   }
 
-  /** @param {any} data @param {Transferable[]} [transfer] */
-  post(data, transfer = []) {
-    this.port?.postMessage(data, transfer);
+  /** @param {any} data */
+  post(data) {
+    this.port?.postMessage(data);
+  }
+
+  /** A word from the page itself: `{type: "again"}` when the person wants another play. @param {Record<string, any>} message */
+  tell(message) {
+    this.post({ kind: "text", text: JSON.stringify(message) });
   }
 
   /** The game's own part of `hello`; it knows which generations it has. @returns {Promise<Record<string, any>>} */

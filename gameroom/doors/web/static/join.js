@@ -1,0 +1,404 @@
+// @ts-check
+/** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
+import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, socketUrl, viewRoom } from "./gameroom.js";
+import { kept } from "./kept.js";
+
+/** @typedef {import("./gameroom.js").Seat} Seat @typedef {import("./gameroom.js").RoomError} RoomError */
+
+/** @param {string} id @returns {any} */
+const $ = (id) => document.getElementById(id);
+
+/** @param {string} tag @param {Record<string, any>} [properties] @param {(Node | string)[]} children */
+const element = (tag, properties = {}, ...children) => {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+};
+
+const LOOK_EVERY = 2500;
+const roomId = new URLSearchParams(location.search).get("game_id") ?? location.pathname.split("/")[2];
+
+/** @type {RoomConnection | null} */
+let room = null;
+/** @type {FrameHost | null} */
+let host = null;
+/** @type {Seat | null} */
+let seat = null;
+/** What anyone may know of the room, newest. @type {any} */
+let view = null;
+let gameName = "Game";
+let revision = 0;
+/** Whether the person came as a guest although this browser has an account. */
+let asGuest = false;
+
+/** @param {"door" | "room" | "gone"} which */
+function show(which) {
+  for (const id of ["door", "room", "gone"]) $(id).hidden = id !== which;
+}
+
+// --- before one has a seat
+
+async function arrive() {
+  try {
+    view = await viewRoom(roomId);
+  } catch (error) {
+    const { code, message } = /** @type {RoomError} */ (error);
+    if (code === 103 || code === 100) return gone("This room is gone", "It closed when its last player left. Open another, or ask for a new link.");
+    show("door");
+    $("join-problem").textContent = message;
+    setTimeout(arrive, LOOK_EVERY);
+    return;
+  }
+  await nameGame();
+  const known = kept.seat(roomId);
+  if (known) return enter(known);
+  showDoor();
+  if (kept.arriving === roomId && kept.account) {
+    kept.arriving = null;
+    await join(false);
+  } else {
+    look();
+  }
+}
+
+async function nameGame() {
+  const id = view.engine?.game_id;
+  if (id) gameName = await api("GET", `/games/${id}`).then((answer) => (answer.game ?? answer).name, () => gameName);
+  $("game-name").textContent = gameName;
+  title("");
+}
+
+/** @param {string} what */
+const title = (what) => (document.title = [what, gameName, `room ${view?.party_code ?? ""}`, "gameroom"].filter(Boolean).join(" · "));
+
+/** Who waits inside, every few seconds. */
+async function look() {
+  if ($("door").hidden) return;
+  setTimeout(look, LOOK_EVERY);
+  if (document.hidden) return;
+  try {
+    view = await viewRoom(roomId);
+    showDoor();
+  } catch (error) {
+    if (/** @type {RoomError} */ (error).code === 103) gone("This room is gone", "Its last player left. Open another, or ask for a new link.");
+  }
+}
+
+function showDoor() {
+  if ($("door").hidden) {
+    show("door");
+    $("name").value ||= kept.name;
+  }
+  const players = view.players.filter((/** @type {any} */ player) => !player.viewer);
+  const playing = view.state.startsWith("running");
+  const full = players.length >= view.max_players;
+  $("door-title").textContent = playing ? `${gameName} is being played` : `Join ${gameName}`;
+  const free = view.max_players - players.length;
+  $("door-about").textContent = playing
+    ? "You can watch this match, and take a seat when it is over."
+    : full ? "Every seat is taken; you can watch." : `${players.length ? "" : "Nobody is in yet. "}${free} of ${view.max_players} seats are free.`;
+  $("door-roster").replaceChildren(...view.players.map((/** @type {any} */ player) => rosterRow(player, false)));
+  $("join").disabled = playing || full;
+  showIdentity(players);
+}
+
+/** Under which name one comes: the account's, unless it is in here already, in another window. @param {any[]} players */
+function showIdentity(players) {
+  const account = kept.account;
+  const seated = !!account && players.some((player) => player.user_id === account.username && player.connected);
+  const guest = asGuest || !account || seated;
+  $("name-field").hidden = !guest;
+  $("as-account").hidden = !account;
+  $("as-account").textContent = seated ? `${account?.username} plays here in another window already; this one joins as a guest.` : guest ? "" : `You join as ${account?.username}.`;
+  $("switch").hidden = !account || seated;
+  $("switch").textContent = guest ? `Join as ${account?.username}` : "Join as a guest";
+  return guest;
+}
+
+$("switch").addEventListener("click", () => {
+  asGuest = !asGuest;
+  showDoor();
+});
+$("join-form").addEventListener("submit", (/** @type {Event} */ event) => {
+  event.preventDefault();
+  join(false);
+});
+$("watch").addEventListener("click", () => join(true));
+
+/** @param {boolean} viewer */
+async function join(viewer) {
+  const guest = showIdentity(view.players.filter((/** @type {any} */ player) => !player.viewer));
+  const name = $("name").value.trim();
+  $("join-problem").textContent = "";
+  $("join").disabled = $("watch").disabled = true;
+  try {
+    const taken = await joinRoom(roomId, { name: guest ? name : undefined, viewer, session: guest ? null : kept.account?.token });
+    if (guest) kept.name = name;
+    await enter(taken);
+  } catch (error) {
+    const { code, message } = /** @type {RoomError} */ (error);
+    $("join-problem").textContent = code === 104 ? "That name is taken here or belongs to an account; choose another." : message;
+    if (code === 101 && !guest) {
+      kept.account = null;
+      asGuest = true;
+    }
+    look();
+  } finally {
+    $("join").disabled = $("watch").disabled = false;
+  }
+}
+
+/** @param {string} heading @param {string} why @param {(() => void) | null} [retry] */
+function gone(heading, why, retry = null) {
+  show("gone");
+  document.body.toggleAttribute("data-playing", false);
+  $("gone-title").textContent = heading;
+  $("gone-why").textContent = why;
+  $("gone-retry").hidden = !retry;
+  $("gone-retry").onclick = retry;
+  title(heading);
+}
+
+// --- in the room
+
+/** @param {Seat} taken */
+async function enter(taken) {
+  seat = taken;
+  kept.keepSeat(roomId, seat);
+  show("room");
+  $("party").textContent = view.party_code;
+  $("link").href = $("link").textContent = `${location.origin}/join/${roomId}`;
+  $("qr").src = `/join/${roomId}/qr.svg`;
+  const exists = () => viewRoom(roomId).then(() => true, (error) => error.code !== 103);
+  room = new RoomConnection(new SocketTransport(socketUrl(seat), { exists }), { token: seat.token });
+  Object.assign(globalThis, { room });
+  listen(room);
+  const frame = await gameFrame();
+  if (frame) {
+    host?.close();
+    host = new FrameHost(frame, room);
+    $("frame-place").replaceChildren(frame);
+    await host.opened();
+  } else {
+    $("frame-place").replaceChildren(element("p", { className: "card", textContent: "This game has no page of its own. Play it with its own client; this page shows who is there." }));
+    room.open();
+  }
+}
+
+/** The sandboxed frame of the room's game, or null where it cannot be played in a page. @returns {Promise<HTMLIFrameElement | null>} */
+async function gameFrame() {
+  const { game_id, version, url, media_type } = view.engine ?? {};
+  const frame = /** @type {HTMLIFrameElement} */ (element("iframe", { title: gameName }));
+  frame.setAttribute("sandbox", "allow-scripts");
+  frame.setAttribute("allow", "autoplay");
+  if (game_id) {
+    frame.src = `/play/${encodeURIComponent(game_id)}/${encodeURIComponent(version)}/`;
+    return (await fetch(frame.src, { headers: { Accept: "text/html" } }).then((answer) => answer.ok, () => true)) ? frame : null;
+  }
+  if (!url?.startsWith("/")) return null;
+  if (/html/.test(media_type ?? "")) frame.src = url;
+  // A submitted module gets an empty page: it draws what it needs.
+  else frame.srcdoc = `<!doctype html><meta charset="utf-8"><title>Game</title><body><script type="module" src="${encodeURI(url)}"></script>`;
+  return frame;
+}
+
+/** @param {RoomConnection} room */
+function listen(room) {
+  room.on("welcome", (message) => {
+    revision = message.room.revision;
+    notice("");
+    showRoom();
+  });
+  room.on("players", showRoom);
+  room.on("setup", (message) => (revision = message.revision));
+  room.on("state", (message) => {
+    if (message.reason === "start_failed") notice("Not everyone came back in time, so the match did not start.");
+    showRoom();
+  });
+  room.on("start", () => {
+    clearOutcome();
+    $("frame-place").firstElementChild?.focus();
+    showRoom();
+  });
+  room.on("over", (message) => {
+    room.room.state = "setup";
+    showOutcome(message);
+    showRoom();
+  });
+  room.on("chat", (message) => chatLine(message));
+  room.on("error", (message) => notice(message.message, true));
+  room.on("divergence", (message) => notice(`The players' games differ since generation ${message.generation}. The host can end the match.`, true));
+  room.on("connection", connection);
+}
+
+/** @param {any} event */
+function connection({ state, code, reason }) {
+  if (state === "away" && code !== 1000) notice("The connection was lost. It comes back by itself…", true);
+  if (state !== "closed") return;
+  if (code === 4105) return gone("You play in another window", reason, () => location.reload());
+  kept.keepSeat(roomId, null);
+  if (code === 4101) {
+    asGuest = false;
+    return arrive().then(() => ($("join-problem").textContent = "Your seat was given up while you were away; join again."));
+  }
+  if (code === 4102) return gone("You were sent away", "The host asked you to leave this room.");
+  if (code === 4103) gone("This room is gone", "It closed, or nobody was there for a while. Open another.");
+}
+
+const playing = () => room?.room?.state?.startsWith("running") ?? false;
+
+function showRoom() {
+  if (!room?.you) return;
+  const players = room.players.filter((player) => !player.viewer);
+  const me = room.players.find((player) => player.user_id === room?.you.user_id);
+  const on = playing();
+  const ended = !$("again").hidden;
+  document.body.toggleAttribute("data-playing", on);
+  $("ready").hidden = on || ended || room.you.viewer;
+  $("ready").setAttribute("aria-pressed", String(!!me?.ready));
+  $("ready").classList.toggle("main", !me?.ready);
+  $("start").hidden = on || ended || !room.you.host || players.length < (view.min_players ?? 1);
+  $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
+  $("say").textContent = sentence(players, me, on);
+  $("roster").replaceChildren(...room.players.map((player) => rosterRow(player, !!room?.you.host && player.user_id !== room.you.user_id)));
+  title(on ? "Playing" : me?.ready ? "Ready" : "");
+}
+
+/** What is to be done now, in a sentence. @param {any[]} players @param {any} me @param {boolean} on */
+function sentence(players, me, on) {
+  const missing = (view.min_players ?? 1) - players.length;
+  const away = players.filter((player) => !player.connected).map((player) => player.name);
+  if (on) return room?.you.viewer ? "You are watching." : away.length ? `Waiting for ${list(away)}.` : "";
+  if (missing > 0) return `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
+  const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map((player) => player.name);
+  if (room?.you.viewer) return "You are watching until you take a seat.";
+  if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
+  return slow.length ? `Waiting for ${list(slow)} to be ready.` : "Here we go.";
+}
+
+/** @param {string[]} names */
+const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0]);
+
+/** @param {any} player @param {boolean} mayKick */
+function rosterRow(player, mayKick) {
+  const own = player.user_id === room?.you?.user_id;
+  const state = element("span", { className: "state" });
+  const say = [player.host && "host", player.viewer && "watching", !player.connected && "away"].filter(Boolean).join(", ");
+  state.append(say);
+  if (player.ready && !playing()) state.append(element("span", { className: "yes", textContent: "ready" }));
+  if (mayKick) {
+    const kick = element("button", { type: "button", className: "link", textContent: "Kick" });
+    kick.setAttribute("aria-label", `Kick ${player.name}`);
+    kick.addEventListener("click", () => ask({ type: "kick", user_id: player.user_id }));
+    state.append(kick);
+  }
+  const row = element("li", {}, element("span", { className: "dot" }), element("span", { className: "name", textContent: own ? `${player.name} (you)` : player.name, title: player.name }), state);
+  row.toggleAttribute("data-connected", player.connected);
+  return row;
+}
+
+/** @param {string} text @param {boolean} [bad] */
+function notice(text, bad = false) {
+  $("notice").hidden = !text;
+  $("notice").textContent = text;
+  $("notice").toggleAttribute("data-bad", bad);
+}
+
+/** Ask the room for something, and say what it refused. @param {Record<string, any>} message */
+async function ask(message) {
+  try {
+    const answer = await /** @type {RoomConnection} */ (room).request(message);
+    notice("");
+    return answer;
+  } catch (error) {
+    notice(/** @type {Error} */ (error).message, true);
+  }
+}
+
+// --- the outcome
+
+/** How it ended for us: results name the winners' seats (docs/gameroom-js.md). @param {any} over @returns {string} */
+function outcome({ reason, results }) {
+  const winners = results?.winners;
+  if (!Array.isArray(winners)) return reason === "finished" ? "The match is over" : "The match was ended";
+  const mine = room?.you.seat;
+  if (mine !== null && mine !== undefined && !room?.you.viewer) return winners.includes(mine) ? (winners.length > 1 ? "Draw" : "You won") : "You lost";
+  const names = winners.map((seat) => room?.players.find((player) => player.seat === seat)?.name ?? "A bot");
+  return winners.length > 1 ? `Draw between ${list(names)}` : `${names[0] ?? "Nobody"} won`;
+}
+
+/** @param {any} over */
+function showOutcome(over) {
+  $("outcome").textContent = outcome(over);
+  $("again").hidden = false;
+  $("result").toggleAttribute("data-shown", true);
+  $("again").focus({ preventScroll: true });
+  $("result").scrollIntoView({ block: "nearest" });
+}
+
+function clearOutcome() {
+  $("outcome").textContent = "";
+  $("again").hidden = true;
+  $("result").toggleAttribute("data-shown", false);
+}
+
+$("again").addEventListener("click", () => {
+  clearOutcome();
+  host?.tell({ type: "again" });
+  showRoom();
+  $("ready").focus();
+});
+$("ready").addEventListener("click", () => {
+  const ready = $("ready").getAttribute("aria-pressed") !== "true";
+  ask(ready ? { type: "ready", ready, revision } : { type: "ready", ready });
+});
+$("start").addEventListener("click", async () => {
+  // The host's start is the host's readiness too.
+  if ($("ready").getAttribute("aria-pressed") !== "true") await ask({ type: "ready", ready: true, revision });
+  if (!playing()) await ask({ type: "start" });
+});
+$("sit").addEventListener("click", () => ask({ type: "sit" }));
+$("leave").addEventListener("click", async () => {
+  if (playing() && !room?.you.viewer && !confirm("Leave the match? A bot takes your place.")) return;
+  room?.close();
+  kept.keepSeat(roomId, null);
+  if (seat) await leaveRoom(seat).catch(() => {});
+  location.assign("/");
+});
+
+// --- invitation and chat
+
+$("copy").addEventListener("click", async () => {
+  const link = $("link").textContent;
+  try {
+    await navigator.clipboard.writeText(link);
+  } catch {
+    // Browsers give no clipboard to a page without TLS: the old way.
+    const field = /** @type {HTMLInputElement} */ (element("input", { value: link }));
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+  $("copy").textContent = "Link copied";
+  setTimeout(() => ($("copy").textContent = "Copy link"), 2000);
+});
+
+/** @param {any} message */
+function chatLine(message) {
+  const name = room?.players.find((player) => player.user_id === message.from)?.name ?? message.from;
+  const log = $("chat-log");
+  log.append(element("li", {}, element("b", { textContent: `${name}: ` }), message.text));
+  while (log.childElementCount > 200) log.firstElementChild.remove();
+  log.scrollTop = log.scrollHeight;
+}
+
+$("chat-form").addEventListener("submit", async (/** @type {Event} */ event) => {
+  event.preventDefault();
+  const text = $("chat-text").value.trim();
+  if (text && (await ask({ type: "chat", text }))) $("chat-text").value = "";
+});
+
+// A page that comes back out of the browser's memory has lost its socket.
+addEventListener("pageshow", (event) => event.persisted && room?.reopen());
+arrive();
