@@ -238,7 +238,7 @@ def read_settings(given: Mapping[str, Any], environ: Mapping[str, str], *, node:
 
     `given` has the options of the command line that were given, by name; `node` is the default of that option.
     """
-    values = {option.key: option.default for option in OPTIONS}
+    values = {option.key: option.check(option.default) if option.default else option.default for option in OPTIONS}
     told = {**_from_environment(environ), **_checked(given, "--{}")}
     path = Path(told["config"]).absolute() if told.get("config") else None
     in_file, sections = _from_file(path) if path else ({}, {})

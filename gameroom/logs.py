@@ -96,15 +96,20 @@ def json_line(event: LogEvent) -> str:
         "time": datetime.fromtimestamp(event.get("log_time", 0.0), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": _name(event.get("log_level")),
         "logger": event.get("log_namespace", ""),
-        "message": formatEvent(event),
+        "message": _clean(formatEvent(event)),
     }
     for key, value in event.items():
         if key not in line and key not in NEVER and not key.startswith(("log_", "message", "time", "isError", "system", "format")) and _plain(value):
-            line[key] = value
+            line[key] = _clean(value) if isinstance(value, str) else value
     failure = event.get("log_failure")
     if failure is not None:
-        line["traceback"] = failure.getTraceback()
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE, default=str).decode("utf-8", "replace")
+        line["traceback"] = _clean(failure.getTraceback())
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def _clean(text: str) -> str:
+    """The text without what UTF-8 cannot say."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _name(level: Any) -> str:

@@ -66,6 +66,10 @@ class Options(usage.Options):
         usage.Options.__init__(self)
         self.settings: Settings
 
+    def parseArgs(self, *words: str) -> None:
+        if words:
+            raise usage.UsageError(f"{words[0]}: is no option")
+
     def parseOptions(self, options: Any = None) -> None:
         try:
             usage.Options.parseOptions(self, options)

@@ -1,0 +1,114 @@
+"""What operators can count."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from gameroom.metrics import DATABASE_BUCKETS, MOST_SERIES, Histogram, Metrics
+
+NAMES = {
+    "gameroom_connections": "gauge",
+    "gameroom_rooms": "gauge",
+    "gameroom_members": "gauge",
+    "gameroom_masters": "counter",
+    "gameroom_turn_seconds": "histogram",
+    "gameroom_queued_bytes": "gauge",
+    "gameroom_requests": "counter",
+    "gameroom_login_seconds": "histogram",
+    "gameroom_database_seconds": "histogram",
+    "gameroom_reactor_lag_seconds": "gauge",
+    "gameroom_closed": "counter",
+}
+
+
+class MetricsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.metrics = Metrics()
+
+    def samples(self) -> dict[tuple[str, ...], float]:
+        """Every sample as (name, label values in the order of the labels' names) and its value."""
+        found = {}
+        for family in text_string_to_metric_families(self.metrics.render().decode()):
+            for sample in family.samples:
+                found[(sample.name, *(sample.labels[label] for label in sorted(sample.labels)))] = sample.value
+        return found
+
+    def test_names(self) -> None:
+        """Each name of docs/operations.md is there from the start, with its type and a line about it."""
+        families = {family.name: family for family in text_string_to_metric_families(self.metrics.render().decode())}
+        self.assertEqual({name: families[name].type for name in families if name.startswith("gameroom_")}, NAMES)
+        self.assertEqual([name for name in NAMES if not families[name].documentation], [])
+
+    def test_the_process(self) -> None:
+        """Memory, CPU and descriptors of the process are told as well."""
+        self.assertIn(("process_open_fds",), self.samples())
+
+    def test_connections(self) -> None:
+        """Open connections by door, and ends by reason."""
+        for _ in range(3):
+            self.metrics.connection_opened("lobby")
+        self.metrics.connection_closed("lobby", "slow")
+        self.assertEqual(self.samples()["gameroom_connections", "lobby"], 2)
+        self.assertEqual(self.samples()["gameroom_closed_total", "lobby", "slow"], 1)
+
+    def test_requests(self) -> None:
+        """Requests by door, type and status code."""
+        self.metrics.request("web", "login", 101)
+        self.metrics.request("web", "login", 101)
+        self.assertEqual(self.samples()["gameroom_requests_total", "101", "web", "login"], 2)
+
+    def test_queued(self) -> None:
+        """Queued bytes are asked for at each scrape, and summed by door."""
+        sizes = [1, 2]
+        self.metrics.queued("web", lambda: sizes[0])
+        self.metrics.queued("web", lambda: sizes[1])
+        self.assertEqual(self.samples()["gameroom_queued_bytes", "web"], 3)
+        sizes[0] = 10
+        self.assertEqual(self.samples()["gameroom_queued_bytes", "web"], 12)
+
+    def test_rooms(self) -> None:
+        """Rooms by status and kind, and all their members."""
+        self.metrics.rooms = lambda: [("WAITING", "lockstep", 2), ("WAITING", "lockstep", 0), ("PLAYING", "lockstep", 4)]
+        samples = self.samples()
+        self.assertEqual(samples["gameroom_rooms", "lockstep", "WAITING"], 2)
+        self.assertEqual(samples["gameroom_rooms", "lockstep", "PLAYING"], 1)
+        self.assertEqual(samples["gameroom_members",], 6)
+
+    def test_masters(self) -> None:
+        """Masters are a plain number to add to."""
+        self.metrics.masters += 5
+        self.assertEqual(self.samples()["gameroom_masters_total",], 5)
+
+    def test_lag(self) -> None:
+        """The lag is the worst of the last ten seconds, not of all time, and never negative."""
+        self.metrics.reactor_lag(0.7)
+        self.metrics.reactor_lag(-0.1)
+        self.assertEqual(self.samples()["gameroom_reactor_lag_seconds",], 0.7)
+        for _ in range(20):
+            self.metrics.reactor_lag(0.001)
+        self.assertEqual(self.samples()["gameroom_reactor_lag_seconds",], 0.001)
+
+    def test_series_are_bounded(self) -> None:
+        """Labels that should never come from strangers cannot fill the memory even if they did."""
+        for number in range(MOST_SERIES + 100):
+            self.metrics.request("web", f"type-{number}", 0)
+        samples = {key: value for key, value in self.samples().items() if key[0] == "gameroom_requests_total"}
+        self.assertLessEqual(len(samples), MOST_SERIES + 1)
+        self.assertEqual(samples["gameroom_requests_total", "other", "web", "other"], 100)
+
+
+class HistogramTests(SynchronousTestCase):
+    def test_buckets(self) -> None:
+        """Buckets are cumulative, a value on a bound belongs to it, and what is above all bounds is in +Inf."""
+        histogram = Histogram((0.1, 0.5))
+        for seconds in (0.05, 0.1, 0.3, 7.0):
+            histogram.observe(seconds)
+        samples = histogram.family("x", "x").samples
+        self.assertEqual([(s.labels.get("le"), s.value) for s in samples if s.name == "x_bucket"], [("0.1", 2), ("0.5", 3), ("+Inf", 4)])
+        self.assertEqual([s.value for s in samples if s.name == "x_count"], [4])
+        self.assertAlmostEqual(next(s.value for s in samples if s.name == "x_sum"), 7.45)
+
+    def test_bounds_rise(self) -> None:
+        """Bounds stand in order, or nothing would be counted where it belongs."""
+        self.assertEqual(list(DATABASE_BUCKETS), sorted(set(DATABASE_BUCKETS)))
