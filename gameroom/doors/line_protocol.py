@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 UNAUTHENTICATED_SECONDS = 60.0
 """People type; where the configuration says nothing they have so long for their first valid token."""
 
-LINGER_SECONDS = 2.0
-"""For how long a connection that we end may still send: closed at once, its unread bytes would destroy our last answer."""
+LINGER_SECONDS = 5.0
+"""How long a connection that we end has to take our last answer, and may still send: closed at once, its unread bytes would destroy it."""
 
 _BATCH = 64 * 1024
 """Bytes of answers that are joined into one write."""
@@ -92,6 +92,10 @@ class LineProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         self._half_closed = True
+        if self._ending:
+            # It has heard us: there is nothing more to wait for.
+            self.outbox.when_sent(self.transport.loseConnection)
+            return
         self._lines.end()
         self._work()
 
@@ -210,7 +214,9 @@ class LineProtocol(Protocol):
         if self._ending:
             return
         self._ending = why
-        self._stop_timer()
+        if why != "done":
+            self._stop_timer()
+            self._timer = self._door.clock.callLater(LINGER_SECONDS, self._abort)
         self._lines.clear()
         self._flush()
         self.outbox.when_sent(self._close)
@@ -221,20 +227,25 @@ class LineProtocol(Protocol):
             return
         self._read(True)
         self.transport.loseWriteConnection()
-        self._timer = self._door.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
 
     def _too_late(self) -> None:
+        if self._ending:
+            self._abort()
+        else:
+            self._end("never authorized")
+
+    def _abort(self) -> None:
         self._timer = None
-        self._end("never authorized")
+        self.transport.abortConnection()
 
     def _overflowed(self) -> None:
         self._ending = self._ending or "too slow"
         self.transport.abortConnection()
 
     def _stop_timer(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
-            self._timer = None
+        self._timer = None
 
     def _read(self, wanted: bool) -> None:
         if wanted == self._reading or self._half_closed:

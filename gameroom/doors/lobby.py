@@ -44,8 +44,9 @@ class LobbyFactory(LineFactory):
         metrics: Metrics | None = None,
         new_incident: Callable[[], str] = new_incident,
     ) -> None:
+        news = News(registry=registry, presence=presence, clock=clock, limits=limits)
         desk = lobby_desk(
-            registry=registry,
+            news=news,
             accounts=accounts,
             catalogue=catalogue,
             presence=presence,
@@ -54,7 +55,6 @@ class LobbyFactory(LineFactory):
             metrics=metrics,
             new_incident=new_incident,
         )
-        news = News(registry=registry, presence=presence, clock=clock, limits=limits)
 
         def converse(address: str, push: Callable[[bytes], None], catch_up: Callable[[Callable[[], bytes | None]], None]) -> LobbyConversation:
             return LobbyConversation(desk, news, address, push, catch_up)

@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 
 from gameroom.doors.line_conversation import Call, Desk, Handler, LineConversation, new_incident
 from gameroom.doors.lobby_pushes import News, Subscription, Unheard
-from gameroom.errors import BadState, Forbidden, NotFound
+from gameroom.errors import BadState, Forbidden, GameroomError, NotFound
 from gameroom.room_conversation import RoomConversation
-from gameroom.room_views import lobby_detail, lobby_entry
+from gameroom.room_views import lobby_detail
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import PLAYER, Account, Session
 from gameroom.settings import Addresses, Limits
@@ -104,17 +104,19 @@ class AccountCommands:
 
     async def register(self, call: Call) -> Payload:
         token = await self._accounts.register(PLAYER, call.payload["username"], call.payload["password"], call.peer.address)
-        return self._logged_in(call.peer, token)
+        return await self._logged_in(call.peer, token)
 
     async def login(self, call: Call) -> Payload:
         token = await self._accounts.login(PLAYER, call.payload["username"], call.payload["password"], call.peer.address)
-        return self._logged_in(call.peer, token)
+        return await self._logged_in(call.peer, token)
 
-    def _logged_in(self, peer: LineConversation, token: str) -> Payload:
+    async def _logged_in(self, peer: LineConversation, token: str) -> Payload:
         """Who has just logged in is here, before any request with the new token."""
-        session = self._accounts.identify_now(token, PLAYER)
-        if session is not None:
-            peer.adopt(session)
+        try:
+            peer.adopt(await self._accounts.identify(token, PLAYER))
+        except GameroomError:
+            # Superseded meanwhile; the first request with the token will say so.
+            pass
         return {"session_token": token}
 
     async def logout(self, call: Call) -> None:
@@ -162,10 +164,10 @@ class StoreCommands:
 class RoomCommands:
     """Rooms, as players come, play and go."""
 
-    def __init__(self, registry: Registry, addresses: Addresses, limits: Callable[[], Limits]) -> None:
-        self._registry = registry
+    def __init__(self, news: News, addresses: Addresses) -> None:
+        self._news = news
+        self._registry = news.registry
         self._addresses = addresses
-        self._limits = limits
 
     def handlers(self) -> dict[str, Handler]:
         return {
@@ -190,7 +192,7 @@ class RoomCommands:
             if first < 0:
                 raise NotFound('the room in "before" is gone; ask again without it')
         last = first + min(call.payload.get("limit", PAGE), PAGE)
-        return {"rooms": [lobby_entry(room.value) for room in rooms[first:last]]}
+        return {"rooms": [self._news.entry(room) for room in rooms[first:last]]}
 
     async def detail(self, call: Call) -> Payload:
         return {"room": lobby_detail(await self._registry.get(call.payload["room_id"]))}
@@ -258,7 +260,7 @@ class RoomCommands:
         if heard is not None:
             return True, heard
         return False, RoomConversation.of_member(
-            registry=self._registry, connection=Unheard(call.peer), room=room, user_id=user_id, limits=self._limits
+            registry=self._registry, connection=Unheard(call.peer), room=room, user_id=user_id, limits=self._news.limits
         )
 
 
@@ -274,7 +276,7 @@ def _seated(room: LivingRoom) -> Payload:
 
 def lobby_desk(
     *,
-    registry: Registry,
+    news: News,
     accounts: Accounts,
     catalogue: Catalogue,
     presence: Presence,
@@ -289,9 +291,9 @@ def lobby_desk(
         role=PLAYER,
         table=LOBBY,
         handlers={
-            **AccountCommands(accounts, presence, registry).handlers(),
+            **AccountCommands(accounts, presence, news.registry).handlers(),
             **StoreCommands(catalogue).handlers(),
-            **RoomCommands(registry, addresses, limits).handlers(),
+            **RoomCommands(news, addresses).handlers(),
         },
         accounts=accounts,
         limits=limits,

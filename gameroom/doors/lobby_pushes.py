@@ -27,25 +27,38 @@ if TYPE_CHECKING:
     from gameroom.presence import Presence
     from gameroom.registry import Registry
     from gameroom.room import LivingRoom
+    from gameroom.rules.room import Room
 
 CLOSED = "CLOSED"
 """The status of a room that is gone, which no living room has."""
 
 
 class News:
-    """Watches rooms and presence for all subscriptions of one door."""
+    """Watches rooms and presence for all subscriptions of one door, and keeps the list's entries ready to be sent."""
 
     def __init__(self, *, registry: Registry, presence: Presence, clock: IReactorTime, limits: Callable[[], Limits]) -> None:
         self.registry = registry
         self.clock = clock
         self.limits = limits
         self._presence = presence
+        self._entries: dict[str, tuple[Room, orjson.Fragment]] = {}
         self._rooms: dict[Subscription, None] = {}
         self._players: dict[Subscription, None] = {}
-        self._stop_rooms: Callable[[], None] | None = None
         self._stop_players: Callable[[], None] | None = None
         self._waiting: deque[tuple[LivingRoom, bool, bytes]] = deque()
         self._telling = False
+        registry.watch(self._room_changed)
+
+    def entry(self, room: LivingRoom) -> orjson.Fragment:
+        """The room's entry in LIST_ROOMS, written once for each change of the room."""
+        value = room.value
+        kept = self._entries.get(value.room_id)
+        if kept is not None and kept[0] is value:
+            return kept[1]
+        entry = orjson.Fragment(orjson.dumps(lobby_entry(value)))
+        if not room.closing:
+            self._entries[value.room_id] = value, entry
+        return entry
 
     def rooms(self, subscription: Subscription, wanted: bool) -> None:
         """Tell it of rooms, or no longer."""
@@ -53,11 +66,6 @@ class News:
             self._rooms[subscription] = None
         else:
             self._rooms.pop(subscription, None)
-        if self._rooms and self._stop_rooms is None:
-            self._stop_rooms = self.registry.watch(self._room_changed)
-        elif not self._rooms and self._stop_rooms is not None:
-            self._stop_rooms()
-            self._stop_rooms = None
 
     def players(self, subscription: Subscription, wanted: bool) -> None:
         """Tell it of players who come and go, or no longer."""
@@ -73,9 +81,11 @@ class News:
 
     def _room_changed(self, room: LivingRoom, closed: bool) -> None:
         """Everybody hears of one change before anybody hears of the next, even of one that comes of telling."""
-        entry = lobby_entry(room.value)
         if closed:
-            entry["status"] = CLOSED
+            self._entries.pop(room.room_id, None)
+        if not self._rooms:
+            return
+        entry = {**lobby_entry(room.value), "status": CLOSED} if closed else self.entry(room)
         self._waiting.append((room, closed, lines.push("ROOM_UPDATED", {"room": entry})))
         if self._telling:
             return

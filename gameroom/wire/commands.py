@@ -111,7 +111,7 @@ class Push:
     about: str
 
 
-@attrs.frozen
+@attrs.define
 class Request:
     """A request whose envelope is in order; its payload is looked at once its token is known to be good."""
 
