@@ -80,7 +80,8 @@ class Link(Connection):
             milliseconds = int(statement_seconds * 1000)
             await self.execute(f"SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}", {})
             await self.execute("SET bytea_output = 'hex'", {})
-        except (psycopg2.Error, ConnectionClosed, DatabaseUnavailable) as error:
+        except (psycopg2.Error, ConnectionClosed, DatabaseUnavailable, ValueError) as error:
+            # ValueError: the reactor was given the socket of a connection that was lost in the moment when it was made.
             self.lose()
             reason = f"no answer within {CONNECT_SECONDS:g} s" if isinstance(error, ConnectionClosed) else _first_line(error)
             raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {reason}; check the URL, and that the server runs and lets us in") from error
@@ -152,12 +153,29 @@ class Link(Connection):
         if told is not None:
             told(self)
 
+    # libpq closes its socket when it finds the server gone, and psycopg2 calls the connection open all the same until
+    # something is asked of it. So it is looked at before the reactor is given a socket that is none.
+
     def doRead(self) -> None:
-        """What arrives while no query runs: a notification, or the end."""
+        """What arrives while it connects or is idle: the server's answer, a notification, or the end."""
+        self.reactor.removeReader(self)
         try:
-            super().doRead()
+            self.continuePolling()
         except psycopg2.Error:
             self.lose()
+            return
+        if self.fileno() < 0:
+            self.lose()
+            return
+        self.checkForNotifies()
+        self.reactor.addReader(self)
+
+    def cursorFinished(self, cursor: Any) -> None:
+        """A query has its answer, or its error."""
+        if self.fileno() < 0:
+            self._cursors.discard(cursor)
+        else:
+            super().cursorFinished(cursor)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor found the socket closed, or `close` was called."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import Any, TypeVar
 
 import attrs
@@ -101,12 +101,24 @@ class Engine:
         try:
             # Without an isolation level the module leaves BEGIN and COMMIT to us.
             self._connection = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._use_wal(self._connection)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
             self.close()
             raise self._explain(error) from error
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Readers of other programs then never stand in our way, nor we in theirs. SQLite itself does not wait for its turn here."""
+        deadline = monotonic() + self._busy_seconds
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                    raise
+                sleep(0.01)
 
     def migrate(self, files: Sequence[migrations.Migration]) -> None:
         """Bring the schema up to ours. Raises `DatabaseUnavailable`, also where it is newer than ours."""
