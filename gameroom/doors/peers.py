@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from gameroom.doors.outbox import Outbox
+from gameroom.rules.limits import network
 
 UNIX = "unix"
 """The address of a peer on a Unix socket, and the word that trusts such peers as proxies."""
@@ -65,10 +66,11 @@ class PeerCount:
 
     def enter(self, address: str) -> Callable[[], None] | None:
         """Count one more connection; gives what to call when it is gone, or None where there are too many."""
-        count = self._counts.get(address, 0)
+        place = network(address)
+        count = self._counts.get(place, 0)
         if count >= self._limit():
             return None
-        self._counts[address] = count + 1
+        self._counts[place] = count + 1
         gone = False
 
         def leave() -> None:
@@ -76,11 +78,11 @@ class PeerCount:
             if gone:
                 return
             gone = True
-            left = self._counts[address] - 1
+            left = self._counts[place] - 1
             if left:
-                self._counts[address] = left
+                self._counts[place] = left
             else:
-                del self._counts[address]
+                del self._counts[place]
 
         return leave
 

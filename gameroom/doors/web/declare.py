@@ -154,11 +154,16 @@ class Route:
         return self.operation or self.handler
 
     def read_query(self, args: Mapping[bytes, Sequence[bytes]]) -> dict[str, Any]:
-        """The checked parameters of a query; raises `InvalidRequest`."""
+        """The checked parameters of a query; raises `InvalidRequest`.
+
+        Links grow parameters on their way through the world: a page, and what reads none, leaves unknown ones aside.
+        """
         known = {field.name: field for field in self.query}
         found: dict[str, Any] = {}
         for raw, values in args.items():
             name = raw.decode("utf-8", "replace")
+            if name not in known and (self.page or not known):
+                continue
             if name not in known:
                 raise InvalidRequest(f"there is no parameter {name[:64]} here")
             if len(values) != 1:

@@ -132,6 +132,9 @@ class Pages:
         if path.suffix in (".js", ".mjs"):
             # The frame that an engine runs in has an opaque origin, and a module is always fetched with CORS.
             headers["Access-Control-Allow-Origin"] = "*"
+        if path.suffix == ".html":
+            # A frame of ours for engines that have no page: they may come from any room, or any URL.
+            headers["Content-Security-Policy"] = sandbox_policy(call.base, "/static/", f"/{SDK}", "/join/", scripts_from="http: https:")
         if tag in [each.strip().removeprefix("W/") for each in header(call.request, "if-none-match").split(",")]:
             return Answer(status=304, headers=headers)
         return Answer(data=data, media_type=media_type(path), headers=headers)

@@ -32,21 +32,24 @@ def _hosts(base: str) -> str:
 
 
 def page_policy(base: str) -> str:
-    """For our own pages."""
+    """For our own pages. They may frame engines from anywhere, each in a sandbox."""
     host = urlsplit(base).netloc
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        f"connect-src 'self' ws://{host} wss://{host}; frame-src 'self'; "
+        f"connect-src 'self' ws://{host} wss://{host}; frame-src 'self' http: https:; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 
-def sandbox_policy(base: str, *folders: str) -> str:
-    """For a stranger's engine or page: scripts, in an origin of its own, and nothing from anywhere but these folders of ours."""
+def sandbox_policy(base: str, *folders: str, scripts_from: str = "") -> str:
+    """For a stranger's engine or page: scripts, in an origin of its own, and nothing from anywhere but these folders of ours.
+
+    `scripts_from` are further sources for scripts alone.
+    """
     sources = " ".join(f"{host}{folder}" for folder in folders for host in _hosts(base).split())
     return (
         "sandbox allow-scripts allow-pointer-lock; default-src 'none'; "
-        f"script-src {sources} 'unsafe-inline' 'unsafe-eval' blob: data:; style-src {sources} 'unsafe-inline'; "
+        f"script-src {sources} {scripts_from} 'unsafe-inline' 'unsafe-eval' blob: data:; style-src {sources} 'unsafe-inline'; "
         f"img-src {sources} data: blob:; media-src {sources} data: blob:; font-src {sources} data:; "
         f"connect-src {sources} data: blob:; worker-src blob: data:; "
         f"base-uri 'none'; form-action 'none'; frame-ancestors 'self' {_hosts(base)}"
