@@ -10,6 +10,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
@@ -182,10 +183,11 @@ class Catalogue:
     async def _file(self, game_id: str, version: str, relative_path: str) -> Path:
         folder = self._folders.get((game_id, version))
         if folder is not None and "\0" not in relative_path:
-            # resolve() follows links too, so that none leads out.
-            path = (folder / relative_path).resolve()
-            if path.is_relative_to(folder) and path.is_file():
-                return path
+            # resolve() follows links too, so that none leads out. OSError: a name that no file system takes.
+            with suppress(OSError):
+                path = (folder / relative_path).resolve()
+                if path.is_relative_to(folder) and path.is_file():
+                    return path
         raise NotFound("there is no such file in this version of the game")
 
 
