@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
@@ -27,10 +26,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gameroom.doors.line_conversation import LineConversation
+from gameroom.doors.line_requests import LineRequests
 from gameroom.doors.outbox import Outbox
 from gameroom.doors.peers import PeerCount, address_of
 from gameroom.settings import Limits
-from gameroom.wire.lines import LineBuffer, LineTooLong
 
 if TYPE_CHECKING:
     from gameroom.metrics import Metrics
@@ -40,9 +39,6 @@ UNAUTHENTICATED_SECONDS = 60.0
 
 LINGER_SECONDS = 5.0
 """How long a connection that we end has to take our last answer, and may still send: closed at once, its unread bytes would destroy it."""
-
-_BATCH = 64 * 1024
-"""Bytes of answers that are joined into one write."""
 
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
 """Seconds until a silent peer is asked whether it lives, between questions, and how many: the system's default is hours."""
@@ -57,47 +53,40 @@ class LineProtocol(Protocol):
     def __init__(self, factory: LineFactory, address: str, leave: Callable[[], None]) -> None:
         self._door = factory
         self._leave = leave
-        self._lines = LineBuffer()
-        self._answers: list[bytes] = []
-        self._answered_bytes = 0
-        self._waiting = False
-        self._working = False
         self._reading = True
         self._half_closed = False
         self._ending = ""
         self._timer: IDelayedCall | None = None
         self.outbox = Outbox(self._write, factory.limits().queue_bytes, self._overflowed)
-        self.conversation = factory.converse(address, self._push, self.outbox.catch_up)
+        self._requests = LineRequests(self.outbox, self._progressed)
+        self.conversation = factory.converse(address, self._requests.push, self.outbox.catch_up)
+        self._requests.conversation = self.conversation
 
     # What Twisted tells us.
 
     def connectionMade(self) -> None:
-        door = self._door
         if ITCPTransport.providedBy(self.transport):
             _tune(self.transport)
         self.transport.registerProducer(self, True)
-        seconds = door.limits().unauthenticated_seconds
-        self._timer = door.clock.callLater(UNAUTHENTICATED_SECONDS if seconds is None else seconds, self._too_late)
-        door.opened(self)
+        seconds = self._door.limits().unauthenticated_seconds
+        self._timer = self._door.clock.callLater(UNAUTHENTICATED_SECONDS if seconds is None else seconds, self._too_late)
+        self._door.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
         if self._ending:
             return
-        self._lines.feed(data)
-        if self._waiting:
+        if self._requests.waiting:
             # What is sent ahead of answers waits with its sender.
             self._read(False)
-        else:
-            self._work()
+        self._requests.feed(data)
 
     def readConnectionLost(self) -> None:
         self._half_closed = True
         if self._ending:
             # It has heard us: there is nothing more to wait for.
             self.outbox.when_sent(self.transport.loseConnection)
-            return
-        self._lines.end()
-        self._work()
+        else:
+            self._requests.end()
 
     def writeConnectionLost(self) -> None:
         if not self._ending:
@@ -105,7 +94,7 @@ class LineProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_timer()
-        self._lines.clear()
+        self._requests.stop()
         self.outbox.stopProducing()
         self.conversation.lost()
         self._leave()
@@ -120,132 +109,61 @@ class LineProtocol(Protocol):
 
     def resumeProducing(self) -> None:
         self.outbox.resumeProducing()
-        self._work()
+        self._requests.go_on()
 
     def stopProducing(self) -> None:
         self.outbox.stopProducing()
 
-    # Requests.
+    # How it goes on, and how it ends.
 
-    def _work(self) -> None:
-        """Carry out requests until none is left, one waits, or the peer does not read."""
-        if self._working or self._waiting:
-            return
-        self._working = True
-        try:
-            while self._may_go_on():
-                line = self._next_line()
-                if line is None:
-                    break
-                self._answer(line)
-        finally:
-            self._working = False
-            self._flush()
-        if self._may_go_on():
+    def _progressed(self) -> None:
+        """As much was answered as could be."""
+        if self._timer is not None and self.conversation.proved and not self._ending:
+            self._stop_timer()
+        if self.conversation.closing:
+            self._end(self.conversation.closing)
+        elif not (self._requests.waiting or self.outbox.paused):
             if self._half_closed:
                 self._end("done")
             else:
                 self._read(True)
 
-    def _may_go_on(self) -> bool:
-        return not (self._waiting or self._ending or self.outbox.paused)
-
-    def _next_line(self) -> bytes | None:
-        try:
-            return self._lines.take(self.conversation.longest_line)
-        except LineTooLong as error:
-            self._say(self.conversation.too_long(error))
-            self._end(self.conversation.closing)
-            return None
-
-    def _answer(self, line: bytes) -> None:
-        answer = self.conversation.answer(line)
-        if type(answer) is bytes:
-            self._say(answer)
-            self._settle()
-        else:
-            assert isinstance(answer, Deferred)
-            self._waiting = True
-            answer.addCallback(self._answered)
-
-    def _answered(self, answer: bytes) -> None:
-        self._waiting = False
-        if self._ending == "lost":
-            return
-        self._say(answer)
-        self._settle()
-        self._work()
-
-    def _settle(self) -> None:
-        """What an answer may have changed: the peer is known now, or was told once too often that it is not."""
-        if self.conversation.closing:
-            self._end(self.conversation.closing)
-        elif self._timer is not None and self.conversation.proved:
-            self._stop_timer()
-
-    # What we say.
-
-    def _say(self, answer: bytes) -> None:
-        """Say it with the other answers of this turn."""
-        self._answers.append(answer)
-        self._answered_bytes += len(answer)
-        if self._answered_bytes > _BATCH:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._answers:
-            answers = b"".join(self._answers)
-            self._answers.clear()
-            self._answered_bytes = 0
-            self.outbox.send_patiently(answers)
-
-    def _push(self, line: bytes) -> None:
-        """Answers that were given before it go out before it: they tell of an older world."""
-        self._flush()
-        self.outbox.send(line)
-
-    def _write(self, data: bytes) -> None:
-        self.transport.write(data)
-
-    # How it ends.
-
     def _end(self, why: str) -> None:
-        """Say what is still to be said, then end the connection."""
+        """Let the peer have what it was told already, then end the connection."""
         if self._ending:
             return
         self._ending = why
         if why != "done":
             self._stop_timer()
-            self._timer = self._door.clock.callLater(LINGER_SECONDS, self._abort)
-        self._lines.clear()
-        self._flush()
+            self._timer = self._door.clock.callLater(LINGER_SECONDS, self._too_late)
+        self._requests.stop()
         self.outbox.when_sent(self._close)
 
     def _close(self) -> None:
         if self._half_closed or not ITCPTransport.providedBy(self.transport) or ISSLTransport.providedBy(self.transport):
             self.transport.loseConnection()
-            return
-        self._read(True)
-        self.transport.loseWriteConnection()
+        else:
+            self._read(True)
+            self.transport.loseWriteConnection()
 
     def _too_late(self) -> None:
+        self._timer = None
         if self._ending:
-            self._abort()
+            self.transport.abortConnection()
         else:
             self._end("never authorized")
 
-    def _abort(self) -> None:
-        self._timer = None
-        self.transport.abortConnection()
+    def _write(self, data: bytes) -> None:
+        self.transport.write(data)
 
     def _overflowed(self) -> None:
         self._ending = self._ending or "too slow"
         self.transport.abortConnection()
 
     def _stop_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
+        if self._timer is not None:
             self._timer.cancel()
-        self._timer = None
+            self._timer = None
 
     def _read(self, wanted: bool) -> None:
         if wanted == self._reading or self._half_closed:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -161,6 +163,37 @@ class PipeliningTests(SynchronousTestCase):
         self.assertEqual({}, peer.ok("PING"))
         peer.lose()
         other.lose()
+
+
+class PageTests(SynchronousTestCase):
+    def test_golden_bytes(self) -> None:
+        """The exchange in docs/protocol/lobby.md is what is said, byte for byte."""
+        page = (Path(__file__).parents[2] / "docs" / "protocol" / "lobby.md").read_bytes()
+        [exchange] = re.findall(rb"```text\n(.*?)```", page, re.DOTALL)
+        said = [line.split(b" ", 1) for line in exchange.splitlines()]
+        peer = World().peer()
+        self.assertGreater(len(said), 6)
+        for (_, request), (_, answer) in zip(said[::2], said[1::2], strict=True):
+            peer.raw(request + b"\n")
+            self.assertEqual(answer + b"\n", peer.transport.value())
+            peer.transport.clear()
+
+
+class TelnetTests(SynchronousTestCase):
+    def test_interrupt(self) -> None:
+        """After Ctrl-C telnet shows nothing until its timing mark is answered; then the session goes on as before."""
+        peer = World().peer()
+        peer.raw(b"\xff\xf4\xff\xfd\x06")
+        self.assertEqual(b"\xff\xfc\x06", peer.transport.value())
+        peer.transport.clear()
+        peer.raw(b'{"type":"PING"}\r\n')
+        self.assertEqual(PONG, peer.transport.value())
+
+    def test_nonsense(self) -> None:
+        """Who types what is no request is told how to ask for help."""
+        peer = World().peer()
+        peer.raw(b"help\r\n")
+        self.assertIn('{"type": "HELP"}', peer.answers()[0]["message"])
 
 
 class HalfCloseTests(SynchronousTestCase):

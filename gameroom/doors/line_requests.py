@@ -1,0 +1,107 @@
+"""The requests of one peer of a JSON-lines door: carried out one after another, answered in order, and not faster than the peer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+
+from gameroom.doors.line_conversation import LineConversation
+from gameroom.doors.outbox import Outbox
+from gameroom.wire.lines import NO_TIMING_MARK, TIMING_MARK, LineBuffer, LineTooLong
+
+_BATCH = 64 * 1024
+"""Bytes of answers that are joined into one write."""
+
+
+class LineRequests:
+    """Between the bytes of a peer and its conversation.
+
+    `progressed()` is called whenever as much as is possible now has been carried out and answered.
+    """
+
+    def __init__(self, outbox: Outbox, progressed: Callable[[], None]) -> None:
+        self.conversation: LineConversation
+        """To be set before the first byte is fed: it needs `push`."""
+        self.waiting = False
+        """Whether a request is being carried out that has to wait for something."""
+        self._outbox = outbox
+        self._progressed = progressed
+        self._lines = LineBuffer()
+        self._answers: list[bytes] = []
+        self._answered_bytes = 0
+        self._working = False
+        self._stopped = False
+
+    def feed(self, data: bytes) -> None:
+        """The peer has sent this."""
+        if TIMING_MARK in data:
+            self._outbox.send_patiently(NO_TIMING_MARK)
+        self._lines.feed(data)
+        self.go_on()
+
+    def end(self) -> None:
+        """The peer has sent its last byte."""
+        self._lines.end()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Carry out requests until none is left, one has to wait, or the peer does not read its answers."""
+        if self._working or self.waiting or self._stopped:
+            return
+        self._working = True
+        try:
+            while not (self.waiting or self._stopped or self._outbox.paused or self.conversation.closing):
+                line = self._next_line()
+                if line is None:
+                    break
+                self._carry_out(line)
+        finally:
+            self._working = False
+            self.flush()
+        self._progressed()
+
+    def push(self, line: bytes) -> None:
+        """Send what was not asked for; answers that were given before go out before it, for they tell of an older world."""
+        self.flush()
+        self._outbox.send(line)
+
+    def flush(self) -> None:
+        """Write the answers that were given in this turn, all in one."""
+        if self._answers:
+            answers = b"".join(self._answers)
+            self._answers.clear()
+            self._answered_bytes = 0
+            self._outbox.send_patiently(answers)
+
+    def stop(self) -> None:
+        """Carry out nothing more. What waits for something comes to its end, unanswered."""
+        self._stopped = True
+        self._lines.clear()
+
+    def _next_line(self) -> bytes | None:
+        try:
+            return self._lines.take(self.conversation.longest_line)
+        except LineTooLong as error:
+            self._say(self.conversation.too_long(error))
+            return None
+
+    def _carry_out(self, line: bytes) -> None:
+        answer = self.conversation.answer(line)
+        if isinstance(answer, Deferred):
+            self.waiting = True
+            answer.addCallback(self._answered)
+        else:
+            self._say(answer)
+
+    def _answered(self, answer: bytes) -> None:
+        self.waiting = False
+        if not self._stopped:
+            self._say(answer)
+            self.go_on()
+
+    def _say(self, answer: bytes) -> None:
+        self._answers.append(answer)
+        self._answered_bytes += len(answer)
+        if self._answered_bytes > _BATCH:
+            self.flush()
