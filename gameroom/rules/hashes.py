@@ -1,6 +1,6 @@
 """The hashes that players report of their state, generation by generation: do they agree (docs/protocol/lockstep.md, hashes).
 
-A player reports in rising order, so what it has passed over is final.
+Reports come in any order, as packets that were lost come late.
 Nobody owes a hash of a generation from before it was last connected or taken back into the play.
 """
 
@@ -29,17 +29,19 @@ class Hashes:
         """The oldest generation found to differ; no master may be made from then on."""
         self.agreed: int | None = None
         """The newest generation that all have reported alike."""
-        self._agreed_before: int | None = None
-        self._input_delay = input_delay
-        self._reports: dict[int, dict[int, Checksum]] = {}
-        self._newest = dict.fromkeys(seats, -1)
-        self._owes_from = dict.fromkeys(owing, generation)
-        self._passed_over = dict.fromkeys(seats, 0)
-        self._told: set[int] = set()
         self.silent: set[int] = set()
         """Who counts as diverged for hashes that are missing."""
         self.suspicious = False
         """Somebody may be leaving out hashes: `overdue` is to be asked."""
+        self._agreed_before: int | None = None
+        self._input_delay = input_delay
+        self._reports: dict[int, dict[int, Checksum]] = {}
+        """By generation: what is not complete, and the newest agreed."""
+        self._closed = -1
+        """The newest generation that is no longer among them: what is not there up to it is settled."""
+        self._owes_from = dict.fromkeys(owing, generation)
+        self._passed_over = dict.fromkeys(seats, 0)
+        self._told: set[int] = set()
 
     def check(self, about: int, generation: int) -> None:
         """Whether there may be a hash of generation `about` when `generation` is the next; raises `InvalidRequest`."""
@@ -50,21 +52,19 @@ class Hashes:
 
     def report(self, seat: int, about: int, value: Checksum) -> bool:
         """A player's hash of its state after generation `about`. Whether a newer generation is agreed now."""
-        if about <= self._newest[seat]:
-            return False
         reports = self._reports.get(about)
         if reports is None:
-            if self.agreed is not None and about <= self.agreed:
-                return False
-            reports = self._reports[about] = {}
-            if len(self._reports) > TOLD_AFTER:
-                self.suspicious = True
-        else:
-            for other in reports.values():
-                if other != value:
-                    self.differing = about if self.differing is None else min(about, self.differing)
-                break
-        self._newest[seat] = about
+            if about > self._closed:
+                self._reports[about] = {seat: value}
+                self.suspicious = self.suspicious or len(self._reports) > TOLD_AFTER
+                return len(self._owes_from) == 1 and self._agree(about)
+            return False
+        if seat in reports:
+            return False
+        for other in reports.values():
+            if other != value:
+                self.differing = about if self.differing is None else min(about, self.differing)
+            break
         reports[seat] = value
         return len(reports) >= len(self._owes_from) and self._agree(about)
 
@@ -74,20 +74,29 @@ class Hashes:
         return self.agreed, next(iter(self._reports[self.agreed].values()))
 
     def _agree(self, about: int) -> bool:
-        if self.differing is not None or (self.agreed is not None and about <= self.agreed):
-            return False
-        reports = self._reports[about]
+        """If all who owe it have reported this generation, it is done with. Whether it is the newest agreed now."""
+        reports, agreed = self._reports[about], self.agreed
         for seat, since in self._owes_from.items():
             if seat not in reports and about >= since:
                 return False
-        self._agreed_before, self.agreed = self.agreed, about
+        if self.differing is not None or about == agreed:
+            return False
+        if agreed is not None and about < agreed:
+            self._close(about)
+            return False
+        self._agreed_before, self.agreed = agreed, about
+        if agreed is not None and agreed in self._reports:
+            self._close(agreed)
         if len(self._reports) > 1:
-            for older in [generation for generation in self._reports if generation < about]:
-                for seat in self._missing(older):
-                    self._passed_over[seat] += 1
-                    self.suspicious = True
-                del self._reports[older]
+            self.suspicious = self._is_suspicious()
         return True
+
+    def _is_suspicious(self) -> bool:
+        return len(self._reports) > TOLD_AFTER or (self.agreed is not None and min(self._reports, default=self.agreed) < self.agreed)
+
+    def _close(self, generation: int) -> None:
+        del self._reports[generation]
+        self._closed = max(generation, self._closed)
 
     def _missing(self, generation: int) -> list[int]:
         reports = self._reports[generation]
@@ -110,22 +119,31 @@ class Hashes:
     def overdue(self, newest_packet: Callable[[int], int]) -> list[int]:
         """Who is to be told now that its hashes are missing; who goes on so is `silent`, and the play has diverged.
 
-        `newest_packet(seat)` is the newest generation that a player has sent a packet for: to send it,
-        it must have had the masters up to that less the input delay.
+        `newest_packet(seat)` is the newest generation up to which a player has sent its packets: to send that one,
+        it must have had the masters up to the input delay before it.
         """
         telling = []
-        self.suspicious = len(self._reports) > TOLD_AFTER or any(self._passed_over.values())
+        reach = {seat: newest_packet(seat) - self._input_delay for seat in self._owes_from}
         for seat, since in self._owes_from.items():
-            reach = newest_packet(seat) - self._input_delay
-            due = [generation for generation, reports in self._reports.items() if since <= generation <= reach and seat not in reports]
+            due = [generation for generation, reports in self._reports.items() if since <= generation <= reach[seat] and seat not in reports]
             missing = self._passed_over[seat] + len(due)
             if missing >= TOLD_AFTER and seat not in self._told:
                 self._told.add(seat)
                 telling.append(seat)
-            if missing >= DIVERGED_AFTER:
+            if missing >= DIVERGED_AFTER and due:
                 self.silent.add(seat)
-                self.differing = min(due) if self.differing is None and due else self.differing
+                self.differing = min(due) if self.differing is None else self.differing
+        if self.differing is None:
+            self._settle_old(min(reach.values(), default=-1) - self._input_delay)
+        self.suspicious = self._is_suspicious()
         return telling
+
+    def _settle_old(self, before: int) -> None:
+        """No packet that is still on its way has a hash of a generation before that one: who did not report has passed it over."""
+        for generation in [each for each in self._reports if each < before and self.agreed is not None and each < self.agreed]:
+            for seat in self._missing(generation):
+                self._passed_over[seat] += 1
+            self._close(generation)
 
     def reported(self) -> bool:
         """Whether all who owe it have reported the differing generation."""

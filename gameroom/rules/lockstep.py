@@ -239,9 +239,8 @@ class Play:
                     self._enter(LAGGING, lagging, effects, now)
                 return effects
             self._enter(ITERATING, (), effects, now)
-        if self.state is ITERATING:
-            if not self._make_masters(effects, now):
-                self._enter(DIVERGED, (), effects, now)
+        if self.state is ITERATING and not self._make_masters(effects, now):
+            self._enter(DIVERGED, (), effects, now)
         if self.state is DIVERGED and not self._told and self._hashes.reported():
             self._tell_divergence(effects)
         return effects
