@@ -3,7 +3,7 @@
 It stands in another Twisted program with three lines:
 
     metrics = Metrics()
-    site = AdminSite(ready=lambda: succeed(None), metrics=metrics)
+    site = AdminSite(ready=lambda: succeed(None), metrics=metrics, clock=reactor)
     serverFromString(reactor, "tcp:9090:interface=127.0.0.1").listen(site)
 
 See docs/operations.md.

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.http import SERVICE_UNAVAILABLE, UNAUTHORIZED, Request
+from twisted.web.http import NOT_ALLOWED, NOT_FOUND, SERVICE_UNAVAILABLE, UNAUTHORIZED, Request
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
@@ -33,7 +33,7 @@ class AdminSite(Site):
     noisy = False
 
     def __init__(self, *, ready: Callable[[], Deferred[None]], metrics: Metrics, clock: IReactorTime, token: str = "") -> None:
-        root = Resource()
+        root = NotFound()
         root.putChild(b"healthz", Healthz())
         root.putChild(b"readyz", Readyz(ready, clock))
         root.putChild(b"metrics", Guarded(MetricsPage(metrics), token) if token else MetricsPage(metrics))
@@ -53,25 +53,49 @@ class AdminSite(Site):
         """Those who look every few seconds are not worth a line."""
 
 
-class Healthz(Resource):
-    """The process answers."""
+class NotFound(Resource):
+    """The root, and whatever is not there."""
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        return self
+
+    def render(self, request: Request) -> bytes:
+        request.setResponseCode(NOT_FOUND)
+        return _text(request, "there are /healthz, /readyz and /metrics\n")
+
+
+class Page(Resource):
+    """What is only looked at."""
 
     isLeaf = True
 
     def __init__(self) -> None:
         Resource.__init__(self)
 
+    def render(self, request: Request) -> bytes | int:
+        if request.method not in (b"GET", b"HEAD"):
+            request.setResponseCode(NOT_ALLOWED)
+            request.setHeader(b"Allow", b"GET, HEAD")
+            return _text(request, "this can only be looked at: GET\n")
+        rendered: bytes | int = Resource.render(self, request)
+        return rendered
+
+
+class Healthz(Page):
+    """The process answers."""
+
     def render_GET(self, request: Request) -> bytes:
         return _text(request, "ok\n")
 
 
-class Readyz(Resource):
+class Readyz(Page):
     """The doors are open and the database answers; else 503 and why not."""
 
-    isLeaf = True
-
     def __init__(self, ready: Callable[[], Deferred[None]], clock: IReactorTime) -> None:
-        Resource.__init__(self)
+        super().__init__()
         self._ready = ready
         self._clock = clock
 
@@ -89,13 +113,11 @@ class Readyz(Resource):
         return NOT_DONE_YET
 
 
-class MetricsPage(Resource):
+class MetricsPage(Page):
     """What Prometheus reads."""
 
-    isLeaf = True
-
     def __init__(self, metrics: Metrics) -> None:
-        Resource.__init__(self)
+        super().__init__()
         self._metrics = metrics
 
     def render_GET(self, request: Request) -> bytes:
@@ -110,7 +132,7 @@ class Guarded:
 
     isLeaf = True
 
-    def __init__(self, inner: Resource, token: str) -> None:
+    def __init__(self, inner: Page, token: str) -> None:
         self._inner = inner
         self._digest = sha256(token.encode()).digest()
 
@@ -124,8 +146,7 @@ class Guarded:
         scheme, _, credentials = (request.getHeader(b"Authorization") or b"").partition(b" ")
         given = sha256(credentials.strip()).digest()
         if scheme.lower() == b"bearer" and hmac.compare_digest(given, self._digest):
-            rendered: bytes | int = self._inner.render(request)
-            return rendered
+            return self._inner.render(request)
         request.setResponseCode(UNAUTHORIZED)
         request.setHeader(b"WWW-Authenticate", b'Bearer realm="gameroom admin"')
         return _text(request, "send the [admin] token of the configuration as Authorization: Bearer\n")
