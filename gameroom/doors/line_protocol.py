@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
@@ -39,6 +40,9 @@ UNAUTHENTICATED_SECONDS = 60.0
 
 LINGER_SECONDS = 5.0
 """How long a connection that we end has to take our last answer, and may still send: closed at once, its unread bytes would destroy it."""
+
+GOING_DOWN = "going down"
+"""Why connections end when the daemon does."""
 
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
 """Seconds until a silent peer is asked whether it lives, between questions, and how many: the system's default is hours."""
@@ -118,15 +122,25 @@ class LineProtocol(Protocol):
 
     def _progressed(self) -> None:
         """As much was answered as could be."""
-        if self._timer is not None and self.conversation.proved and not self._ending:
-            self._stop_timer()
         if self.conversation.closing:
             self._end(self.conversation.closing)
-        elif not (self._requests.waiting or self.outbox.paused):
+            return
+        if self._timer is not None and self.conversation.proved:
+            self._stop_timer()
+        if not (self._requests.waiting or self.outbox.paused):
             if self._half_closed:
                 self._end("done")
             else:
                 self._read(True)
+
+    def leave_off(self) -> None:
+        """Carry out no further request, and end once the one under way is answered."""
+        self.conversation.closing = self.conversation.closing or GOING_DOWN
+        if self._requests.waiting and not self._ending:
+            self._stop_timer()
+            self._timer = self._door.clock.callLater(LINGER_SECONDS, self._too_late)
+        else:
+            self._end(self.conversation.closing)
 
     def _end(self, why: str) -> None:
         """Let the peer have what it was told already, then end the connection."""
@@ -140,18 +154,19 @@ class LineProtocol(Protocol):
         self.outbox.when_sent(self._close)
 
     def _close(self) -> None:
-        if self._half_closed or not ITCPTransport.providedBy(self.transport) or ISSLTransport.providedBy(self.transport):
-            self.transport.loseConnection()
-        else:
+        can_linger = ITCPTransport.providedBy(self.transport) and not ISSLTransport.providedBy(self.transport)
+        if can_linger and not self._half_closed and self._ending != GOING_DOWN:
             self._read(True)
             self.transport.loseWriteConnection()
+        else:
+            self.transport.loseConnection()
 
     def _too_late(self) -> None:
         self._timer = None
         if self._ending:
             self.transport.abortConnection()
         else:
-            self._end("never authorized")
+            self._end(self.conversation.closing or "never authorized")
 
     def _write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -196,6 +211,7 @@ class LineFactory(Factory):
         self.limits = limits
         self._metrics = metrics
         self._peers = PeerCount(lambda: limits().connections_per_address)
+        self._stopping: list[Deferred[None]] = []
         self.connections: set[LineProtocol] = set()
         if metrics is not None:
             metrics.queued(door, self.queued_bytes)
@@ -209,6 +225,17 @@ class LineFactory(Factory):
             return None
         return LineProtocol(self, address, leave)
 
+    def stop(self) -> Deferred[None]:
+        """End all connections, each with the answer that is under way; fires when none is left, within some seconds."""
+        stopped: Deferred[None] = Deferred()
+        if not self.connections:
+            stopped.callback(None)
+            return stopped
+        self._stopping.append(stopped)
+        for connection in tuple(self.connections):
+            connection.leave_off()
+        return stopped
+
     def queued_bytes(self) -> int:
         """How much waits for slow readers."""
         return sum(connection.outbox.queued_bytes for connection in self.connections)
@@ -221,6 +248,10 @@ class LineFactory(Factory):
     def closed(self, connection: LineProtocol, reason: str) -> None:
         """`reason` is a word or two of ours."""
         self.connections.discard(connection)
+        if not self.connections:
+            stopping, self._stopping = self._stopping, []
+            for stopped in stopping:
+                stopped.callback(None)
         if self._metrics is not None:
             self._metrics.connection_closed(self.door, reason)
 

@@ -60,6 +60,8 @@ class LobbyConversation(LineConversation):
 
     async def subscribe(self, session: Session, rooms: bool | None, presence: bool | None) -> None:
         """Turn pushes on or off. They belong to one session: another one that asks here takes their place."""
+        if self.gone:
+            return
         subscription = self.subscription(session)
         if subscription is None:
             self._unsubscribe()

@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 
 from gameroom.doors.line_protocol import LINGER_SECONDS
 from tests.doors.lobby_world import TCP, Peer, World
+from tests.held import HeldDatabase
 
 PING = b'{"type":"PING"}\n'
 PONG = b'{"status":"ok","code":0,"message":"ok","payload":{}}\n'
@@ -112,6 +113,29 @@ class PipeliningTests(SynchronousTestCase):
         self.world.hashing.go_on()
         # The log-in superseded the token that the next request was sent with.
         self.assertEqual([0, 105, 0], codes(peer))
+
+    def test_token_looked_up(self) -> None:
+        """A token that has to be looked up first is waited for; what follows stays behind it."""
+        database = HeldDatabase(holding=False)
+        world = World(database)
+        token = world.peer("alice").token
+        # After a restart of the daemon nothing is remembered.
+        again = World(database)
+        peer, other = again.peer(), again.peer()
+        peer.token = other.token = token
+        database.holding = True
+        peer.raw(peer.line("WHOAMI") + peer.line("GET_ROOM", x=1) + PING)
+        other.send("SUBSCRIBE", rooms=True)
+        self.assertEqual([], codes(peer))
+        other.lose()
+        database.holding = False
+        database.release_all()
+        self.assertEqual([0, 100, 0], codes(peer))
+        self.assertEqual({"online_players": ["alice"]}, peer.ok("LIST_PLAYERS"))
+        peer.lose()
+        self.assertEqual([], again.presence.online())
+        again.room(again.peer("bob"))
+        self.assertEqual(b"", other.transport.value())
 
     def test_waits_with_its_sender(self) -> None:
         """While a request waits, what comes is not read any further, and then it is."""
@@ -415,6 +439,31 @@ class EndingTests(SynchronousTestCase):
         self.assertEqual([False, False, False], [peer.transport.aborted for peer in (talker, leaver, silent)])
         world.clock.advance(LINGER_SECONDS)
         self.assertEqual([True, True, True], [peer.transport.aborted for peer in (talker, leaver, silent)])
+
+    def test_going_down(self) -> None:
+        """The door's end: what is under way is answered, nothing else is begun, and it is over when all are gone."""
+        world = World()
+        idle, busy, slow = world.peer("idle"), world.peer(), world.peer("slow")
+        slow.pause()
+        slow.raw(PING)
+        world.hashing.held = True
+        busy.raw(busy.line("REGISTER_PLAYER", username="busy", password="correct horse") + PING)
+        idle.answers()
+        stopped = world.lobby.stop()
+        self.assertEqual([True, False, False], [peer.transport.lost for peer in (idle, busy, slow)])
+        world.hashing.go_on()
+        self.assertEqual(([0], True), (codes(busy), busy.transport.lost))
+        idle.raw(PING)
+        self.assertEqual([], codes(idle))
+        idle.lose()
+        busy.lose()
+        self.assertNoResult(stopped)
+        world.clock.advance(LINGER_SECONDS)
+        self.assertTrue(slow.transport.aborted)
+        slow.lose()
+        self.successResultOf(stopped)
+        self.successResultOf(world.lobby.stop())
+        self.assertIn('reason="going down"', world.metrics.render().decode())
 
     def test_peer_shuts_its_reading_side(self) -> None:
         """A peer that takes no more is let go."""
