@@ -23,6 +23,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gameroom.deferring import deferring
 from gameroom.metrics import Metrics
 from gameroom.store import DatabaseUnavailable
 
@@ -94,13 +95,53 @@ class Part:
     stop: Callable[[], Deferred[None] | None]
 
 
+class Stack:
+    """Parts that stand on each other: started one after the other, stopped the last first."""
+
+    _log = Logger()
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+        self._running: list[Part] = []
+
+    @deferring
+    async def start(self) -> None:
+        """Fires when all run. Fails with `StartFailed` where one cannot; what runs then is stopped by `stop`."""
+        for part in self._parts:
+            try:
+                await maybeDeferred(part.start)
+            except DatabaseUnavailable as error:
+                raise StartFailed(f"database: {error.message}") from error
+            except OSError as error:
+                raise StartFailed(f"{part.name}: {error.filename or ''}: {_reason(error)}") from error
+            self._running.append(part)
+
+    @deferring
+    async def stop(self) -> None:
+        """Fires when all that ran are stopped, whatever some of them had to say."""
+        while self._running:
+            part = self._running.pop()
+            await put_away(part.name, part.stop)
+
+
+async def put_away(name: str, stop: Callable[[], Any]) -> None:
+    """Stop one thing; that it fails must not keep the others up."""
+    try:
+        stopped = stop()
+        if stopped is not None:
+            await stopped
+    except Exception:
+        Logger().failure("{name} did not stop well", name=name)
+
+
 @attrs.define(eq=False, kw_only=True, slots=False)
 class Daemon(Service):
     """The service that `twistd gameroom` runs, and that a .tac file may run beside others."""
 
     clock: IReactorTime
     doors: Sequence[Door]
-    parts: Sequence[Part]
+    behind: Stack
+    """What the doors need."""
     metrics: Metrics
     drain_seconds: float
     drain_rooms: Callable[[], Deferred[None]]
@@ -120,7 +161,6 @@ class Daemon(Service):
     def __attrs_post_init__(self) -> None:
         self._opening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
-        self._running: list[Part] = []
         self._ready = False
         self.draining = False
         """Whether it is going down by and by."""
@@ -154,14 +194,7 @@ class Daemon(Service):
         await opening
         self.opened({door.name: door for door in self.doors})
         self._beating.start(BEAT)
-        for part in self.parts:
-            try:
-                await maybeDeferred(part.start)
-            except DatabaseUnavailable as error:
-                raise StartFailed(f"database: {error.message}") from error
-            except OSError as error:
-                raise StartFailed(f"{part.name}: {error.filename or ''}: {_reason(error)}") from error
-            self._running.append(part)
+        await self.behind.start()
         for door in self.doors:
             door.let_in()
             for text in door.ports:
@@ -222,19 +255,8 @@ class Daemon(Service):
         if self._beating.running:
             self._beating.stop()
         for door in self.doors:
-            await self._put_away(door.name, door.close)
-        while self._running:
-            part = self._running.pop()
-            await self._put_away(part.name, part.stop)
-
-    async def _put_away(self, name: str, stop: Callable[[], Any]) -> None:
-        """One that fails must not keep the others up."""
-        try:
-            stopped = stop()
-            if stopped is not None:
-                await stopped
-        except Exception:
-            self._log.failure("{name} did not stop well", name=name)
+            await put_away(door.name, door.close)
+        await self.behind.stop()
 
 
 class DataFolder:

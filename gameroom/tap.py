@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -34,7 +34,7 @@ from twisted.python.components import Componentized
 from gameroom.accounts import Accounts
 from gameroom.catalogue import Catalogue
 from gameroom.config import OPTIONS, ConfigError, Settings, read_limits, read_settings
-from gameroom.daemon import READY, Daemon, DataFolder, Door, Part, notify_systemd
+from gameroom.daemon import READY, Daemon, DataFolder, Door, Part, Stack, notify_systemd
 from gameroom.doors.admin import AdminSite
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.doors.web import WebSite
@@ -100,7 +100,7 @@ class Logged(MultiService):
     def __init__(self, service: MultiService, observer: ILogObserver) -> None:
         MultiService.__init__(self)
         self._observer = observer
-        MultiService.addService(self, service)
+        Service.setServiceParent(service, self)
 
     def setServiceParent(self, parent: Any) -> None:
         if isinstance(parent, Componentized):
@@ -136,7 +136,7 @@ def make_service(
     daemon.raise_early = background
     reactor.callWhenRunning(heed_signals, reactor, daemon, partial(reload, settings, limits, reopen))
     service = MultiService()
-    service.addService(daemon)
+    Service.setServiceParent(daemon, service)
     return service
 
 
@@ -147,12 +147,13 @@ class Nouns:
     addresses: Addresses
     metrics: Metrics
     database: IDatabase
-    hasher: PasswordHasher
     presence: Presence
     catalogue: Catalogue
     accounts: Accounts
     recordings: Recordings
     registry: Registry
+    stack: Stack
+    """Starts and stops them in order."""
 
 
 def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -> Nouns:
@@ -188,16 +189,27 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         referees={"lockstep": partial(LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics)},
     )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
+    folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
+    stack = Stack(
+        [
+            Part(name="data folder", start=folder.take, stop=folder.release),
+            Part(name="database", start=database.start, stop=database.stop),
+            Part(name="passwords", start=lambda: None, stop=hasher.stop),
+            Part(name="store", start=catalogue.start, stop=lambda: None),
+            Part(name="recordings", start=recordings.start, stop=recordings.stop),
+            Part(name="rooms", start=registry.start, stop=registry.stop),
+        ]
+    )
     return Nouns(
         addresses=addresses,
         metrics=metrics,
         database=database,
-        hasher=hasher,
         presence=presence,
         catalogue=catalogue,
         accounts=accounts,
         recordings=recordings,
         registry=registry,
+        stack=stack,
     )
 
 
@@ -229,7 +241,6 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
 def wire(reactor: Any, settings: Settings, limits: Callable[[], Limits], say: Callable[[str], object], failed: Callable[[str], None]) -> Daemon:
     """The daemon with all its parts. Raises `ConfigError` or `DatabaseUnavailable`."""
     nouns = make_nouns(reactor, settings, limits)
-    folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
     notify = notify_systemd(os.environ.get("NOTIFY_SOCKET", ""))
 
     def ready() -> Deferred[None]:
@@ -245,14 +256,7 @@ def wire(reactor: Any, settings: Settings, limits: Callable[[], Limits], say: Ca
     daemon = Daemon(
         clock=reactor,
         doors=doors,
-        parts=[
-            Part(name="data folder", start=folder.take, stop=folder.release),
-            Part(name="database", start=nouns.database.start, stop=nouns.database.stop),
-            Part(name="passwords", start=lambda: None, stop=nouns.hasher.stop),
-            Part(name="store", start=nouns.catalogue.start, stop=lambda: None),
-            Part(name="recordings", start=nouns.recordings.start, stop=nouns.recordings.stop),
-            Part(name="rooms", start=nouns.registry.start, stop=nouns.registry.stop),
-        ],
+        behind=nouns.stack,
         metrics=nouns.metrics,
         drain_seconds=settings.drain,
         drain_rooms=nouns.registry.drain,

@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.daemon import READY, STOPPING, Daemon, DataFolder, Door, NotReady, Part, StartFailed, notify_systemd
+from gameroom.daemon import READY, STOPPING, Daemon, DataFolder, Door, NotReady, Part, Stack, StartFailed, notify_systemd
 from gameroom.metrics import Metrics
 from gameroom.store import DatabaseUnavailable
 
@@ -52,7 +52,7 @@ class DaemonCase(SynchronousTestCase):
         return Daemon(
             clock=self.reactor,
             doors=[self.door],
-            parts=parts or [self.part("database"), self.part("rooms", self.rooms)],
+            behind=Stack(parts or [self.part("database"), self.part("rooms", self.rooms)]),
             metrics=self.metrics,
             drain_seconds=3.0,
             drain_rooms=lambda: self.drained,
