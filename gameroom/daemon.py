@@ -16,7 +16,7 @@ from typing import IO, Any
 import attrs
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTime, IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
@@ -142,17 +142,17 @@ class Daemon(Service):
     doors: Sequence[Door]
     behind: Stack
     """What the doors need."""
-    metrics: Metrics
-    drain_seconds: float
-    drain_rooms: Callable[[], Deferred[None]]
+    metrics: Metrics = attrs.field(factory=Metrics)
+    drain_seconds: float = 0.0
+    drain_rooms: Callable[[], Deferred[None]] = lambda: succeed(None)
     """Lets nothing new start; fires when no room plays."""
-    check_database: Callable[[], Deferred[None]]
-    opened: Callable[[Mapping[str, Door]], None]
+    check_database: Callable[[], Deferred[None]] = lambda: succeed(None)
+    opened: Callable[[Mapping[str, Door]], None] = lambda doors: None
     """Told the doors, by name, once all their ports are open and before any answers."""
-    announce: Callable[[str], None]
+    announce: Callable[[str], None] = lambda state: None
     """Told `READY` and `STOPPING`."""
-    failed: Callable[[str], None]
-    """Told why it could not start."""
+    failed: Callable[[str], None] = lambda message: None
+    """Told why it could not start; the log has it too."""
     raise_early: bool = False
     """Where `twistd` goes to the background it waits for the ports only, and wants them as an exception."""
 
@@ -210,7 +210,9 @@ class Daemon(Service):
         else:
             self._log.failure("the daemon could not start", failure)
             message = f"could not start: {type(failure.value).__name__}: {failure.getErrorMessage()}; the log has more"
-        self.failed(" ".join(message.split()))
+        message = " ".join(message.split())
+        self._log.critical("cannot start: {message}", message=message)
+        self.failed(message)
 
     # Being there.
 
@@ -234,7 +236,7 @@ class Daemon(Service):
         self._log.info("going down; rooms that play have {seconds} s to end", seconds=self.drain_seconds)
         self.announce(STOPPING)
         if not self._ready:
-            return maybeDeferred(lambda: None)
+            return succeed(None)
         return self.drain_rooms().addTimeout(self.drain_seconds, self.clock).addErrback(self._drained_too_late)
 
     def _drained_too_late(self, failure: Failure) -> None:

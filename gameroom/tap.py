@@ -2,8 +2,8 @@
 
 In a .tac file, or beside other services:
 
-    daemon = make_service(read_settings({}, os.environ, node="here"))
-    daemon.setServiceParent(application)
+    settings = read_settings({}, os.environ, node=node_name())
+    make_service(settings).setServiceParent(application)
 
 See docs/operations.md for the options and docs/embedding.md for using parts of it.
 """
@@ -55,6 +55,11 @@ GAMES = Path(__file__).with_name("games")
 log = Logger()
 
 
+def node_name() -> str:
+    """This node's name where none is given."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
 class Options(usage.Options):
     """The command line of `twistd gameroom`. Whatever is wrong is one line and exit status 1."""
 
@@ -79,7 +84,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         given = {option.name: self[option.name] for option in OPTIONS if self[option.name] not in (None, 0)}
         try:
-            self.settings = read_settings(given, os.environ, node=f"{socket.gethostname()}-{os.getpid()}")
+            self.settings = read_settings(given, os.environ, node=node_name())
         except ConfigError as error:
             sys.exit(f"gameroom: {error}")
 
@@ -302,7 +307,6 @@ def greeting(settings: Settings, addresses: Addresses, doors: Mapping[str, Door]
 
 def stop_in_failure(reactor: Any, message: str) -> None:
     """One line for the operator, and exit status 1 once twistd has put everything away."""
-    log.critical("cannot start: {message}", message=message)
     print(f"gameroom: {message}", file=sys.__stderr__, flush=True)
     atexit.register(leave_with_status_1)
     reactor.callWhenRunning(reactor.stop)
