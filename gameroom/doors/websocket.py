@@ -12,16 +12,9 @@ from twisted.internet.task import LoopingCall
 
 from gameroom.doors.origins import may_come_from
 from gameroom.doors.peers import PeerCount, TrustedProxies, address_of
-from gameroom.doors.room_socket import CLOSING_GRACE, SUBPROTOCOL, IsConversation, RoomSocket
+from gameroom.doors.room_socket import SUBPROTOCOL, IsConversation, RoomSocket
 from gameroom.room_conversation import RoomConversation
 from gameroom.settings import Addresses, Limits, WebSettings
-
-
-class _Timers:
-    """autobahn's few timers, on our clock."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self.call_later = clock.callLater
 
 
 class RoomSocketFactory(WebSocketServerFactory):
@@ -65,13 +58,15 @@ class RoomSocketFactory(WebSocketServerFactory):
         self._round = LoopingCall(self._look_at_clock)
         self._round.clock = clock
         self._waiting: list[Deferred[None]] = []
-        self._batched_timer = _Timers(clock)
+        if metrics is not None:
+            metrics.queued("web", self.queued_bytes)
+        # Its timers are off: each socket looks at our clock.
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
             failByDrop=False,
             openHandshakeTimeout=0,
-            closeHandshakeTimeout=CLOSING_GRACE,
+            closeHandshakeTimeout=0,
             perMessageCompressionAccept=lambda offers: None,
             allowNullOrigin=False,
         )

@@ -59,6 +59,7 @@ class TCP(StringTransport):
     aborted = False
     reading = True
     protocol: Any = None
+    producer: Any = None
 
     def abortConnection(self) -> None:
         self.aborted = self.disconnecting = True
@@ -68,6 +69,10 @@ class TCP(StringTransport):
 
     def resumeProducing(self) -> None:
         self.reading = True
+
+    def unregisterProducer(self) -> None:
+        """As real transports have it: whether or not there is one."""
+        self.producer = None
 
     def loseWriteConnection(self) -> None: ...
 
