@@ -32,7 +32,8 @@ def make_daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Daem
     for daemon in daemons:
         daemon.stop()
     for daemon in daemons:
-        assert "Traceback" not in daemon.log(), f"something went wrong inside the daemon:\n{daemon.log()[-6000:]}"
+        complaints = daemon.complaints()
+        assert not complaints, f"something went wrong inside the daemon:\n{complaints}"
 
 
 @pytest.fixture

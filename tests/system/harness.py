@@ -67,7 +67,7 @@ def twistd() -> str:
 class Daemon:
     """One `twistd gameroom`, which may be killed and started again on the same ports and data.
 
-    `descriptors` is its limit of open files.
+    `descriptors` is its limit of open files, `expects` what stands in the tracebacks that its log may hold.
     As a context manager it is running inside, and gone outside.
     """
 
@@ -79,11 +79,13 @@ class Daemon:
         settings: Settings | None = None,
         options: tuple[str, ...] = (),
         descriptors: int | None = None,
+        expects: str | None = None,
     ) -> None:
         self.folder = folder
         self.database = database
         self.options = options
         self.descriptors = descriptors
+        self.expects = expects
         self.lobby_port, self.web_port, self.admin_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +180,17 @@ class Daemon:
     def log(self) -> str:
         """All that its runs have written to stdout and stderr."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def complaints(self) -> str:
+        """The tracebacks in its log, each with the line above it that says what went wrong; those that are expected aside."""
+        blocks: list[list[str]] = []
+        for line in self.log().splitlines():
+            if blocks and line.startswith("\t"):
+                blocks[-1].append(line)
+            else:
+                blocks.append([line])
+        texts = ["\n".join(block) for block in blocks if len(block) > 1]
+        return "\n\n".join(text for text in texts if "Traceback" in text and not (self.expects and self.expects in text))
 
     def ready(self) -> bool:
         """What /readyz says."""

@@ -85,7 +85,7 @@ class Player:
         self.welcomed = True
         you = message["you"]
         assert you["seat"] == self.seat, f"welcomed to seat {you['seat']} and not {self.seat}"
-        if not message["room"]["state"].startswith("running"):
+        if self.seat is not None and not message["room"]["state"].startswith("running"):
             self.out.append(json.dumps({"type": "ready", "ready": True}))
 
     def _on_start(self, message: dict[str, Any]) -> None:
@@ -144,25 +144,26 @@ class Player:
         self._maybe_finish()
 
     def _apply(self, master: Master) -> None:
-        self._check(master)
+        leaving = {event[key] for event in master.system for key in ("dropped", "left", "evicted") if key in event}
+        self._check(master, leaving)
+        self.gone |= leaving
         self.hashes.append(self.engine.apply(master.iterations, master.commands, master.system))
         for event in master.system:
             self.system.append((master.generation, event))
-            self.gone |= {event[key] for key in ("dropped", "left", "evicted") if key in event}
             self.gone -= {event["rejoined"]} if "rejoined" in event else set()
             if event.get("rejoined") == self.seat:
                 # Our packets count from the next master on; those that the room has not are to be sent again.
                 self.last_sent = master.generation
         self._fill_window()
 
-    def _check(self, master: Master) -> None:
+    def _check(self, master: Master, leaving: set[int]) -> None:
         assert self.start is not None
         for player in self.start["players"]:
             seat = player["seat"]
             held = master.commands.get(seat)
             if seat in self.gone:
                 assert not held, f"master {master.generation} holds commands of seat {seat}, which was dropped"
-            else:
+            elif held or seat not in leaving:
                 wanted = self._commands(seat, master.generation)
                 assert (held or None) == (wanted or None), f"master {master.generation}, seat {seat}: {held!r} and not {wanted!r}"
                 assert held is None or held, "a seat with no command is left out"

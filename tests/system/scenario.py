@@ -39,8 +39,8 @@ class Table:
         """All have seen the same play, to its end."""
         assert len({client.player.hash for client in self.clients}) == 1
         assert len({client.player.next for client in self.clients}) == 1
-        for client in self.clients:
-            assert client.player.errors == []
+        errors = [client.player.errors for client in self.clients]
+        assert not any(errors), errors
 
 
 def lay_table(daemon: Daemon, *, encoding: str = "json", players: int = 2, **content: Any) -> Table:
@@ -68,6 +68,22 @@ async def play_all(clients: list[Client], *disturbances: Awaitable[None]) -> Non
             group.create_task(client.play())
         for disturbance in disturbances:
             group.create_task(_awaited(disturbance))
+
+
+async def play_during(clients: list[Client], disturbance: Awaitable[None]) -> None:
+    """Let all play on and on while this happens, and stop then; they have seen the same as far as they have come."""
+    players = [asyncio.create_task(client.play()) for client in clients]
+    happening = asyncio.ensure_future(_awaited(disturbance))
+    await asyncio.wait([happening, *players], return_when=asyncio.FIRST_COMPLETED)
+    for task in (happening, *players):
+        task.cancel()
+    results = await asyncio.gather(happening, *players, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    assert not isinstance(results[0], asyncio.CancelledError), "the players stopped first"
+    together = min(client.player.next for client in clients)
+    assert len({tuple(client.player.hashes[:together]) for client in clients}) == 1
 
 
 async def _awaited(disturbance: Awaitable[None]) -> None:

@@ -9,33 +9,26 @@ from tests.system.garbage import ANY_DOOR, MIB, WEB_DOOR, Vandal, bad_frames
 from tests.system.harness import Daemon, DaemonMaker
 from tests.system.lobby import LobbyPeer
 from tests.system.network import Weather
-from tests.system.scenario import Table, lay_table, run
+from tests.system.scenario import lay_table, play_during, run
 
 PATIENT = {"lockstep": {"lag_after": 5.0}}
 """A pause of the machine is no lag; five seconds in which the daemon does nothing else are."""
 
 
-def _vandalise(daemon: Daemon, port: int, vandals: Iterable[Vandal]) -> Table:
+def _vandalise(daemon: Daemon, port: int, vandals: Iterable[Vandal]) -> None:
     """Let them all at one port, one after the other, while two play."""
     table = lay_table(daemon)
     first, second = (table.sit(weather=Weather(latency=0.005)) for _ in range(2))
 
-    async def scenario() -> None:
-        players = [asyncio.create_task(client.play()) for client in (first, second)]
+    async def vandalise() -> None:
         for vandal in vandals:
             before = first.player.next
             await asyncio.to_thread(vandal, port)
             await first.reached(before + 10)
-        for player in players:
-            player.cancel()
-        await asyncio.gather(*players, return_exceptions=True)
 
-    run(scenario, within=60)
-    together = min(first.player.next, second.player.next)
-    assert first.player.hashes[:together] == second.player.hashes[:together]
+    run(lambda: play_during([first, second], vandalise()), within=60)
     assert "running.paused.lagging" not in first.player.states
     assert (first.reconnections, second.reconnections) == (0, 0)
-    return table
 
 
 def _assert_unharmed(daemon: Daemon, before: int) -> None:

@@ -42,9 +42,10 @@ def test_a_pipe_that_half_closes_gets_all_answers(daemon: Daemon, command: str, 
     assert [answer["code"] for answer in answers] == CODES
 
 
-def test_a_last_line_without_its_end_is_no_request(daemon: Daemon) -> None:
-    """What is cut off before its LF is not carried out; the lines before it are answered."""
-    assert [answer["code"] for answer in _shell("nc -N $HOST $PORT", daemon.lobby_port, '{"type":"PING"}\n{"type":"PING"}')] == [0]
+def test_a_last_line_without_its_end_is_answered_as_well(daemon: Daemon) -> None:
+    """Who forgets the last LF before the end of input gets the answer all the same; half a request is just `100`."""
+    for text, codes in (('{"type":"PING"}\n{"type":"PING"}', [0, 0]), ('{"type":"PING"}\n{"type":"PI', [0, 100])):
+        assert [answer["code"] for answer in _shell("nc -N $HOST $PORT", daemon.lobby_port, text)] == codes
 
 
 def test_printf_as_the_shell_has_it(daemon: Daemon) -> None:

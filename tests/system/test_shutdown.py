@@ -46,10 +46,11 @@ def test_with_nobody_playing_it_ends_at_once(daemon: Daemon) -> None:
 
 
 def test_ctrl_c_ends_it(daemon: Daemon) -> None:
-    """SIGINT, as a terminal sends it."""
+    """SIGINT, as a terminal sends it. Twistd ends itself by the same signal, so that a shell knows."""
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGINT)
-    assert daemon.wait_ended(within=10) == 0
+    assert daemon.wait_ended(within=10) == -signal.SIGINT
+    assert "Server Shut Down" in daemon.log()
 
 
 def test_a_play_is_let_to_its_end(daemon: Daemon) -> None:
