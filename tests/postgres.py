@@ -62,6 +62,7 @@ class PostgresServer:
             user = _unprivileged()
             os.chown(self._folder, user.pw_uid, user.pw_gid)
             self._identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            self._binaries = _reachable_by_others(self._binaries, self._folder)
         os.chmod(self._folder, 0o755)
         initdb = [
             str(self._binaries / "initdb"),
@@ -148,6 +149,18 @@ def shared_server() -> PostgresServer:
     atexit.register(server.close)
     server.start()
     return server
+
+
+def _reachable_by_others(binaries: Path, folder: Path) -> Path:
+    """The same binaries, copied into `folder` where they lie below a home that others may not enter (the wheel of a root's checkout)."""
+    if all(parent.stat().st_mode & 0o001 for parent in [binaries, *binaries.resolve().parents]):
+        return binaries
+    package = binaries.parent.parent
+    # The wheel's libraries are found beside its package.
+    for tree in package.parent.glob(f"{package.name}*"):
+        if tree.is_dir() and tree.suffix != ".dist-info":
+            shutil.copytree(tree, folder / tree.name)
+    return folder / binaries.relative_to(package.parent)
 
 
 def _unprivileged() -> pwd.struct_passwd:

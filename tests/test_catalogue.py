@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+import gameroom
 from gameroom.catalogue import Bundle, Catalogue, UnusableGames
 from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import ICursor
@@ -124,6 +125,18 @@ class BuiltInTests(CatalogueCase):
         (self.games / "README").write_text("no game")
         (self.games / "empty").mkdir()
         self.assertEqual(list(self.games_of(self.started())), ["Dots"])
+
+    def test_shipped_games(self) -> None:
+        """The games that really ship with gameroom are without fault, and online on a fresh daemon."""
+        self.games = Path(gameroom.__file__).parent / "games"
+        catalogue = self.started()
+        games = self.games_of(catalogue)
+        self.assertGreaterEqual(len(games), 1)
+        for game_id in games.values():
+            bundle = self.successResultOf(catalogue.bundle(game_id))
+            self.assertEqual(bundle.status, "ONLINE")
+            for file in (bundle.engine, bundle.web):
+                self.successResultOf(catalogue.file(game_id, bundle.version, str(file)))
 
     def start_fails(self) -> str:
         catalogue = Catalogue(database=self.database, games_dir=self.games, clock=self.clock)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from gameroom.interfaces import Row
-
-__all__ = ["Row", "TransactionState"]
-
 
 class TransactionState:
     """Whether a transaction still takes statements; the same answer on both databases.

@@ -1,24 +1,23 @@
 """PostgreSQL through txpostgres: a few connections, each for one transaction at a time.
 
-Only connections that live stand in the queue; each that is lost is replaced by a new one, again and again until the
-server is back. A transaction that had not come to its COMMIT when its connection was lost is simply run again.
+A transaction that had not come to its COMMIT when its connection was lost, or that met others' changes of the same
+things, is simply run again.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from gameroom.interfaces import ICursor, IDatabase
 from gameroom.store import migrations
 from gameroom.store.errors import DatabaseUnavailable
-from gameroom.store.postgres_link import Link, TryAgain
+from gameroom.store.postgres_link import TryAgain
+from gameroom.store.postgres_pool import Pool
 
 T = TypeVar("T")
 
@@ -28,9 +27,6 @@ WAIT_SECONDS = 10.0
 CHECK_SECONDS = 2.0
 TRIES = 20
 """How often a transaction is run that met others' changes, or whose connection was lost."""
-
-LONGEST_PAUSE = 5.0
-"""Between two tries to connect, in seconds."""
 
 # As SQLite has it: every transaction as if it were alone. What runs on one runs on the other.
 _BEGIN = "BEGIN ISOLATION LEVEL SERIALIZABLE"
@@ -47,50 +43,39 @@ class PostgresDatabase:
     `observe`, where given, is called with how many seconds each transaction took, the wait for a connection included.
     """
 
-    _log = Logger()
-
     def __init__(
         self, url: str, *, reactor: Any, size: int = 4, statement_seconds: float = 10.0, observe: Callable[[float], None] | None = None
     ) -> None:
-        self._url = url
         self._reactor = reactor
-        self._size = size
-        self._statement_seconds = statement_seconds
         self._observe = observe
+        self._pool = Pool(url, reactor=reactor, size=size, statement_seconds=statement_seconds)
         self._open = False
-        self._links: set[Link] = set()
-        self._idle: deque[Link] = deque()
-        self._waiting: deque[Deferred[Link]] = deque()
         self._under_way = 0
         self._draining: list[Deferred[None]] = []
-        self._connecting: set[Link] = set()
-        self._pauses: set[Deferred[None]] = set()
-        self._replacing: set[Deferred[None]] = set()
 
     def start(self) -> Deferred[None]:
         """See `IDatabase`. Fires with the first connection open and the schema up to date; the others follow."""
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        self._open = True
         try:
-            self._welcome(await self._connect())
+            await self._pool.open()
             files = migrations.ours()
             while await self._repeat(_BEGIN_MIGRATION, _apply_next, (files,), WAIT_SECONDS):
                 pass
         except Exception:
-            await self._stop()
+            await self._pool.close()
             raise
-        for _ in range(self._size - 1):
-            self._replace()
+        self._open = True
+        self._pool.fill()
 
     def interact(self, work: Callable[..., Awaitable[T]], *args: Any) -> Deferred[T]:
         """See `IDatabase`."""
-        return self._shielded(_BEGIN, work, args, WAIT_SECONDS)
+        return self._shielded(work, args, WAIT_SECONDS)
 
     def check(self) -> Deferred[None]:
         """See `IDatabase`."""
-        return self._shielded(_BEGIN, _ask, (), CHECK_SECONDS)
+        return self._shielded(_ask, (), CHECK_SECONDS)
 
     def stop(self) -> Deferred[None]:
         """See `IDatabase`."""
@@ -102,22 +87,16 @@ class PostgresDatabase:
             drained: Deferred[None] = Deferred()
             self._draining.append(drained)
             await drained
-        for link in list(self._links):
-            link.lose()
-        for link in list(self._connecting):
-            link.abandon()
-        for pause in list(self._pauses):
-            pause.cancel()
-        await DeferredList(list(self._replacing))
+        await self._pool.close()
 
-    def _shielded(self, begin: str, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...], wait: float) -> Deferred[Any]:
+    def _shielded(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...], wait: float) -> Deferred[Any]:
         """Whoever cancels this Deferred cancels no query, which psycopg2 would not take well."""
         if not self._open:
             return fail(DatabaseUnavailable("the database is closed; start the daemon again"))
         done: Deferred[Any] = Deferred()
         self._under_way += 1
         begun = self._reactor.seconds()
-        Deferred.fromCoroutine(self._repeat(begin, work, args, wait)).addBoth(self._finished, done, begun)
+        Deferred.fromCoroutine(self._repeat(_BEGIN, work, args, wait)).addBoth(self._finished, done, begun)
         return done
 
     def _finished(self, result: Any, done: Deferred[Any], begun: float) -> None:
@@ -132,107 +111,17 @@ class PostgresDatabase:
         """Run a transaction until it goes through, fails for good, or has been tried often enough."""
         tries = 1
         while True:
-            link = await self._take(wait)
+            link = await self._pool.take(wait)
             try:
                 return await link.transact(begin, work, args)
             except TryAgain:
                 if tries == TRIES:
                     raise
             finally:
-                self._give(link)
+                self._pool.give(link)
             # The more tries, the farther apart those who stand in each other's way.
             await deferLater(self._reactor, 0.002 * tries)
             tries += 1
-
-    async def _take(self, wait: float) -> Link:
-        """A connection that lives. Raises `DatabaseUnavailable` where none is free within `wait` seconds."""
-        if self._idle:
-            return self._idle.popleft()
-        free: Deferred[Link] = Deferred()
-        self._waiting.append(free)
-        deadline = self._reactor.callLater(wait, self._give_up, free, wait)
-        try:
-            return await free
-        finally:
-            if deadline.active():
-                deadline.cancel()
-
-    def _give_up(self, free: Deferred[Link], wait: float) -> None:
-        self._waiting.remove(free)
-        why = f"all {len(self._links)} connections to PostgreSQL were busy" if self._links else "PostgreSQL could not be reached"
-        free.errback(DatabaseUnavailable(f"{why} for {wait:g} s; try again, and look at the database server"))
-
-    def _give(self, link: Link) -> None:
-        """A connection is free again; a lost one is not given to anybody."""
-        if not link.alive:
-            return
-        if self._waiting:
-            self._waiting.popleft().callback(link)
-        else:
-            self._idle.append(link)
-
-    async def _connect(self) -> Link:
-        link = Link(self._reactor, self._lost)
-        self._connecting.add(link)
-        try:
-            await link.open(self._url, self._reactor, self._statement_seconds)
-        finally:
-            self._connecting.discard(link)
-        return link
-
-    def _welcome(self, link: Link) -> None:
-        self._links.add(link)
-        self._give(link)
-
-    def _lost(self, link: Link) -> None:
-        if link not in self._links:
-            # It never came to be open.
-            return
-        self._links.discard(link)
-        if link in self._idle:
-            self._idle.remove(link)
-        if self._open:
-            self._log.warn("a connection to PostgreSQL was lost; connecting again")
-            self._replace()
-
-    def _replace(self) -> None:
-        replaced = Deferred.fromCoroutine(self._connect_again())
-        self._replacing.add(replaced)
-        replaced.addErrback(lambda failure: self._log.failure("connecting to PostgreSQL went wrong", failure))
-        replaced.addCallback(lambda _: self._replacing.discard(replaced))
-
-    async def _connect_again(self) -> None:
-        """Connect, however long the server takes to come back."""
-        pause = 0.1
-        while self._is_needed():
-            try:
-                link = await self._connect()
-            except DatabaseUnavailable as error:
-                if self._is_needed():
-                    self._log.warn("{reason}", reason=error.message)
-                    await self._pause(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                if self._is_needed():
-                    self._welcome(link)
-                else:
-                    link.lose()
-                return
-
-    def _is_needed(self) -> bool:
-        """Whether there is, or may come, something to do for a connection."""
-        return self._open or self._under_way > 0
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, but not once the database stops."""
-        pause: Deferred[None] = deferLater(self._reactor, seconds)
-        self._pauses.add(pause)
-        try:
-            await pause
-        except CancelledError:
-            pass
-        finally:
-            self._pauses.discard(pause)
 
 
 async def _apply_next(cursor: ICursor, files: list[migrations.Migration]) -> bool:

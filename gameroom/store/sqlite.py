@@ -7,9 +7,11 @@ Each has a SAVEPOINT of its own inside of that commit, so one that fails is undo
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -98,6 +100,10 @@ class Engine:
         """Open the file, or make it. Raises `DatabaseUnavailable`."""
         if sqlite3.sqlite_version_info < _NEEDED:
             raise DatabaseUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: gameroom needs 3.35 or newer")
+        if self._path != ":memory:":
+            # It holds password hashes: for the daemon's user alone. SQLite's files beside it take after it.
+            with suppress(OSError):
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
             # Without an isolation level the module leaves BEGIN and COMMIT to us.
             self._connection = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None)

@@ -143,6 +143,12 @@ class GroupTests(EngineCase):
         outcomes = self.engine.run([(insert, ()), (insert, (2,))])
         self.assertEqual(self.failures(outcomes), [TypeError, None])
 
+    def test_only_for_its_user(self) -> None:
+        """The files are the daemon's user's alone, since they hold password hashes."""
+        files = sorted(self.folder.iterdir())
+        self.assertEqual([file.name for file in files], ["gameroom.db", "gameroom.db-shm", "gameroom.db-wal"])
+        self.assertEqual({file.stat().st_mode & 0o777 for file in files}, {0o600})
+
     def test_closed(self) -> None:
         """After its end everything fails with one line."""
         self.engine.close()
