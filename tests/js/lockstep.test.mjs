@@ -159,3 +159,27 @@ test("made-up latency is reported as latency", async () => {
   await clock.run(4000);
   assert.ok(Math.abs(connection.latency - 190) < 3, `${connection.latency} ms`);
 });
+
+/** A clock whose timers come once a second, as in a page that nobody sees. */
+const throttled = (clock) => ({
+  now: () => clock.now(),
+  setTimeout: (run, ms) => clock.setTimeout(run, Math.ceil((clock.now() + ms) / 1000) * 1000 - clock.now()),
+  clearTimeout: (timer) => clock.clearTimeout(timer),
+});
+
+for (const [unseen, most] of [[1, 1.2], [2, 20]]) {
+  test(`pages that nobody sees neither hold the others up nor run away: ${unseen} of 2`, async () => {
+    const clock = new TestClock();
+    const room = new TestRoom({ users: ["ann", "bob"] });
+    const members = ["ann", "bob"].map((user) => member(room, clock, user));
+    for (const { client } of members.slice(0, unseen)) Object.assign(client, { clock: throttled(clock), hidden: () => true });
+    await clock.run(2000);
+    room.begin();
+    const began = clock.now();
+    await clock.run(200_000, () => room.over);
+    assertSame(room, members, 120);
+    const nominal = 120 * 50;
+    const took = clock.now() - began;
+    assert.ok(took > nominal * 0.9 && took < nominal * most, `${took} ms for 120 turns of 50 ms`);
+  });
+}

@@ -27,6 +27,7 @@ export function listen(floor, dash, give) {
   /** @type {Map<number, {x: number, y: number, moved: boolean}>} */
   const fingers = new Map();
   floor.addEventListener("pointerdown", (event) => {
+    if (event.target === dash) return;
     floor.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, { x: event.clientX, y: event.clientY, moved: false });
   });

@@ -16,7 +16,8 @@ const view = new View($("canvas"));
 const sound = new Sound();
 const preview = new WetPaint();
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const coarse = matchMedia("(pointer: coarse)");
+let touched = matchMedia("(any-pointer: coarse)").matches;
+addEventListener("pointerdown", (event) => (touched ||= event.pointerType === "touch"));
 
 /** @typedef {"setup" | "play" | "end"} Phase */
 /** @type {Phase} */
@@ -24,6 +25,7 @@ let phase = "setup";
 /** @type {number | null} */
 let wish = null;
 let wishUntil = 0;
+let steered = false;
 let lastCount = 0;
 let previewed = 0;
 /** @type {string[]} */
@@ -38,7 +40,6 @@ Object.assign(globalThis, { client, engine });
 function enter(next) {
   phase = next;
   document.body.dataset.phase = next;
-  $("dash").hidden = !(next === "play" && coarse.matches && client.seat !== null);
   $("ending").hidden = next !== "end";
   if (next !== "play") say("");
 }
@@ -223,7 +224,7 @@ function showNet(/** @type {number} */ now) {
   $("waiting").textContent = laggards.length ? laggards.join(", ") : stalled ? "the others" : "nobody";
 }
 
-$("net").open = innerWidth > 900;
+$("net").open = innerWidth >= 740;
 $("latency-slider").addEventListener("input", () => {
   const latency = Number($("latency-slider").value);
   Object.assign(room.conditions, { latency, jitter: latency / 4 });
@@ -237,9 +238,10 @@ $("sound").addEventListener("change", () => sound.turn($("sound").checked));
 
 // --- every frame
 
-listen($("canvas"), $("dash"), (command) => {
+listen($("floor"), $("dash"), (command) => {
   if (!client.running || client.seat === null) return false;
   client.command(command);
+  steered = true;
   if (command !== DASH) {
     wish = command;
     wishUntil = performance.now() + 350;
@@ -267,7 +269,10 @@ function frame(/** @type {number} */ now) {
   showScores();
   showClock();
   if (phase === "play") showBanner();
-  $("hint").hidden = !(phase === "play" && client.seat !== null && !document.hasFocus() && !coarse.matches);
+  const idle = touched ? !steered : !document.hasFocus();
+  $("hint").textContent = touched ? "Swipe anywhere to steer" : "Click the floor to steer";
+  $("hint").hidden = !(phase === "play" && client.seat !== null && idle);
+  $("dash").hidden = !(phase === "play" && touched && client.seat !== null);
   $("dash").toggleAttribute("data-resting", (engine.painters[mine() ?? -1]?.rest ?? 0) > 0);
 }
 requestAnimationFrame(frame);

@@ -72,19 +72,21 @@ export class View {
       if (owner === this.drawn[tile]) continue;
       if (this.drawn[tile] !== 254) this.changed[tile] = now;
       this.drawn[tile] = owner;
-      this.tile(tile % SIZE, Math.floor(tile / SIZE), owner);
+      this.tile(tile % SIZE, Math.floor(tile / SIZE), owner, engine.tiles);
     }
   }
 
-  /** @param {number} x @param {number} y @param {number} owner */
-  tile(x, y, owner) {
+  /** @param {number} x @param {number} y @param {number} owner @param {Uint8Array} tiles */
+  tile(x, y, owner, tiles) {
     const { paint, cell, theme } = this;
     const [u, v] = [x * cell, y * cell];
     paint.fillStyle = owner === WALL ? theme.wall : owner === 0 ? theme.floor : COLOURS[owner - 1];
     paint.fillRect(u, v, cell, cell);
     if (owner === WALL) {
+      // A block seen from a little above: its front shows where it ends.
+      const front = tiles[((y + 1) % SIZE) * SIZE + x] === WALL ? 0 : Math.max(3, cell >> 2);
       paint.fillStyle = theme.top;
-      paint.fillRect(u + 1, v + 1, cell - 2, cell - Math.max(3, cell >> 2));
+      paint.fillRect(u, v, cell, cell - front);
     } else if (owner === 0) {
       paint.fillStyle = theme.grid;
       paint.fillRect(u, v, cell, 1);

@@ -942,7 +942,7 @@ export class FrameHost {
  * @property {(bytes: Uint8Array) => any[]} [decode] the other way round
  */
 
-const KEPT_HASHES = 256;
+const KEPT_HASHES = 1024;
 const SLICE = 12;
 const FAR_BEHIND = 8;
 const LONGEST_DEBT = 250;
@@ -1261,9 +1261,12 @@ export class LockstepClient extends Emitter {
     }
   }
 
-  /** A page that nobody sees gets its timers seconds late, but its messages at once: there, half a turn may run early. */
+  /**
+   * A page that nobody sees gets its timers seconds late, but its messages at once. So there a turn is run as soon as its
+   * master is there, early by a window of turns at most: the others set the pace, and where nobody looks it does not run away.
+   */
   leeway() {
-    return this.hidden() && this.turn ? (this.interval * this.turn.of) / 2 : 0;
+    return this.hidden() && this.turn ? this.interval * this.turn.of * ((this.play?.input_delay ?? 1) + 1) : 0;
   }
 
   /** @param {number} delay */
@@ -1284,7 +1287,7 @@ export class LockstepClient extends Emitter {
     const stalled = this.waiting !== null;
     this.measure(now, stalled);
     // After a wait the turn begins one iteration later than it could: masters that come unevenly then come in time.
-    this.due = stalled ? now + this.interval : Math.max(this.due, now - LONGEST_DEBT);
+    this.due = Math.max(this.due, stalled ? now + this.interval : now - LONGEST_DEBT);
     this.waiting = null;
     this.begun = generation + 1;
     this.iterationsPerCommand = Math.max(1, master.iterations_per_command);

@@ -7,6 +7,7 @@ import { kept } from "./kept.js";
 const $ = (id) => document.getElementById(id);
 
 const ROOMS_EVERY = 3000;
+const MOST_DETAILS = 24;
 
 /** @param {string} tag @param {Record<string, any>} [properties] @param {(Node | string)[]} children */
 const element = (tag, properties = {}, ...children) => {
@@ -68,28 +69,29 @@ $("log-out").addEventListener("click", async () => {
 
 // --- games
 
-/** @param {string} text */
-function hue(text) {
-  let sum = 0;
-  for (const letter of text) sum = (sum * 31 + letter.charCodeAt(0)) % 360;
-  return sum;
-}
-
-/** A picture for a game that has none: a few tiles, always the same for the same name. @param {string} name */
+/** A picture for a game that has none: painted tiles, mirrored, always the same for the same name. @param {string} name */
 function tile(name) {
-  const from = hue(name);
+  let dice = 2166136261;
+  for (const letter of name) dice = Math.imul(dice ^ letter.charCodeAt(0), 16777619);
+  const draw = (/** @type {number} */ n) => {
+    dice = Math.imul(dice ^ (dice >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
+    return ((dice ^ (dice >>> 13)) >>> 0) % n;
+  };
+  const hue = draw(360);
   let cells = "";
-  for (let i = 0; i < 16; i++) {
-    const lightness = [38, 52, 64, 82][(from * (i + 3) * 7 + i * i) % 4];
-    cells += `<rect x="${(i % 4) * 8}" y="${Math.floor(i / 4) * 8}" width="8" height="8" fill="hsl(${(from + [0, 0, 40, 170][(from + i * 5) % 4]) % 360} 45% ${lightness}%)"/>`;
+  for (let i = 0; i < 18; i++) {
+    const [x, y] = [i % 3, Math.floor(i / 3)];
+    const colour = [`hsl(${hue} 42% 34%)`, `hsl(${hue} 40% 44%)`, `hsl(${(hue + 40) % 360} 66% 60%)`, `hsl(${(hue + 190) % 360} 58% 62%)`, `hsl(${hue} 42% 34%)`][draw(5)];
+    for (const u of [x, 5 - x]) cells += `<rect x="${u}" y="${y}" width="1.02" height="1.02" fill="${colour}"/>`;
   }
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">${cells}</svg>`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 6 6">${cells}</svg>`;
   return element("img", { className: "tile", alt: "", src: "data:image/svg+xml," + encodeURIComponent(svg) });
 }
 
 async function showGames() {
   try {
-    const { games } = await api("GET", "/games");
+    const listed = (await api("GET", "/games")).games;
+    const games = await Promise.all(listed.slice(0, MOST_DETAILS).map(detailed));
     $("games-problem").textContent = "";
     $("games").replaceChildren(...games.map(gameCard));
     if (!games.length) $("games").replaceChildren(element("li", { className: "card quiet", textContent: "No game is in the store yet." }));
@@ -100,13 +102,16 @@ async function showGames() {
   }
 }
 
+/** What the list does not say: description, players. @param {any} game @returns {Promise<any>} */
+const detailed = (game) => api("GET", `/games/${game.game_id}`).then((answer) => ({ ...game, ...(answer.game ?? answer) }), () => game);
+
 /** @param {any} game */
 function gameCard(game) {
   const play = element("button", { type: "button", className: "main", textContent: "Play" });
   play.setAttribute("aria-label", `Play ${game.name}`);
   play.addEventListener("click", () => open(game, /** @type {HTMLButtonElement} */ (play)));
-  const people = game.max_players > 1 ? `up to ${game.max_players} players` : "one player";
-  const meta = [`by ${game.developer ?? "gameroom"}`, people, game.avg_score ? `${game.avg_score} of 5` : ""].filter(Boolean).join(" · ");
+  const people = game.max_players > 1 ? `up to ${game.max_players} players` : "";
+  const meta = [game.developer && `by ${game.developer}`, people, game.avg_score ? `${game.avg_score} of 5` : ""].filter(Boolean).join(" · ");
   const text = element("div", {}, element("h3", { textContent: game.name }), element("p", { textContent: game.description ?? "" }), element("p", { className: "meta", textContent: meta }));
   return element("li", { className: "card game" }, tile(game.name), text, play);
 }

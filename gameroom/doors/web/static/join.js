@@ -226,7 +226,8 @@ function listen(room) {
     showRoom();
   });
   room.on("chat", (message) => chatLine(message));
-  room.on("error", (message) => notice(message.message, true));
+  // What answers no request of ours is about the game's packets. That one came too late (105) is nobody's concern.
+  room.on("error", (message) => message.reply_to === undefined && message.code !== 105 && notice(message.message, true));
   room.on("divergence", (message) => notice(`The players' games differ since generation ${message.generation}. The host can end the match.`, true));
   room.on("connection", connection);
 }
@@ -259,7 +260,7 @@ function showRoom() {
   $("ready").classList.toggle("main", !me?.ready);
   $("start").hidden = on || ended || !room.you.host || players.length < (view.min_players ?? 1);
   $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
-  $("say").textContent = sentence(players, me, on);
+  $("say").textContent = ended ? "" : sentence(players, me, on);
   $("roster").replaceChildren(...room.players.map((player) => rosterRow(player, !!room?.you.host && player.user_id !== room.you.user_id)));
   title(on ? "Playing" : me?.ready ? "Ready" : "");
 }
@@ -333,7 +334,6 @@ function showOutcome(over) {
   $("again").hidden = false;
   $("result").toggleAttribute("data-shown", true);
   $("again").focus({ preventScroll: true });
-  $("result").scrollIntoView({ block: "nearest" });
 }
 
 function clearOutcome() {

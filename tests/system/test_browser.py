@@ -1,0 +1,184 @@
+"""Two people, two real browsers, one daemon: the built-in game from the front page to its end."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from tests.system.browser import PHONE, ROUND, Browser
+from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
+
+OUTCOMES = {"You won", "You lost", "Draw"}
+Table = tuple[Browser, Browser]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where screenshots go: `GAMEROOM_SCREENSHOTS`, to look at them."""
+    return Path(os.environ.get("GAMEROOM_SCREENSHOTS") or tmp_path / "screenshots")
+
+
+@pytest.fixture
+def room_daemon(make_daemon: DaemonMaker) -> Daemon:
+    """With times that a slow machine with two browsers keeps."""
+    return make_daemon(settings={"rooms": {"reconnect_window": 30.0, "room_ttl": 60.0}, "lockstep": {"drop_after": 30.0}})
+
+
+@pytest.fixture
+def table(room_daemon: Daemon) -> Iterator[Table]:
+    """Ada, who opened the room, and Grace, a guest on a phone, both seated; the match will be short and without bots."""
+    base = f"http://{LOOPBACK}:{room_daemon.web_port}"
+    with ExitStack() as stack:
+        ada, grace = stack.enter_context(Browser(base)), stack.enter_context(Browser(base, PHONE, dark=True))
+        grace.join(ada.open_room("Ada-Lovelace"), "Grace")
+        yield ada, grace
+
+
+def begin(table: Table, seconds: int) -> None:
+    """Agree on a length, and be ready."""
+    ada, grace = table
+    ada.configure(seconds=seconds, bots=0, arena="pillars")
+    for one in table:
+        one.until(lambda one=one: one.in_game(f"return client.configuration.seconds === {seconds}"), "the set-up has arrived")
+    ada.press("Ready")
+    grace.press("Ready")
+    for one in table:
+        one.until(lambda one=one: one.in_game("return client.running"), "the play has begun")
+
+
+def finish(table: Table, within: float = 60.0) -> None:
+    """Both pages say how it ended, in the words of the specification."""
+    for one in table:
+        one.until(lambda one=one: one.status() in OUTCOMES, "the play has ended", within)
+    outcomes = sorted(one.status() for one in table)
+    assert outcomes in (["You lost", "You won"], ["Draw", "Draw"])
+
+
+def assert_equal_hashes(table: Table, least: int) -> None:
+    """Both pages went through the same generations, without a gap, to the same states."""
+    ours, theirs = (one.hashes() for one in table)
+    both = ours.keys() & theirs.keys()
+    assert sorted(both) == list(range(len(both))), "no generation is missing"
+    assert len(both) >= least
+    assert {generation: ours[generation] for generation in both} == {generation: theirs[generation] for generation in both}
+    for one in table:
+        assert one.in_game("return document.getElementById('net').dataset.diverged === undefined")
+
+
+def test_two_pages_play_the_game_to_its_end_with_equal_hashes(table: Table, pictures: Path) -> None:
+    """From the front page to the outcome and back to the set-up; nothing is complained of in the console, and nothing is cut off on a phone."""
+    ada, grace = table
+    for one, where in ((ada, "desktop"), (grace, "phone")):
+        one.screenshot(pictures, f"setup-{where}")
+    begin(table, seconds=10)
+    ada.reached(80)
+    ada.steer(*ROUND)
+    for one, where in ((ada, "desktop"), (grace, "phone")):
+        one.screenshot(pictures, f"play-{where}")
+        assert one.overflow() <= 0
+    assert ada.in_game("return engine.painters[0].tiles") > 5
+    finish(table)
+    for one, where in ((ada, "desktop"), (grace, "phone")):
+        one.screenshot(pictures, f"end-{where}")
+        assert one.overflow() <= 0
+    assert_equal_hashes(table, least=200)
+    for one in table:
+        one.press("Play again")
+        one.until(lambda one=one: one.named("button", "Ready"), "the set-up is back")
+        assert one.status() == ""
+        assert one.severe() == []
+
+
+def test_a_reload_and_a_step_back_in_mid_game_take_the_seat_up_again(table: Table) -> None:
+    """The page replays what it missed and goes on; nobody is asked for a name, and the match ends with equal hashes."""
+    ada, grace = table
+    begin(table, seconds=20)
+    grace.reached(90)
+    grace.driver.refresh()
+    ada.reached(150)
+    grace.reached(150)
+    ada.driver.get(ada.base + "/")
+    ada.until(lambda: ada.named("link", "Return to the room"), "the front page knows of the seat")
+    ada.driver.back()
+    grace.reached(230)
+    ada.reached(230)
+    assert [one.in_game("return client.seat") for one in table] == [0, 1]
+    finish(table)
+    assert_equal_hashes(table, least=400)
+
+
+def test_a_daemon_that_is_killed_in_mid_game_and_started_again_costs_no_generation(table: Table, room_daemon: Daemon) -> None:
+    """Both pages come back by themselves and go on where they stood, without being loaded anew."""
+    begin(table, seconds=15)
+    for one in table:
+        one.in_game("globalThis.neverLoadedAnew = true")
+        one.reached(120)
+    room_daemon.kill9()
+    for one in table:
+        one.until(lambda one=one: "connection was lost" in one.driver.find_element(By.ID, "notice").text, "the page says so")
+    stood = [one.generation() for one in table]
+    room_daemon.start_again()
+    for one, generation in zip(table, stood, strict=True):
+        one.reached(generation + 40)
+        assert one.in_game("return globalThis.neverLoadedAnew")
+    finish(table)
+    assert_equal_hashes(table, least=300)
+
+
+def test_latency_and_loss_made_up_by_the_sliders_cost_time_but_no_command(table: Table) -> None:
+    """With 150 ms and one packet in eight lost the turns grow longer, what is lost is sent again, and the hashes stay equal."""
+    ada, grace = table
+    begin(table, seconds=10)
+    before = ada.generation()
+    grace.in_game(
+        "for (const [id, value] of [['latency-slider', 150], ['loss-slider', 12]]) {"
+        " const slider = document.getElementById(id); slider.value = value; slider.dispatchEvent(new Event('input')); }"
+    )
+    ada.until(lambda: ada.in_game("return client.iterationsPerCommand > 3"), "the room has made the turns longer")
+    ada.steer(*ROUND)
+    ada.reached(before + 20)
+    finish(table, within=120)
+    assert_equal_hashes(table, least=60)
+
+
+def test_the_front_page_for_a_stranger(daemon: Daemon, pictures: Path) -> None:
+    """Games, no rooms yet, a wrong code answered in a sentence; the same on a phone in the dark, with nothing cut off."""
+    base = f"http://{LOOPBACK}:{daemon.web_port}"
+    with Browser(base) as desktop, Browser(base, PHONE, dark=True) as phone:
+        for one, where in ((desktop, "desktop"), (phone, "phone")):
+            one.driver.get(base + "/")
+            one.until(lambda one=one: one.named("button", "Play Wet Paint"), "the game is there")
+            assert "gameroom" in one.driver.title
+            one.screenshot(pictures, f"front-{where}")
+            assert one.overflow() <= 0
+            assert one.severe() == []
+        desktop.fill("Party code", "bcdfgh")
+        desktop.press("Go")
+        desktop.until(lambda: "No room has that code" in desktop.driver.find_element(By.ID, "code-problem").text, "the code is refused")
+
+
+def test_a_room_that_goes_while_somebody_stands_at_its_door(daemon: Daemon) -> None:
+    """The page says so and shows a way on; who leaves is back at the front page, without a seat to return to."""
+    base = f"http://{LOOPBACK}:{daemon.web_port}"
+    with Browser(base) as host, Browser(base) as stranger:
+        stranger.driver.get(host.open_room("hostess"))
+        stranger.until(lambda: stranger.named("textbox", "Name"), "the door is there")
+        host.press("Leave")
+        host.until(lambda: host.named("button", "Play Wet Paint"), "the front page is back")
+        stranger.until(lambda: stranger.named("link", "To the games"), "there is a way on")
+        assert stranger.driver.find_element(By.ID, "gone-title").text == "This room is gone"
+        assert host.named("link", "Return to the room") is None
+
+
+def test_the_sdk_is_served_to_frames_of_no_origin(daemon: Daemon) -> None:
+    """A module in a sandboxed frame is fetched with CORS, from an origin that is null."""
+    request = urllib.request.Request(f"http://{LOOPBACK}:{daemon.web_port}/static/gameroom.js", headers={"Origin": "null"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers.get_content_type() == "text/javascript"
