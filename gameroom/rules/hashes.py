@@ -56,7 +56,7 @@ class Hashes:
         if reports is None:
             if about > self._closed:
                 self._reports[about] = {seat: value}
-                self.suspicious = self.suspicious or len(self._reports) > TOLD_AFTER
+                self.suspicious = self.suspicious or len(self._reports) >= TOLD_AFTER
                 return len(self._owes_from) == 1 and self._agree(about)
             return False
         if seat in reports:
@@ -92,7 +92,7 @@ class Hashes:
         return True
 
     def _is_suspicious(self) -> bool:
-        return len(self._reports) > TOLD_AFTER or (self.agreed is not None and min(self._reports, default=self.agreed) < self.agreed)
+        return len(self._reports) >= TOLD_AFTER or (self.agreed is not None and min(self._reports, default=self.agreed) < self.agreed)
 
     def _close(self, generation: int) -> None:
         del self._reports[generation]

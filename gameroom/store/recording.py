@@ -76,14 +76,17 @@ class Recording:
         if self.masters % INDEXED == 0:
             self._index.append(start)
         self.masters += 1
+        self._mark_dirty()
 
     def note(self, fields: Mapping[str, Any], now: float) -> None:
         """Write a line of something else: `type` and its fields. Raises `OSError`."""
         self._write(orjson.dumps({"t": self._since_start(now), **fields}) + b"\n")
+        self._mark_dirty()
 
     def head(self, fields: Mapping[str, Any]) -> None:
         """Write the first line."""
         self._write(orjson.dumps(fields) + b"\n")
+        self._mark_dirty()
 
     def _since_start(self, now: float) -> int:
         return max(0, int((now - self._started) * 1000))
@@ -98,6 +101,9 @@ class Recording:
             os.ftruncate(self._fd, self._size)
             raise
         self._size += len(line)
+
+    def _mark_dirty(self) -> None:
+        # Last of all: a thread may at once look at how many masters there are.
         if not self.dirty:
             self.dirty = True
             self._tell_dirty(self)

@@ -1,0 +1,162 @@
+"""Hashes: agreement, divergence, and those that are left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gameroom.errors import InvalidRequest
+from gameroom.rules.hashes import Hashes
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+class HashesTests(SynchronousTestCase):
+    """The reports of three players."""
+
+    def setUp(self) -> None:
+        self.hashes = Hashes(interval=1, input_delay=2, seats=(0, 1, 2), owing=(0, 1, 2))
+
+    def test_agreed_when_all_have_reported(self) -> None:
+        """The last report makes the generation the agreed one."""
+        self.assertEqual([self.hashes.report(seat, 0, "a") for seat in (2, 0, 1)], [False, False, True])
+        self.assertEqual(self.hashes.newest_agreed(), (0, "a"))
+
+    def test_late_report_of_an_older_one(self) -> None:
+        """A packet that was lost brings its hash late; it agrees, and the newest stays the newest."""
+        for seat in (0, 1):
+            self.hashes.report(seat, 0, "a")
+        for seat in (0, 1, 2):
+            self.hashes.report(seat, 1, "b")
+        self.assertFalse(self.hashes.report(2, 0, "a"))
+        self.assertEqual((self.hashes.newest_agreed(), self.hashes.differing), ((1, "b"), None))
+
+    def test_late_report_may_differ(self) -> None:
+        """What comes late is compared as well, also with what is agreed already."""
+        self.hashes.excuse(2)
+        for generation in (0, 1):
+            for seat in (0, 1):
+                self.hashes.report(seat, generation, "a")
+        self.hashes.report(2, 1, "z")
+        self.assertEqual(self.hashes.differing, 1)
+        self.assertEqual(self.hashes.divergence(same)["last_agreed"], 0)
+
+    def test_second_report_is_nothing(self) -> None:
+        """A player's first word counts."""
+        self.hashes.report(0, 0, "a")
+        self.hashes.report(0, 0, "z")
+        self.assertEqual(self.hashes.differing, None)
+        self.hashes.report(1, 0, "a")
+        self.assertTrue(self.hashes.report(2, 0, "a"))
+
+    def test_divergence(self) -> None:
+        """The groups are by value, those of the lowest seats first."""
+        for seat, value in ((2, "b"), (1, "a"), (0, "a")):
+            self.hashes.report(seat, 0, value)
+        self.assertEqual(self.hashes.differing, 0)
+        self.assertTrue(self.hashes.reported())
+        told = {"generation": 0, "groups": [{"value": "a", "seats": [0, 1]}, {"value": "b", "seats": [2]}], "last_agreed": None}
+        self.assertEqual(self.hashes.divergence(same), told)
+
+    def test_sections(self) -> None:
+        """Where hashes have sections the divergence names those that differ, also one that others do not have."""
+        self.hashes.report(0, 0, {"units": "1", "map": "1"})
+        self.hashes.report(1, 0, {"units": "2", "map": "1"})
+        self.hashes.report(2, 0, {"units": "1", "map": "1", "fog": "1"})
+        self.assertEqual(self.hashes.divergence(same)["sections"], ["fog", "units"])
+
+    def test_equal_sections_in_another_order(self) -> None:
+        """The order of names is nothing."""
+        self.hashes.report(0, 0, {"units": "1", "map": "1"})
+        self.hashes.report(1, 0, {"map": "1", "units": "1"})
+        self.assertEqual(self.hashes.differing, None)
+
+    def test_reported_waits_for_those_who_owe(self) -> None:
+        """Two differ: the third is waited for, unless it is excused."""
+        self.hashes.report(0, 0, "a")
+        self.hashes.report(1, 0, "b")
+        self.assertFalse(self.hashes.reported())
+        self.hashes.excuse(2)
+        self.assertTrue(self.hashes.reported())
+
+    def test_excused(self) -> None:
+        """Who goes is not waited for: what the others have reported is agreed then, the newest of it."""
+        for generation in (0, 1):
+            for seat in (0, 1):
+                self.hashes.report(seat, generation, f"h{generation}")
+        self.assertTrue(self.hashes.excuse(2))
+        self.assertEqual(self.hashes.newest_agreed(), (1, "h1"))
+        self.assertFalse(self.hashes.excuse(1))
+
+    def test_comes_back(self) -> None:
+        """Who is back owes from then on: not what is before, but what follows."""
+        self.hashes.excuse(2)
+        self.hashes.report(0, 0, "a")
+        self.hashes.owe(2, 1)
+        self.hashes.report(1, 0, "a")
+        self.assertTrue(self.hashes.excuse(0) or self.hashes.agreed == 0)
+        self.hashes.report(1, 1, "b")
+        self.assertEqual(self.hashes.agreed, 0)
+        self.assertTrue(self.hashes.report(2, 1, "b"))
+
+    def test_check(self) -> None:
+        """A hash of what is not mastered yet, or is not asked for, is refused."""
+        hashes = Hashes(interval=4, input_delay=2, seats=(0,), owing=(0,))
+        hashes.check(4, 5)
+        self.assertRaises(InvalidRequest, hashes.check, 5, 5)
+        self.assertRaises(InvalidRequest, hashes.check, 3, 5)
+
+
+class MissingTests(SynchronousTestCase):
+    """Who leaves out hashes that others report."""
+
+    def play(self, generations: range, reports: Any) -> list[tuple[int, int]]:
+        """Everybody sends its packets; `reports(seat, k)` says whether that hash is in them. Gives who was told when."""
+        told = []
+        for generation in generations:
+            for seat in (0, 1):
+                about = generation - 2
+                if about >= 0 and reports(seat, about):
+                    self.hashes.report(seat, about, f"h{about}")
+            if self.hashes.suspicious and self.hashes.differing is None:
+                told += [(seat, generation) for seat in self.hashes.overdue({0: generation, 1: generation}.__getitem__)]
+        return told
+
+    def setUp(self) -> None:
+        self.hashes = Hashes(interval=1, input_delay=2, seats=(0, 1), owing=(0, 1))
+
+    def test_none_at_all(self) -> None:
+        """10 missing: told once. 10 more: it counts as diverged, in a group of its own."""
+        told = self.play(range(100), lambda seat, about: seat == 0)
+        self.assertEqual(told, [(1, 11)])  # with that packet it should have reported generation 9, the tenth
+        self.assertEqual((self.hashes.silent, self.hashes.differing), ({1}, 0))
+        self.assertTrue(self.hashes.reported())
+        self.assertEqual(self.hashes.divergence(same)["groups"], [{"value": "h0", "seats": [0]}, {"value": None, "seats": [1]}])
+
+    def test_now_and_then(self) -> None:
+        """Who reports only some is found out as well, though the newest is agreed again and again."""
+        told = self.play(range(100), lambda seat, about: seat == 0 or about % 2 == 0)
+        self.assertEqual([seat for seat, _ in told], [1])
+        self.assertEqual(self.hashes.silent, {1})
+        self.assertGreater(self.hashes.agreed or 0, 30)
+
+    def test_nobody_reports(self) -> None:
+        """An engine without hashes is fine."""
+        self.assertEqual(self.play(range(100), lambda seat, about: False), [])
+        self.assertEqual(self.hashes.differing, None)
+
+    def test_all_report(self) -> None:
+        """Nobody is told anything, and hardly anything is kept."""
+        self.assertEqual(self.play(range(1000), lambda seat, about: True), [])
+        self.assertEqual((self.hashes.agreed, self.hashes.suspicious), (997, False))
+
+    def test_forgiven(self) -> None:
+        """Who comes back owes nothing of before."""
+        self.play(range(11), lambda seat, about: seat == 0)
+        self.hashes.excuse(1)
+        self.hashes.owe(1, 11)
+        self.assertEqual(self.play(range(11, 200), lambda seat, about: seat == 0 or about >= 11), [])
+        self.assertEqual((self.hashes.agreed, self.hashes.differing), (197, None))
