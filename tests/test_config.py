@@ -212,3 +212,42 @@ def test_any_environment(given_: dict[str, str]) -> None:
     except ConfigError as error:
         said = str(error)
     assert "\n" not in said
+
+
+class DocumentationTests(SynchronousTestCase):
+    """docs/operations.md says what is so."""
+
+    def setUp(self) -> None:
+        self.text = (EXAMPLE.parent.parent / "docs" / "operations.md").read_text()
+
+    def rows(self, heading: str) -> dict[str, list[str]]:
+        """The first table under a heading, by the word in its first column."""
+        part = self.text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| `")]
+        return {re.split(r"[` ]", cells[0])[1]: cells for cells in rows}
+
+    def test_options(self) -> None:
+        """Its table of options has each option, its variable and its default."""
+        rows = self.rows("Options")
+        self.assertEqual(list(rows), [f"--{option.name}" for option in OPTIONS])
+        for option in OPTIONS:
+            cells = rows[f"--{option.name}"]
+            self.assertEqual(cells[1], f"`{option.variable}`")
+            if option.default:
+                self.assertIn(str(option.default).removesuffix(".0"), cells[2])
+
+    def test_limits(self) -> None:
+        """Its table of limits has each limit and its default."""
+        rows = self.rows("Limits")
+        self.assertEqual(list(rows), [field.name for field in attrs.fields(Limits)])
+        for field in attrs.fields(Limits):
+            if field.default is not None:
+                self.assertEqual(rows[field.name][2], str(field.default))
+
+    def test_sections(self) -> None:
+        """Every key of the other sections is named."""
+        rows = self.rows("The file's sections")
+        for name, kind in SECTIONS.items():
+            if name != "limits":
+                for field in attrs.fields(kind):
+                    self.assertIn(f"`{field.name}`", rows[f"[{name}]"][1])
