@@ -327,6 +327,7 @@ class SyncTests(RecordingsCase):
         def meanwhile(fd: int) -> None:
             recording.append(json_master(2), START)
 
+        self.threads.holding = True
         with mock.patch("gameroom.store.recording.os.fdatasync", meanwhile):
             self.assertEqual(recording.to_disk(), 2)
 
