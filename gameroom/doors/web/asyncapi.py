@@ -49,7 +49,7 @@ FROM_MEMBERS: dict[str, Message] = {
         {"latency": _NUMBER, "framerate": _NUMBER, "checksum": _CHECKSUM},
     ),
     "drop": Message("Lock-step: proposes to carry on without a player that is away or lagging.", {"seat": WHOLE}),
-    "finish": Message("Lock-step: this client's game is over.", {"generation": _GENERATION}, {"results": _ANYTHING}),
+    "finish": Message("Lock-step: this client's game is over.", {"generation": _GENERATION, "results": _OBJECT}),
 }
 
 TO_MEMBERS: dict[str, Message] = {

@@ -245,6 +245,9 @@ class WebSite(Site):
         """The daemon goes down: every room socket is closed with 1001. Fires when they are gone, a few seconds later at most."""
         return self.sockets.go_away()
 
+    def log(self, request: Request) -> None:
+        """Nothing: requests are counted, and what happens to rooms and sessions has its own lines."""
+
     def startFactory(self) -> None:
         super().startFactory()
         self.sockets.doStart()

@@ -268,7 +268,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_head_closes_the_file(self) -> None:
         """HEAD reads nothing, and leaves nothing open."""
-        file, asked = BytesIO(b"x"), cast(Any, DummyRequest([b""]))
+        file, asked = BytesIO(b"x"), cast("Any", DummyRequest([b""]))
         asked.method = b"HEAD"
         RecordingResource(file, Clock()).render(asked)
         self.assertTrue(file.closed)
