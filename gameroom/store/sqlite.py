@@ -154,6 +154,9 @@ class Engine:
             return [Outcome(failure=Failure(_closed())) for _ in group]
         outcomes: list[Outcome] = []
         try:
+            if connection.in_transaction:
+                # The disk would not even let go of the group before.
+                connection.execute("ROLLBACK")
             connection.execute("BEGIN IMMEDIATE")
             for work, args in group:
                 outcomes.append(self._run_one(connection, work, args))
@@ -163,8 +166,9 @@ class Engine:
                     return [Outcome(failure=outcome.failure or failure) for outcome in outcomes]
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             failure = Failure(self._explain(error))
             outcomes = [Outcome(failure=outcome.failure or failure) for outcome in outcomes]
             outcomes += [Outcome(failure=failure) for _ in group[len(outcomes) :]]

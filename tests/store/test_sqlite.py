@@ -9,8 +9,10 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,6 +188,31 @@ class TroubleTests(EngineCase):
         self.assertEqual([failure is None for failure in self.failures(outcomes)], [False, False, False, True])
         self.assertEqual(self.failures(outcomes)[1], LookupError)
         self.assertEqual(self.one(keys), [1, 4])
+
+    def test_rollback_that_fails(self) -> None:
+        """A group whose own rollback the disk refuses fails as a whole; the next one is fine once the disk is."""
+        refused: list[str] = []
+
+        class Failing(sqlite3.Connection):
+            """A connection whose COMMIT and first ROLLBACK fail while `broken`."""
+
+            broken = False
+
+            def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+                if self.broken and sql in ("COMMIT", "ROLLBACK"):
+                    refused.append(sql)
+                    raise sqlite3.OperationalError("disk I/O error")
+                return super().execute(sql, *args)
+
+        with patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=Failing)):
+            self.engine = self.open(str(self.folder / "failing.db"))
+        self.one(create)
+        Failing.broken = True
+        self.assertEqual(self.failures(self.engine.run([(insert, (1,)), (insert, (2,))])), [sqlite3.OperationalError] * 2)
+        self.assertEqual(self.failures(self.engine.run([(insert, (3,))])), [sqlite3.OperationalError])
+        Failing.broken = False
+        self.one(insert, 4)
+        self.assertEqual((self.one(keys), refused), ([4], ["COMMIT", "ROLLBACK", "ROLLBACK", "ROLLBACK"]))
 
     def test_held_by_another_program(self) -> None:
         """While another program holds the write lock everything fails in words, and goes on when it lets go."""
