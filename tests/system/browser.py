@@ -57,10 +57,10 @@ class Browser:
 
     # -- looking
 
-    def until(self, happened: Callable[[], Any], what: str, within: float = 20.0) -> Any:
+    def until(self, happened: Callable[[Browser], Any], what: str, within: float = 20.0) -> Any:
         """Wait for it, and give what it gave."""
         return WebDriverWait(self.driver, within, poll_frequency=0.1, ignored_exceptions=[Exception]).until(
-            lambda _: happened(), f"{within} s have gone by until {what}"
+            lambda _: happened(self), f"{within} s have gone by until {what}"
         )
 
     def shown(self, selector: str) -> WebElement | None:
@@ -77,10 +77,10 @@ class Browser:
         return None
 
     def press(self, name: str, role: str = "button") -> None:
-        self.until(lambda: self.named(role, name), f"there is {role} {name!r}").click()
+        self.until(lambda one: one.named(role, name), f"there is {role} {name!r}").click()
 
     def fill(self, name: str, text: str) -> None:
-        self.until(lambda: self.named("textbox", name), f"there is textbox {name!r}").send_keys(text)
+        self.until(lambda one: one.named("textbox", name), f"there is textbox {name!r}").send_keys(text)
 
     def status(self) -> str:
         """What role=status says of the play that ended."""
@@ -99,7 +99,7 @@ class Browser:
         return int(self.in_game("return globalThis.client ? client.begun - 1 : -1"))
 
     def reached(self, generation: int, within: float = 30.0) -> None:
-        self.until(lambda: self.generation() >= generation, f"generation {generation} is reached", within)
+        self.until(lambda one: one.generation() >= generation, f"generation {generation} is reached", within)
 
     def hashes(self) -> dict[int, str]:
         """The state's hash after each generation, as this page computed it."""
@@ -107,7 +107,7 @@ class Browser:
 
     def severe(self) -> list[str]:
         """What the console complains of, refused policies included."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than its window."""
@@ -126,9 +126,9 @@ class Browser:
         self.driver.get(self.base + "/")
         self.press("Play Wet Paint")
         self.fill("Username", username)
-        self.until(lambda: self.shown("#password"), "a password is asked for").send_keys(PASSWORD)
+        self.until(lambda one: one.shown("#password"), "a password is asked for").send_keys(PASSWORD)
         self.press("Create account")
-        self.until(lambda: self.named("button", "Ready"), "the room is there")
+        self.until(lambda one: one.named("button", "Ready"), "the room is there")
         return str(self.driver.current_url)
 
     def join(self, url: str, name: str) -> None:
@@ -136,11 +136,11 @@ class Browser:
         self.driver.get(url)
         self.fill("Name", name)
         self.press("Join")
-        self.until(lambda: self.named("button", "Ready"), f"{name} has a seat")
+        self.until(lambda one: one.named("button", "Ready"), f"{name} has a seat")
 
     def configure(self, **patch: Any) -> None:
         """Change the set-up in the game's frame, as its controls do."""
-        self.until(lambda: self.in_game("return client.room.state === 'welcomed'"), "the game is connected")
+        self.until(lambda one: one.in_game("return client.room.state === 'welcomed'"), "the game is connected")
         self.in_game(f"client.configure({patch!r})")
 
     def steer(self, *keys: str) -> None:

@@ -13,7 +13,9 @@ from selenium.webdriver.common.by import By
 
 from tests.system.browser import PHONE, ROUND, Browser
 from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
+from tests.system.web import Web
 
+GUIDE = Path(__file__).parents[2] / "docs" / "gameroom-js.md"
 OUTCOMES = {"You won", "You lost", "Draw"}
 Table = tuple[Browser, Browser]
 
@@ -45,17 +47,17 @@ def begin(table: Table, seconds: int) -> None:
     ada, grace = table
     ada.configure(seconds=seconds, bots=0, arena="pillars")
     for one in table:
-        one.until(lambda one=one: one.in_game(f"return client.configuration.seconds === {seconds}"), "the set-up has arrived")
+        one.until(lambda one: one.in_game(f"return client.configuration.seconds === {seconds}"), "the set-up has arrived")
     ada.press("Ready")
     grace.press("Ready")
     for one in table:
-        one.until(lambda one=one: one.in_game("return client.running"), "the play has begun")
+        one.until(lambda one: one.in_game("return client.running"), "the play has begun")
 
 
 def finish(table: Table, within: float = 60.0) -> None:
     """Both pages say how it ended, in the words of the specification."""
     for one in table:
-        one.until(lambda one=one: one.status() in OUTCOMES, "the play has ended", within)
+        one.until(lambda one: one.status() in OUTCOMES, "the play has ended", within)
     outcomes = sorted(one.status() for one in table)
     assert outcomes in (["You lost", "You won"], ["Draw", "Draw"])
 
@@ -90,7 +92,7 @@ def test_two_pages_play_the_game_to_its_end_with_equal_hashes(table: Table, pict
     assert_equal_hashes(table, least=200)
     for one in table:
         one.press("Play again")
-        one.until(lambda one=one: one.named("button", "Ready"), "the set-up is back")
+        one.until(lambda one: one.named("button", "Ready"), "the set-up is back")
         assert one.status() == ""
         assert one.severe() == []
 
@@ -104,7 +106,7 @@ def test_a_reload_and_a_step_back_in_mid_game_take_the_seat_up_again(table: Tabl
     ada.reached(150)
     grace.reached(150)
     ada.driver.get(ada.base + "/")
-    ada.until(lambda: ada.named("link", "Return to the room"), "the front page knows of the seat")
+    ada.until(lambda one: one.named("link", "Return to the room"), "the front page knows of the seat")
     ada.driver.back()
     grace.reached(230)
     ada.reached(230)
@@ -121,7 +123,7 @@ def test_a_daemon_that_is_killed_in_mid_game_and_started_again_costs_no_generati
         one.reached(120)
     room_daemon.kill9()
     for one in table:
-        one.until(lambda one=one: "connection was lost" in one.driver.find_element(By.ID, "notice").text, "the page says so")
+        one.until(lambda one: "connection was lost" in one.driver.find_element(By.ID, "notice").text, "the page says so")
     stood = [one.generation() for one in table]
     room_daemon.start_again()
     for one, generation in zip(table, stood, strict=True):
@@ -140,7 +142,7 @@ def test_latency_and_loss_made_up_by_the_sliders_cost_time_but_no_command(table:
         "for (const [id, value] of [['latency-slider', 150], ['loss-slider', 12]]) {"
         " const slider = document.getElementById(id); slider.value = value; slider.dispatchEvent(new Event('input')); }"
     )
-    ada.until(lambda: ada.in_game("return client.iterationsPerCommand > 3"), "the room has made the turns longer")
+    ada.until(lambda one: one.in_game("return client.iterationsPerCommand > 3"), "the room has made the turns longer")
     ada.steer(*ROUND)
     ada.reached(before + 20)
     finish(table, within=120)
@@ -153,14 +155,14 @@ def test_the_front_page_for_a_stranger(daemon: Daemon, pictures: Path) -> None:
     with Browser(base) as desktop, Browser(base, PHONE, dark=True) as phone:
         for one, where in ((desktop, "desktop"), (phone, "phone")):
             one.driver.get(base + "/")
-            one.until(lambda one=one: one.named("button", "Play Wet Paint"), "the game is there")
+            one.until(lambda one: one.named("button", "Play Wet Paint"), "the game is there")
             assert "gameroom" in one.driver.title
             one.screenshot(pictures, f"front-{where}")
             assert one.overflow() <= 0
             assert one.severe() == []
         desktop.fill("Party code", "bcdfgh")
         desktop.press("Go")
-        desktop.until(lambda: "No room has that code" in desktop.driver.find_element(By.ID, "code-problem").text, "the code is refused")
+        desktop.until(lambda one: "No room has that code" in one.driver.find_element(By.ID, "code-problem").text, "the code is refused")
 
 
 def test_a_room_that_goes_while_somebody_stands_at_its_door(daemon: Daemon) -> None:
@@ -168,12 +170,30 @@ def test_a_room_that_goes_while_somebody_stands_at_its_door(daemon: Daemon) -> N
     base = f"http://{LOOPBACK}:{daemon.web_port}"
     with Browser(base) as host, Browser(base) as stranger:
         stranger.driver.get(host.open_room("hostess"))
-        stranger.until(lambda: stranger.named("textbox", "Name"), "the door is there")
+        stranger.until(lambda one: one.named("textbox", "Name"), "the door is there")
         host.press("Leave")
-        host.until(lambda: host.named("button", "Play Wet Paint"), "the front page is back")
-        stranger.until(lambda: stranger.named("link", "To the games"), "there is a way on")
+        host.until(lambda one: one.named("button", "Play Wet Paint"), "the front page is back")
+        stranger.until(lambda one: one.named("link", "To the games"), "there is a way on")
         assert stranger.driver.find_element(By.ID, "gone-title").text == "This room is gone"
         assert host.named("link", "Return to the room") is None
+
+
+def test_the_example_of_the_sdk_s_page_is_a_game(room_daemon: Daemon) -> None:
+    """Submitted to /create as it stands in the documentation, it is played by two pages to its end with equal hashes."""
+    source = GUIDE.read_text().split("```html\n")[1].split("```")[0]
+    web = Web(room_daemon.web_port)
+    made = web.create(web.register("author"), engine={"source": source, "media_type": "text/html"}, min_players=2, max_players=2)
+    base = f"http://{LOOPBACK}:{room_daemon.web_port}"
+    with Browser(base) as one, Browser(base) as other:
+        for browser, name in ((one, "One"), (other, "Other")):
+            browser.join(f"{base}/join/{made}", name)
+        for browser in (one, other):
+            browser.press("Ready")
+        one.until(lambda one: "[0," in one.in_game("return document.getElementById('view').textContent"), "the play has begun")
+        one.driver.find_element(By.TAG_NAME, "iframe").send_keys("aaa")
+        for browser in (one, other):
+            browser.until(lambda browser: browser.status() in OUTCOMES, "the play has ended", 40)
+        assert [one.severe(), other.severe()] == [[], []]
 
 
 def test_the_sdk_is_served_to_frames_of_no_origin(daemon: Daemon) -> None:

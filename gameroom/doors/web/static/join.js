@@ -111,7 +111,7 @@ function showIdentity(players) {
   $("as-account").hidden = !account;
   $("as-account").textContent = seated ? `${account?.username} plays here in another window already; this one joins as a guest.` : guest ? "" : `You join as ${account?.username}.`;
   $("switch").hidden = !account || seated;
-  $("switch").textContent = guest ? `Join as ${account?.username}` : "Join as a guest";
+  $("switch").textContent = guest ? `Use the account ${account?.username}` : "Come as a guest";
   return guest;
 }
 
