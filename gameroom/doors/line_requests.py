@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from gameroom.doors.line_conversation import LineConversation
 from gameroom.doors.outbox import Outbox
-from gameroom.wire.lines import NO_TIMING_MARK, TIMING_MARK, LineBuffer, LineTooLong
+from gameroom.wire.lines import INTERRUPT, NO_TIMING_MARK, LineBuffer, LineTooLong
 
 _BATCH = 64 * 1024
 """Bytes of answers that are joined into one write."""
@@ -35,7 +35,7 @@ class LineRequests:
 
     def feed(self, data: bytes) -> None:
         """The peer has sent this."""
-        if TIMING_MARK in data:
+        if INTERRUPT in data:
             self._outbox.send_patiently(NO_TIMING_MARK)
         self._lines.feed(data)
         self.go_on()

@@ -18,8 +18,8 @@ from gameroom.errors import GameroomError, InvalidRequest
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe][\x00-\x31]|\xfa[^\xff]*\xff\xf0|[\xf1-\xf9])")
 """What a telnet client puts between the lines it sends: option negotiation (RFC 855) and commands such as Interrupt."""
 
-TIMING_MARK: Final = b"\xff\xfd\x06"
-"""What telnet asks after Ctrl-C (DO TIMING-MARK, RFC 860): until it is answered it shows its person nothing that comes."""
+INTERRUPT: Final = b"\xff\xf4\xff\xfd\x06"
+"""What telnet sends at Ctrl-C: Interrupt Process, DO TIMING-MARK (RFC 860). Until the mark is answered it shows its person nothing."""
 
 NO_TIMING_MARK: Final = b"\xff\xfc\x06"
 """The answer (WONT)."""

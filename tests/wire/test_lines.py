@@ -57,6 +57,11 @@ class BufferTests(SynchronousTestCase):
             buffer = LineBuffer()
             buffer.feed(b"x" * LIMIT + end)
             self.assertEqual([b"x" * LIMIT], taken(buffer))
+        buffer = LineBuffer()
+        buffer.feed(b"x" * LIMIT + b"\r")
+        self.assertIsNone(buffer.take(LIMIT))
+        buffer.feed(b"\n")
+        self.assertEqual([b"x" * LIMIT], taken(buffer))
         for stream in (b"x" * (LIMIT + 1) + b"\nmore\n", b"x" * (LIMIT + 2)):
             buffer = LineBuffer()
             buffer.feed(stream)
