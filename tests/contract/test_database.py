@@ -357,6 +357,32 @@ class DatabaseContract:
 
         law()
 
+    async def test_members_order(self) -> None:
+        """Members are loaded in the order in which they came, also where one went and came again between two savings."""
+        ann, bob, cid = (seated(name, seat) for seat, name in enumerate(("ann", "bob", "cid")))
+        steps = [attrs.evolve(room(), members=members) for members in ((ann, bob), (bob, ann), (bob, cid, ann), (cid, ann), (ann, bob, cid))]
+        await self.database.interact(rooms.insert, steps[0], "node")
+        for before, after in pairwise(steps):
+            await self.database.interact(rooms.save, before, after)
+            self.assertEqual(await self.database.interact(rooms.load_all), [after])
+
+    async def test_seat_changes_hands(self) -> None:
+        """Within one saving an account may leave its seat in the room and another may take it."""
+        before = attrs.evolve(room(), members=(seated("ann", 0), seated("bob", 1)))
+        after = attrs.evolve(room(), members=(attrs.evolve(seated("bob", 1), user_id="Bob"), seated("cid", 0)))
+        await self.database.interact(rooms.insert, before, "node")
+        await self.database.interact(rooms.save, before, after)
+        self.assertEqual(await self.database.interact(rooms.load_all), [after])
+
+    async def test_kinds_in_a_configuration(self) -> None:
+        """1, 1.0 and true are equal in Python and not in JSON: a change from one to the other is kept."""
+        steps = [attrs.evolve(room(), configuration={"a": value}) for value in (1, True, 1.0)]
+        await self.database.interact(rooms.insert, steps[0], "node")
+        for before, after in pairwise(steps):
+            await self.database.interact(rooms.save, before, after)
+            [loaded] = await self.database.interact(rooms.load_all)
+            self.assertEqual(repr(loaded.configuration), repr(after.configuration))
+
     async def test_plays(self) -> None:
         """Who was in a play may read its recording, by account or seat token; nobody else; it is forgotten after its time."""
         members = (Member(user_id="Ann", name="Ann", account="ann"), Member(user_id="guest", name="Bob", token_hash="h1"))

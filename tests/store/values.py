@@ -61,7 +61,7 @@ options = st.builds(
 @st.composite
 def random_rooms(draw: Any, room_id: str) -> Room:
     """A room with anything in its fields, and members in any order with distinct seats."""
-    members = draw(st.lists(_members, max_size=5, unique_by=(lambda member: member.user_id, lambda member: member.account or object())))
+    members = draw(st.lists(_members, max_size=4, unique_by=(lambda member: member.user_id, lambda member: member.account or object())))
     seats = draw(st.permutations(range(8)))
     return Room(
         room_id=room_id,
@@ -81,7 +81,8 @@ def random_rooms(draw: Any, room_id: str) -> Room:
 
 _members = st.builds(
     Member,
-    user_id=st.sampled_from("abcdef") | texts,
+    # So few that the same ones come and go and change places.
+    user_id=st.sampled_from(["a", "b", "c", "Zoë 🎲"]),
     name=texts,
     account=st.just("") | st.sampled_from("abcdef"),
     seat=st.none() | st.just(0),
