@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from gameroom.errors import BadState, InvalidRequest
 from gameroom.interfaces import IRoom
-from gameroom.rules.lockstep import Divergence, Effects, Master, Over, Past, Play, Repeat, Resend, StateChange, Terms, Warn
+from gameroom.rules.lockstep import Divergence, Effect, Effects, Master, Over, Past, Play, Repeat, Resend, StateChange, Terms, Warn
 from gameroom.rules.pace import FIRST_ITERATIONS
 from gameroom.wire.lockstep import BINARY, JSON
 from gameroom.wire.room_messages import Outgoing
@@ -68,6 +68,8 @@ class Stage:
         self._told = recording.masters
         self._held: deque[Outgoing] = deque()
         self._live: list[Any] = []
+        self._to_do: deque[Effect] = deque()
+        self._busy = False
         if recording.sync:
             recording.synced, recording.failed = self._on_the_disk, self._not_recorded
         self._doing: dict[type, Callable[[Any], None]] = {
@@ -82,10 +84,17 @@ class Stage:
 
     def do(self, effects: Effects) -> None:
         """What the rules have said, in order; nothing more once the play is over."""
-        for effect in effects:
-            if not self.on:
-                return
-            self._doing[type(effect)](effect)
+        self._to_do.extend(effects)
+        if self._busy:
+            # A reader that is too slow is cut off while it is given something, and its going has effects of its own: they come after.
+            return
+        self._busy = True
+        try:
+            while self._to_do and self.on:
+                effect = self._to_do.popleft()
+                self._doing[type(effect)](effect)
+        finally:
+            self._busy = False
 
     # Masters.
 

@@ -1,0 +1,206 @@
+"""A room, connections and a disk for the tests of the lock-step referee."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from gameroom.errors import GameroomError, NotFound
+from gameroom.interfaces import IConnection, IRoom
+from gameroom.metrics import Metrics
+from gameroom.referees.lockstep import LockstepReferee
+from gameroom.rules.room import Member, Player, RoomOptions
+from gameroom.settings import LockstepSettings
+from gameroom.store.recordings import Recordings
+from gameroom.wire.lockstep import BINARY, decode_masters
+from gameroom.wire.room_messages import Outgoing
+
+PLAY = "11111111-2222-4333-8444-555555555555"
+START = 1_800_000_000.0
+
+
+@implementer(IConnection)
+class FakeConnection:
+    """Keeps what it is given; history waits until the reader wants it."""
+
+    exclusive = True
+
+    def __init__(self, *, binary: bool = True, reads: bool = True) -> None:
+        self.door = "web" if binary else "lobby"
+        self.binary = binary
+        self.reads = reads
+        self.got: list[Outgoing] = []
+        self._behind: list[Outgoing] = []
+        self._source: Callable[[], Outgoing | None] | None = None
+
+    def deliver(self, outgoing: Outgoing) -> None:
+        (self.got if self._source is None else self._behind).append(outgoing)
+
+    def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
+        self._source = source
+        while self.reads and self._source is not None:
+            self.read()
+
+    def read(self) -> None:
+        """The reader has room for more."""
+        if self._source is not None:
+            if (outgoing := self._source()) is not None:
+                self.got.append(outgoing)
+            else:
+                self._source = None
+                self.got += self._behind
+
+    def close(self, error: GameroomError | None) -> None:
+        raise AssertionError("the referee closes no connection")
+
+    # What the tests ask.
+
+    def texts(self, kind: str) -> list[dict[str, Any]]:
+        messages = [json.loads(outgoing.data) for outgoing in self.got if not outgoing.binary]
+        return [message for message in messages if message["type"] == kind]
+
+    def generations(self) -> list[int]:
+        """Of every master that has come, batches included, in order."""
+        found: list[int] = []
+        for outgoing in self.got:
+            if outgoing.binary:
+                frames = [outgoing.data] if outgoing.data[0] == 2 else decode_masters(outgoing.data)[1]
+                found += [BINARY.read_master(frame).generation for frame in frames]
+            else:
+                message = json.loads(outgoing.data)
+                masters = [message] if message["type"] == "master" else message.get("masters", [])
+                assert message["type"] != "masters" or message["from"] == masters[0]["generation"]
+                found += [master["generation"] for master in masters]
+        return found
+
+
+@implementer(IRoom)
+class FakeRoom:
+    """A room that keeps what its referee does."""
+
+    def __init__(self, options: RoomOptions, clock: Clock) -> None:
+        self.room_id = "99999999-2222-4333-8444-555555555555"
+        self.options = options
+        self.configuration: dict[str, Any] = {"map": "small"}
+        self.revision = 1
+        self.host: str | None = "ann"
+        self.members = {name: Member(user_id=name, name=name, seat=seat) for name, seat in (("ann", 0), ("bob", 1), ("vic", None))}
+        self.here: dict[str, list[FakeConnection]] = {name: [FakeConnection()] for name in self.members}
+        self.states: list[tuple[str, list[str] | None]] = []
+        self.ended: list[tuple[str, Any]] = []
+        self.patches: list[tuple[Mapping[str, Any], str]] = []
+        self._clock = clock
+
+    def now(self) -> float:
+        return float(self._clock.seconds())
+
+    def member(self, user_id: str) -> Member:
+        if user_id not in self.members:
+            raise NotFound(f"{user_id} is not in this room")
+        return self.members[user_id]
+
+    def is_connected(self, user_id: str) -> bool:
+        return bool(self.here.get(user_id))
+
+    def connections(self, user_id: str) -> Sequence[FakeConnection]:
+        return tuple(self.here.get(user_id, ()))
+
+    def everyone(self) -> Iterable[FakeConnection]:
+        return [connection for connections in self.here.values() for connection in connections]
+
+    def broadcast(self, outgoing: Outgoing) -> None:
+        for connection in self.everyone():
+            connection.deliver(outgoing)
+
+    def tell(self, user_id: str, outgoing: Outgoing) -> None:
+        for connection in self.connections(user_id):
+            connection.deliver(outgoing)
+
+    def configure(self, patch: Mapping[str, Any], by: str) -> Deferred[None]:
+        self.patches.append((patch, by))
+        return succeed(None)
+
+    def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
+        self.states.append((state, None if members is None else list(members)))
+
+    def over(self, reason: str, results: Any = None) -> None:
+        self.ended.append((reason, results))
+
+
+class RefereeCase(SynchronousTestCase):
+    """A room with two players, ann (its host) and bob, and a viewer, vic."""
+
+    options: ClassVar[Mapping[str, Any]] = {}
+    settings = LockstepSettings()
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.folder = Path(self.mktemp())
+        self.threads: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] | None = None
+        self.recordings = Recordings(self.folder, clock=self.clock, defer_to_thread=self.in_thread)
+        self.metrics = Metrics()
+        self.room = FakeRoom(RoomOptions(engine={"url": "https://example.org/e.js"}, seed=5, **self.options), self.clock)
+        self.referee = self.make()
+        self.players = [Player(seat=0, user_id="ann", name="ann"), Player(seat=1, user_id="bob", name="bob")]
+
+    def make(self) -> LockstepReferee:
+        return LockstepReferee(self.room, recordings=self.recordings, settings=self.settings, metrics=self.metrics, room_ttl=120.0)
+
+    def in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """At once, or, where `threads` is a list, when `release` is called."""
+        if self.threads is None:
+            return maybeDeferred(function, *args)
+        deferred: Deferred[Any] = Deferred()
+        self.threads.append((deferred, function, args))
+        return deferred
+
+    def release(self) -> None:
+        held, self.threads = self.threads or [], []
+        for deferred, function, args in held:
+            maybeDeferred(function, *args).chainDeferred(deferred)
+
+    def begin(self) -> None:
+        self.successResultOf(self.referee.begin(PLAY, self.players))
+        self.referee.begun()
+
+    def say(self, user_id: str, message: dict[str, Any]) -> Any:
+        return self.referee.text(user_id, message, self.room.here[user_id][0])
+
+    def send(self, user_id: str, generation: int, commands: Sequence[Any] = (), **fields: Any) -> Any:
+        message = {"type": "commands", "generation": generation, "latency": 50, "framerate": 60, "commands": list(commands)}
+        return self.say(user_id, message | fields)
+
+    def turns(self, first: int, last: int) -> None:
+        """Both players play these generations, the last included."""
+        for generation in range(first, last + 1):
+            for user_id in ("ann", "bob"):
+                self.send(user_id, generation, [f"{user_id} {generation}"])
+
+    def come(self, user_id: str, play_id: str | None = None, last_generation: int | None = None, **kind: bool) -> FakeConnection:
+        """A new connection takes over, as `LivingRoom.attach` does it."""
+        connection = FakeConnection(**kind)
+        first = not self.room.here.get(user_id)
+        self.room.here[user_id] = [connection]
+        self.referee.welcomed(user_id, connection, play_id, last_generation)
+        if first:
+            self.referee.connected(user_id)
+        return connection
+
+    def go(self, user_id: str) -> None:
+        self.room.here[user_id] = []
+        self.referee.disconnected(user_id)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.recordings.path(PLAY).read_bytes().splitlines()]
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.referee.tick(self.clock.seconds())
