@@ -35,7 +35,7 @@ class NewsTests(SynchronousTestCase):
 
     def test_change_that_comes_of_telling(self) -> None:
         """Everybody hears of changes in the same order, also where hearing of one makes the next."""
-        first = Listener(lambda: self.world.registry.leave(first.told[0][0], "host"))
+        first: Listener = Listener(lambda: self.world.registry.leave(first.told[0][0], "host"))
         second = Listener()
         for listener in (first, second):
             self.news.rooms(listener, True)  # type: ignore[arg-type]
