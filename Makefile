@@ -41,7 +41,7 @@ test: $(READY) $(TOOLS) lint unit js system
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy gameroom tests
+	$(BIN)/mypy gameroom tests bench
 
 unit: $(READY) $(TOOLS)
 	$(BIN)/python -m pytest -q -n 2 --ignore tests/system $(ARGS)
@@ -57,7 +57,7 @@ docs: $(READY)
 	@echo "docs/_build/html/index.html"
 
 bench: $(READY)
-	$(BIN)/python -m bench.lockstep $(ARGS)
+	$(BIN)/python bench/lockstep/run.py $(ARGS)
 
 # Needs the network and pip-tools; the result names no package index.
 lock:
