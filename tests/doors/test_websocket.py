@@ -224,6 +224,7 @@ class MessageTests(SynchronousTestCase):
 
     def closed(self, peer: SocketPeer) -> int:
         """The code with which a peer was closed; nothing that it says counts any more."""
+        self.world.clock.advance(0)
         closes = [each for each in peer.heard() if isinstance(each, Closed)]
         self.assertEqual(len(closes), 1)
         before = list(self.world.said)
@@ -284,6 +285,7 @@ class MessageTests(SynchronousTestCase):
         self.world.conversations[0].failing = True
         peer.raw(frame(b"x") + frame(b"y"))
         [closed] = peer.heard()
+        self.world.clock.advance(0)
         self.assertEqual(closed.code, 4199)
         self.assertNotIn("secret", closed.reason)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -313,7 +315,7 @@ class OutgoingTests(SynchronousTestCase):
     def test_registered(self) -> None:
         """The transport's producer is the outbox, streaming."""
         self.assertTrue(self.peer.transport.streaming)
-        self.assertIs(self.peer.transport.producer, self.socket._outbox)
+        self.assertIs(self.peer.transport.producer, self.socket.outbox)
 
     def test_waits(self) -> None:
         """While the peer reads nothing, messages wait, and nothing is read from it; then all goes on in order."""
@@ -421,6 +423,7 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(peer.heard(), [])
         self.pass_seconds(1)
         self.assertEqual([each.code for each in peer.heard()], [4101])
+        self.world.clock.advance(0)
         self.assertEqual(self.world.said[-1], "LOST")
 
     def test_proof(self) -> None:
@@ -440,6 +443,16 @@ class TimeTests(SynchronousTestCase):
         self.pass_seconds(3)
         self.assertTrue(peer.transport.aborted)
 
+    def test_flood_after_the_end(self) -> None:
+        """What floods in after a close is not looked through, and ends all the same."""
+        peer = self.world.open()
+        self.world.conversations[0].connection.close(None)
+        peer.raw(frame(b"x" * 100_000))
+        peer.raw(frame((1000).to_bytes(2, "big"), CLOSE))
+        self.assertFalse(peer.transport.disconnecting)
+        self.pass_seconds(6)
+        self.assertTrue(peer.transport.aborted)
+
     def test_going_down(self) -> None:
         """When the daemon goes down everybody is closed with 1001; it is done when all are gone."""
         peers = [self.world.open(), self.world.open()]
@@ -457,6 +470,7 @@ class TimeTests(SynchronousTestCase):
         self.world.site.doStop()
         self.assertEqual([each.code for each in peer.heard()], [1001])
         peer.lose()
+        self.world.clock.advance(0)
         self.assertEqual(self.world.clock.getDelayedCalls(), [])
 
     def test_counted(self) -> None:

@@ -50,6 +50,7 @@ FROM_MEMBERS: dict[str, Message] = {
     ),
     "drop": Message("Lock-step: proposes to carry on without a player that is away or lagging.", {"seat": WHOLE}),
     "finish": Message("Lock-step: this client's game is over.", {"generation": _GENERATION, "results": _OBJECT}),
+    "resolve": Message("Lock-step: the host ends a play whose hashes differ.", {"how": {"const": "abort"}}),
 }
 
 TO_MEMBERS: dict[str, Message] = {

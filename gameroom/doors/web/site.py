@@ -245,7 +245,7 @@ class WebSite(Site):
         """The daemon goes down: every room socket is closed with 1001. Fires when they are gone, a few seconds later at most."""
         return self.sockets.go_away()
 
-    def log(self, request: Request) -> None:
+    def log(self, request: Any) -> None:
         """Nothing: requests are counted, and what happens to rooms and sessions has its own lines."""
 
     def startFactory(self) -> None:

@@ -1,0 +1,136 @@
+"""RFC 6455 with limits: autobahn, with what it leaves open closed.
+
+Bytes come in by `dataReceived` and complete messages leave by `take`, whoever parses them.
+Everything that goes out passes the outbox, so that nothing overtakes anything and a slow reader costs a bounded amount.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import txaio
+from autobahn.twisted.websocket import WebSocketServerProtocol
+
+from gameroom.doors.peers import ReaderPace
+from gameroom.settings import Limits
+
+if TYPE_CHECKING:
+    from gameroom.doors.websocket import RoomSocketFactory
+
+HANDSHAKE_BYTES = 16 * 1024
+LATE_BYTES = 64 * 1024
+"""So much of what comes after a close is looked through for the peer's own close frame."""
+TOO_BIG = 1009
+
+
+class LimitedWebSocket(WebSocketServerProtocol):
+    """One WebSocket connection. A subclass sets `limits` and `outbox` before it calls our `connectionMade`.
+
+    Its `is_proved` says whether long messages are taken yet, `take` gets messages whose text is valid UTF-8,
+    and `closing` is called once when the connection begins to end.
+    """
+
+    log = txaio.make_logger(level="error")  # type: ignore[attr-defined]
+    """autobahn's own: it has a line or two for each peer that breaks the protocol, and we have one for each connection."""
+
+    factory: RoomSocketFactory
+    limits: Limits
+    outbox: ReaderPace
+    closing_since: float | None = None
+    why = "gone"
+    """Why it ended, in a word or two."""
+
+    _heard = True
+    _late_bytes = 0
+    _fragments = 0
+    _message: bytearray
+
+    @abstractmethod
+    def is_proved(self) -> bool:
+        """Whether the peer has shown that it belongs here."""
+
+    @abstractmethod
+    def take(self, payload: bytes, is_binary: bool) -> None:
+        """One complete message has come."""
+
+    def closing(self) -> None:
+        """The connection is being closed, by either side, and no more is taken from it."""
+
+    # -- in
+
+    def dataReceived(self, data: bytes) -> None:
+        self._heard = True
+        if self.state == self.STATE_CONNECTING and len(self.data) + len(data) > HANDSHAKE_BYTES and b"\r\n\r\n" not in self.data + data:
+            self.failHandshake("Request Header Fields Too Large", 431)
+            return
+        if self.closing_since is not None:
+            self._late_bytes += len(data)
+            if self._late_bytes > LATE_BYTES:
+                return
+        self._dataReceived(data)
+
+    def was_heard(self) -> bool:
+        """Whether anything came since this was asked last."""
+        heard, self._heard = self._heard, False
+        return heard
+
+    def onPing(self, payload: bytes) -> None:
+        if self.closing_since is None:
+            self.sendPong(payload)
+
+    def onMessageBegin(self, isBinary: bool) -> None:
+        self.message_is_binary = isBinary
+        self._message = bytearray()
+        self._fragments = 0
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        if self.closing_since is not None:
+            return
+        self._fragments += 1
+        size = len(self._message) + length
+        if not self.is_proved() and size > self.limits.unauthenticated_bytes:
+            self.close_with(4100, f"say hello first; until then a message has at most {self.limits.unauthenticated_bytes} bytes")
+        elif size > self.limits.websocket_message_bytes:
+            self.close_with(TOO_BIG, f"a message has at most {self.limits.websocket_message_bytes} bytes")
+        elif self._fragments > self.limits.websocket_fragments:
+            self.close_with(TOO_BIG, f"a message has at most {self.limits.websocket_fragments} fragments")
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        if self.closing_since is None:
+            self._message += payload
+
+    def onMessageFrameEnd(self) -> None:
+        """Nothing: the message is put together as it comes."""
+
+    def onMessageEnd(self) -> None:
+        message, self._message = self._message, bytearray()
+        if self.closing_since is None:
+            self.take(bytes(message), self.message_is_binary)
+
+    # -- out
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        self.outbox.send(data)
+
+    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        """As autobahn's, which comes by here however a connection is closed."""
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        self._begin_closing("closed by the peer" if isReply else f"closed with {code}")
+
+    def close_with(self, code: int, reason: str) -> None:
+        """Close, after all that waits; without effect on a connection that ends already."""
+        if self.state == self.STATE_OPEN and self.closing_since is None:
+            # autobahn's sendClose takes no 1001 and 1009 from an application.
+            self.sendCloseFrame(code, reason.encode()[:123].decode(errors="ignore").encode())
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """As autobahn's, but remembered: a peer that does not take the end of it is cut after a while."""
+        self._begin_closing("refused" if self.state == self.STATE_CONNECTING else "dropped")
+        super().dropConnection(abort)
+
+    def _begin_closing(self, why: str) -> None:
+        if self.closing_since is None:
+            self.closing_since = self.factory.clock.seconds()
+            self.why = why
+            self.closing()
