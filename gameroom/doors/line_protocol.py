@@ -57,6 +57,7 @@ class LineProtocol(Protocol):
     def __init__(self, factory: LineFactory, address: str, leave: Callable[[], None]) -> None:
         self._door = factory
         self._leave = leave
+        self._met = False
         self._reading = True
         self._half_closed = False
         self._ending = ""
@@ -77,12 +78,28 @@ class LineProtocol(Protocol):
         self._door.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
+        if not self._met:
+            self._meet()
         if self._ending:
             return
         if self._requests.waiting:
             # What is sent ahead of answers waits with its sender.
             self._read(False)
         self._requests.feed(data)
+
+    def _meet(self) -> None:
+        """Where a proxy speaks PROXY protocol it is only now known who has come."""
+        self._met = True
+        address = address_of(self.transport.getPeer())
+        if address == self.conversation.address:
+            return
+        self._leave()
+        leave = self._door.enter(address)
+        if leave is None:
+            self._ending = "refused"
+            self.transport.abortConnection()
+            return
+        self._leave, self.conversation.address = leave, address
 
     def readConnectionLost(self) -> None:
         self._half_closed = True
@@ -219,11 +236,15 @@ class LineFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """None, which refuses the connection, where its address has too many."""
         address = address_of(addr)
+        leave = self.enter(address)
+        return None if leave is None else LineProtocol(self, address, leave)
+
+    def enter(self, address: str) -> Callable[[], None] | None:
+        """Count a connection of this address: gives what counts it out, or None where there are too many."""
         leave = self._peers.enter(address)
         if leave is None:
             self._log.info("{door}: {address} has too many connections; one more is refused", door=self.door, address=address)
-            return None
-        return LineProtocol(self, address, leave)
+        return leave
 
     def stop(self) -> Deferred[None]:
         """End all connections, each with the answer that is under way; fires when none is left, within some seconds."""

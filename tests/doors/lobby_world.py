@@ -83,13 +83,13 @@ class TCP(StringTransport):
 
 
 class Peer:
-    """One client of the lobby."""
+    """One client of the lobby. `peer_address` is whom a proxy at `address` speaks for."""
 
-    def __init__(self, factory: LobbyFactory, address: str) -> None:
+    def __init__(self, factory: LobbyFactory, address: str, peer_address: str = "") -> None:
         protocol = factory.buildProtocol(IPv4Address("TCP", address, 50000))
         assert protocol is not None
         self.protocol: Any = protocol
-        self.transport = TCP()
+        self.transport = TCP(peerAddress=IPv4Address("TCP", peer_address or address, 50000))
         self.protocol.makeConnection(self.transport)
         self.token: str | None = None
         self.pushes: list[dict[str, Any]] = []

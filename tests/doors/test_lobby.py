@@ -68,6 +68,26 @@ class ConnectionTests(SynchronousTestCase):
         world.peer()
         self.assertIsNone(world.lobby.buildProtocol(address))
 
+    def test_behind_a_proxy(self) -> None:
+        """Limits count for the address that the PROXY protocol tells, which is known with the first byte."""
+        world = World(connections_per_address=2, login_tries=1)
+        first, second = (Peer(world.lobby, "10.0.0.1", "192.0.2.1") for _ in range(2))
+        first.ok("PING")
+        second.ok("PING")
+        third = Peer(world.lobby, "10.0.0.1", "192.0.2.1")
+        third.send("PING")
+        self.assertEqual(([], True), (third.answers(), third.transport.aborted))
+        third.lose()
+        other = Peer(world.lobby, "10.0.0.1", "192.0.2.2")
+        tries = [
+            peer.code("LOGIN_PLAYER", username=f"{name}-x", password="wrong horse")
+            for name, peer in zip("abcde", [first, second] * 2 + [first], strict=True)
+        ]
+        self.assertEqual([101, 101, 101, 101, 106], tries)
+        self.assertEqual(101, other.code("LOGIN_PLAYER", username="alice", password="wrong horse"))
+        first.lose()
+        Peer(world.lobby, "10.0.0.1", "192.0.2.1").ok("PING")
+
     def test_counted(self) -> None:
         """Open connections, why they ended and what waits for them are counted."""
         peer = self.world.peer("alice")
@@ -485,7 +505,7 @@ class EndingTests(SynchronousTestCase):
 
         world = World()
         protocol: Any = world.lobby.buildProtocol(IPv4Address("TCP", "192.0.2.1", 5))
-        transport = Full()
+        transport = Full(peerAddress=IPv4Address("TCP", "192.0.2.1", 5))
         protocol.makeConnection(transport)
         protocol.dataReceived(PING * 2)
         protocol.dataReceived(PING)
