@@ -15,6 +15,7 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
+from gameroom.doors.web.callers import Callers
 from gameroom.doors.web.calls import Answer, Call, bearer, read_body, wants_page
 from gameroom.doors.web.declare import Route
 from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem, Problem, problem_of
@@ -26,8 +27,7 @@ Handler = Callable[[Call], Coroutine[Deferred[Any], Any, Answer]]
 class Api:
     """The routes of the web door.
 
-    `surfaces` are objects with `routes` and a method for each of them.
-    `address_of(request)` and `base_of(request)` say who calls and under which URL.
+    `surfaces` are objects with `routes` and a method for each of them. `callers` says who calls, and by which URL.
     """
 
     _log = Logger()
@@ -36,12 +36,10 @@ class Api:
         self,
         surfaces: Iterable[Any],
         *,
-        address_of: Callable[[Request], str],
-        base_of: Callable[[Request], str],
+        callers: Callers,
         metrics: Any = None,
     ) -> None:
-        self._address_of = address_of
-        self._base_of = base_of
+        self._callers = callers
         self._metrics = metrics
         self._app = Klein()
         self.routes: list[Route] = []
@@ -96,8 +94,9 @@ class Api:
             raise HttpProblem(404, "there is nothing here")
         return Call(
             request=request,
-            address=self._address_of(request),
-            base=self._base_of(request),
+            address=self._callers.address(request),
+            base=self._callers.base(request),
+            hosts=self._callers.hosts(request),
             path=path,
             query=route.read_query(request.args),
             body=read_body(route, request),

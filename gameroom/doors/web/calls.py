@@ -25,6 +25,8 @@ class Call:
     """Whose limits it counts to."""
     base: str
     """Scheme, host and port of this door as the caller should use it, without a slash at the end."""
+    hosts: tuple[str, ...]
+    """With their ports, those that we may be known by: what the operator says, and what the caller has used."""
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Any

@@ -120,7 +120,7 @@ class Pages:
 
     def _page(self, call: Call, name: str) -> Answer:
         data, _ = self._content(self._folder / "pages" / name)
-        return Answer(data=data, media_type=HTML, headers={"Content-Security-Policy": page_policy(call.base)})
+        return Answer(data=data, media_type=HTML, headers={"Content-Security-Policy": page_policy(call.hosts)})
 
     def _asset(self, call: Call, name: str) -> Answer:
         folder = (self._folder / "static").resolve()
@@ -134,7 +134,7 @@ class Pages:
             headers["Access-Control-Allow-Origin"] = "*"
         if path.suffix == ".html":
             # A frame of ours for engines that have no page: they may come from any room, or any URL.
-            headers["Content-Security-Policy"] = sandbox_policy(call.base, "/static/", f"/{SDK}", "/join/", scripts_from="http: https:")
+            headers["Content-Security-Policy"] = sandbox_policy(call.hosts, "/static/", f"/{SDK}", "/join/", scripts_from="http: https:")
         if tag in [each.strip().removeprefix("W/") for each in header(call.request, "if-none-match").split(",")]:
             return Answer(status=304, headers=headers)
         return Answer(data=data, media_type=media_type(path), headers=headers)
@@ -151,7 +151,7 @@ class Pages:
 
 def _sandboxed(call: Call, folder: str) -> dict[str, str]:
     return {
-        "Content-Security-Policy": sandbox_policy(call.base, folder, "/static/", f"/{SDK}"),
+        "Content-Security-Policy": sandbox_policy(call.hosts, folder, "/static/", f"/{SDK}"),
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }

@@ -7,7 +7,7 @@ There `'self'` may match nothing, so our own host stands in these policies by it
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from collections.abc import Iterable
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -25,32 +25,32 @@ def is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 
 
-def _hosts(base: str) -> str:
-    """Both schemes of our host: behind a proxy that speaks TLS we do not know which of them the browser sees."""
-    host = urlsplit(base).netloc
-    return f"http://{host} https://{host}"
+def _origins(hosts: Iterable[str]) -> list[str]:
+    """Both schemes of our hosts: behind a proxy that speaks TLS we do not know which of them the browser sees."""
+    return [f"{scheme}://{host}" for host in hosts for scheme in ("http", "https")]
 
 
-def page_policy(base: str) -> str:
+def page_policy(hosts: Iterable[str]) -> str:
     """For our own pages. They may frame engines from anywhere, each in a sandbox."""
-    host = urlsplit(base).netloc
+    sockets = " ".join(origin.replace("http", "ws", 1) for origin in _origins(hosts))
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        f"connect-src 'self' ws://{host} wss://{host}; frame-src 'self' http: https:; "
+        f"connect-src 'self' {sockets}; frame-src 'self' http: https:; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 
-def sandbox_policy(base: str, *folders: str, scripts_from: str = "") -> str:
+def sandbox_policy(hosts: Iterable[str], *folders: str, scripts_from: str = "") -> str:
     """For a stranger's engine or page: scripts, in an origin of its own, and nothing from anywhere but these folders of ours.
 
     `scripts_from` are further sources for scripts alone.
     """
-    sources = " ".join(f"{host}{folder}" for folder in folders for host in _hosts(base).split())
+    origins = _origins(hosts)
+    sources = " ".join(origin + folder for folder in folders for origin in origins)
     return (
         "sandbox allow-scripts allow-pointer-lock; default-src 'none'; "
         f"script-src {sources} {scripts_from} 'unsafe-inline' 'unsafe-eval' blob: data:; style-src {sources} 'unsafe-inline'; "
         f"img-src {sources} data: blob:; media-src {sources} data: blob:; font-src {sources} data:; "
         f"connect-src {sources} data: blob:; worker-src blob: data:; "
-        f"base-uri 'none'; form-action 'none'; frame-ancestors 'self' {_hosts(base)}"
+        f"base-uri 'none'; form-action 'none'; frame-ancestors 'self' {' '.join(origins)}"
     )

@@ -19,11 +19,12 @@ from gameroom.catalogue import Catalogue
 from gameroom.doors.peers import PeerCount, TrustedProxies, address_of
 from gameroom.doors.web import asyncapi, openapi
 from gameroom.doors.web.api import Api
+from gameroom.doors.web.callers import Callers
 from gameroom.doors.web.calls import Answer, Call, header
 from gameroom.doors.web.declare import Reply, Route
 from gameroom.doors.web.http import HttpLimits, LimitedChannel, LimitedRequest
 from gameroom.doors.web.pages import Pages
-from gameroom.doors.web.policy import ALWAYS, is_host
+from gameroom.doors.web.policy import ALWAYS
 from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem
 from gameroom.doors.web.routes_accounts import AccountRoutes
 from gameroom.doors.web.routes_games import GameRoutes, PlayRoutes
@@ -33,7 +34,6 @@ from gameroom.registry import Registry
 from gameroom.settings import Addresses, Limits, WebSettings
 from gameroom.store.recordings import Recordings
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 _PREFLIGHT_SECONDS = "600"
 
 
@@ -65,29 +65,6 @@ class DescriptionRoutes:
 
     async def asyncapi(self, call: Call) -> Answer:
         return Answer(value=asyncapi.describe("ws" + call.base.removeprefix("http"), __version__))
-
-
-class Callers:
-    """Who calls, and by which URL they know us."""
-
-    def __init__(self, addresses: Addresses, proxies: TrustedProxies) -> None:
-        self._addresses = addresses
-        self._proxies = proxies
-
-    def address(self, request: Request) -> str:
-        """The address that limits count for."""
-        return self._proxies.client(address_of(request.getClientAddress()), request.requestHeaders.getRawHeaders("X-Forwarded-For") or [])
-
-    def base(self, request: Request) -> str:
-        """Scheme, host and port for links that this caller shall follow.
-
-        What the operator says is told. Where that is no more than the loopback, a phone in the same network would be sent to itself:
-        then it is the host that the caller has used.
-        """
-        host = header(request, "host")
-        if self._addresses.public_url or self._addresses.public_host not in _LOOPBACK or not is_host(host):
-            return self._addresses.web_url
-        return f"{'https' if request.isSecure() else 'http'}://{host}"
 
 
 @implementer(IResource)
@@ -212,7 +189,7 @@ class WebSite(Site):
             pages,
             DescriptionRoutes(lambda: self.api.routes),
         ]
-        self.api = Api(surfaces, address_of=callers.address, base_of=callers.base, metrics=metrics)
+        self.api = Api(surfaces, callers=callers, metrics=metrics)
         self.sockets = RoomSocketFactory(
             registry=registry, clock=clock, limits=limits, web=web, addresses=addresses, peers=self._peers, metrics=metrics
         )
