@@ -61,10 +61,8 @@ class Hashes:
             return False
         if seat in reports:
             return False
-        for other in reports.values():
-            if other != value:
-                self.differing = about if self.differing is None else min(about, self.differing)
-            break
+        if value not in reports.values():
+            self.differing = about if self.differing is None else min(about, self.differing)
         reports[seat] = value
         return len(reports) >= len(self._owes_from) and self._agree(about)
 
@@ -76,9 +74,8 @@ class Hashes:
     def _agree(self, about: int) -> bool:
         """If all who owe it have reported this generation, it is done with. Whether it is the newest agreed now."""
         reports, agreed = self._reports[about], self.agreed
-        for seat, since in self._owes_from.items():
-            if seat not in reports and about >= since:
-                return False
+        if not reports.keys() >= self._owes_from.keys() and self._missing(about):
+            return False
         if self.differing is not None or about == agreed:
             return False
         if agreed is not None and about < agreed:
