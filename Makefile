@@ -41,7 +41,8 @@ test: $(READY) $(TOOLS) lint unit js system
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy gameroom tests bench
+	$(BIN)/mypy gameroom tests
+	MYPYPATH=bench/lockstep $(BIN)/mypy bench
 
 unit: $(READY) $(TOOLS)
 	$(BIN)/python -m pytest -q -n 2 --ignore tests/system $(ARGS)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
+
+# Failures that were found are tried first the next time.
+set_hypothesis_home_dir(Path(__file__).parents[1] / ".hypothesis")
 
 
 @pytest.fixture(scope="session", autouse=True)
