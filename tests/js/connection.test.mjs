@@ -101,6 +101,13 @@ test("a socket on loopback is dialled at the page's own host; another node's is 
   assert.equal(socketUrl({ socket: "ws://127.0.0.1/socket/r" }, { protocol: "https:", host: "play.example" }), "wss://play.example/socket/r");
 });
 
+test("a guest without a name is not called by a UUID", () => {
+  const uuid = "af2f1aa8-a3f4-4c11-8f3e-0123456789ab";
+  assert.equal(sdk.shownName({ user_id: uuid, name: uuid }), "Guest af2f");
+  assert.equal(sdk.shownName({ user_id: uuid, name: "Grace" }), "Grace");
+  assert.equal(sdk.shownName({ user_id: "ada", name: "ada" }), "ada");
+});
+
 /** A page with a game in a frame: what the two exchange goes over a real MessagePort. */
 function framed(clock, room) {
   const frame = { contentWindow: {} };

@@ -104,6 +104,19 @@ export class TestRoom {
     this.repeats = 0;
     this.resends = 0;
     this.system = [];
+    /** Seats that nobody waits for, and from which generation on the packets of a seat count. */
+    this.dropped = new Set();
+    this.countsFrom = users.map(() => 0);
+  }
+
+  drop(seat) {
+    this.dropped.add(seat);
+    this.system.push({ dropped: seat });
+    this.seal();
+  }
+
+  counts(seat, generation) {
+    return !this.dropped.has(seat) && generation >= this.countsFrom[seat];
   }
 
   tell(socket, message) {
@@ -162,11 +175,15 @@ export class TestRoom {
       return this.send(socket, this.masters[generation]);
     }
     if (generation > this.masters.length - 1 + this.start.input_delay) throw new Error(`too far ahead: ${generation} of ${this.masters.length}`);
+    if (this.dropped.delete(seat)) {
+      this.system.push({ rejoined: seat });
+      this.countsFrom[seat] = this.masters.length + 1;
+    }
     const packets = this.open.get(generation) ?? new Map();
-    if (packets.has(seat)) return;
+    if (packets.has(seat) || !this.counts(seat, generation)) return;
     this.open.set(generation, packets.set(seat, packet));
     const next = this.open.get(this.masters.length);
-    if (generation > this.masters.length && !next?.has(seat)) {
+    if (generation > this.masters.length && !next?.has(seat) && this.counts(seat, this.masters.length)) {
       this.resends++;
       this.tell(socket, { type: "resend", generation: this.masters.length });
     }
@@ -185,7 +202,8 @@ export class TestRoom {
     for (;;) {
       const generation = this.masters.length;
       const packets = this.open.get(generation);
-      if (!packets || packets.size < this.users.length || this.diverged) return;
+      const missing = this.users.some((_, seat) => this.counts(seat, generation) && !packets?.has(seat));
+      if (!packets || missing || this.diverged) return;
       this.open.delete(generation);
       const seats = [...packets].sort(([a], [b]) => a - b).filter(([, packet]) => packet.commands.length);
       const head = { generation, iterations_per_command: 3, ...(this.agreed && { checksum: this.agreed }), ...(this.system.length && { system: this.system }) };

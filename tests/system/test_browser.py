@@ -133,6 +133,29 @@ def test_a_daemon_that_is_killed_in_mid_game_and_started_again_costs_no_generati
     assert_equal_hashes(table, least=300)
 
 
+def test_the_others_go_on_without_somebody_who_is_away_and_take_them_back(table: Table) -> None:
+    """One closes the page, the other presses a button and plays on, a third watches from the beginning; whoever comes back plays again."""
+    ada, grace = table
+    begin(table, seconds=30)
+    grace.reached(90)
+    room = grace.driver.current_url
+    grace.driver.get("about:blank")
+    ada.press("Go on without Grace")
+    ada.until(lambda one: one.in_game("return engine.painters[1].auto"), "the engine steers for Grace")
+    ada.reached(130)
+    with Browser(ada.base) as viewer:
+        viewer.driver.get(room)
+        viewer.press("Watch")
+        viewer.reached(140)
+        grace.driver.back()
+        ada.until(lambda one: one.in_game("return !engine.painters[1].auto"), "Grace steers again")
+        finish(table)
+        assert viewer.status() in {"Ada-Lovelace won", "Grace won", "Draw between Ada-Lovelace and Grace"}
+        assert viewer.in_game("return client.seat") is None
+        assert_equal_hashes((ada, viewer), least=500)
+    assert_equal_hashes(table, least=500)
+
+
 def test_latency_and_loss_made_up_by_the_sliders_cost_time_but_no_command(table: Table) -> None:
     """With 150 ms and one packet in eight lost the turns grow longer, what is lost is sent again, and the hashes stay equal."""
     ada, grace = table

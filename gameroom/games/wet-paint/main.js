@@ -1,6 +1,6 @@
 // @ts-check
 /** Wet Paint's page: puts the engine, the room, the view and the controls together. */
-import { LockstepClient, connect } from "/static/gameroom.js";
+import { LockstepClient, connect, shownName } from "/static/gameroom.js";
 import { listen } from "./controls.js";
 import { ARENAS, COUNTDOWN, DASH, RATE, RUSH, WetPaint, settings } from "./engine.js";
 import { Sound } from "./sound.js";
@@ -16,7 +16,7 @@ const view = new View($("canvas"));
 const sound = new Sound();
 const preview = new WetPaint();
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let touched = matchMedia("(any-pointer: coarse)").matches;
+let touched = matchMedia("(any-pointer: coarse)").matches || (navigator.maxTouchPoints > 0 && innerWidth < 700);
 addEventListener("pointerdown", (event) => (touched ||= event.pointerType === "touch"));
 
 /** @typedef {"setup" | "play" | "end"} Phase */
@@ -56,8 +56,10 @@ function mine() {
   return client.seat === null || index < 0 ? null : index;
 }
 
-client.on("start", () => {
+client.on("start", (start) => {
   enter("play");
+  for (const player of start.players) for (const painter of engine.painters) if (painter.seat === player.seat) painter.name = shownName(player);
+  delete $("net").dataset.diverged;
   laggards = [];
   // Whoever readied in the page around us has its focus there.
   globalThis.focus();
@@ -85,12 +87,11 @@ room.on("state", (message) => {
 });
 room.on("connection", (event) => document.body.toggleAttribute("data-away", event.state === "away"));
 client.on("diverged", (event) => {
-  $("net").dataset.diverged = "";
-  say(`Our games differ since generation ${event.generation}`, true);
+  $("net").dataset.diverged = String(event.generation);
 });
 
 /** @param {string} userId */
-const nameOf = (userId) => room.players.find((player) => player.user_id === userId)?.name ?? userId;
+const nameOf = (userId) => room.players.filter((player) => player.user_id === userId).map(shownName)[0] ?? "somebody";
 
 // --- set-up
 
@@ -119,7 +120,7 @@ function showSetup() {
     input.disabled = room.you?.viewer ?? true;
   }
   const seats = room.players.filter((player) => !player.viewer);
-  const players = seats.length ? seats.map(({ seat, name }) => ({ seat, name })) : [{ seat: 0, name: "You" }];
+  const players = seats.length ? seats.map((player) => ({ seat: player.seat, name: shownName(player) })) : [{ seat: 0, name: "You" }];
   preview.init({ seed: `preview ${chosen.arena}`, configuration: { ...chosen, seconds: 120 }, players });
   preview.apply({}, players.map(({ seat }) => ({ dropped: seat })));
   preview.tick = COUNTDOWN;
@@ -177,6 +178,7 @@ function showClock() {
 
 function showBanner() {
   const { tick } = engine;
+  if ($("net").dataset.diverged) return say(`This game differs from the others' since generation ${$("net").dataset.diverged}`, true);
   if (client.behind) return say(`Catching up: ${Math.floor((100 * client.begun) / Math.max(1, client.received))} %`, true);
   if (room.state === "away") return say("Reconnecting…", true);
   if (laggards.length) return say(`Waiting for ${laggards.join(", ")}`, true);

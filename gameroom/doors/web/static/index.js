@@ -81,10 +81,10 @@ function tile(name) {
   let cells = "";
   for (let i = 0; i < 18; i++) {
     const [x, y] = [i % 3, Math.floor(i / 3)];
-    const colour = [`hsl(${hue} 42% 34%)`, `hsl(${hue} 40% 44%)`, `hsl(${(hue + 40) % 360} 66% 60%)`, `hsl(${(hue + 190) % 360} 58% 62%)`, `hsl(${hue} 42% 34%)`][draw(5)];
-    for (const u of [x, 5 - x]) cells += `<rect x="${u}" y="${y}" width="1.02" height="1.02" fill="${colour}"/>`;
+    const colour = [`hsl(${hue} 40% 30%)`, `hsl(${hue} 40% 42%)`, `hsl(${(hue + 25) % 360} 45% 55%)`, `hsl(${(hue + 50) % 360} 60% 72%)`, `hsl(${hue} 40% 30%)`][draw(5)];
+    for (const u of [x, 5 - x]) cells += `<rect x="${u}" y="${y}" width="1" height="1" fill="${colour}"/>`;
   }
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 6 6">${cells}</svg>`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 6 6" shape-rendering="crispEdges">${cells}</svg>`;
   return element("img", { className: "tile", alt: "", src: "data:image/svg+xml," + encodeURIComponent(svg) });
 }
 

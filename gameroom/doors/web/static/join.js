@@ -1,6 +1,6 @@
 // @ts-check
 /** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
-import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, socketUrl, viewRoom } from "./gameroom.js";
+import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrl, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
 
 /** @typedef {import("./gameroom.js").Seat} Seat @typedef {import("./gameroom.js").RoomError} RoomError */
@@ -28,6 +28,8 @@ let seat = null;
 let view = null;
 let gameName = "Game";
 let revision = 0;
+/** The play that we saw begin and not end. @type {string | null} */
+let playId = null;
 /** Whether the person came as a guest although this browser has an account. */
 let asGuest = false;
 
@@ -207,21 +209,27 @@ function listen(room) {
   room.on("welcome", (message) => {
     revision = message.room.revision;
     notice("");
+    showWaiting({ state: message.room.state });
+    if (playId && message.room.state.startsWith("setup")) missedOver(playId);
     showRoom();
   });
   room.on("players", showRoom);
   room.on("setup", (message) => (revision = message.revision));
   room.on("state", (message) => {
     if (message.reason === "start_failed") notice("Not everyone came back in time, so the match did not start.");
+    showWaiting(message);
     showRoom();
   });
-  room.on("start", () => {
+  room.on("start", (message) => {
+    playId = message.play_id;
     clearOutcome();
     $("frame-place").firstElementChild?.focus();
     showRoom();
   });
   room.on("over", (message) => {
+    playId = null;
     room.room.state = "setup";
+    showWaiting({ state: "setup" });
     showOutcome(message);
     showRoom();
   });
@@ -230,6 +238,34 @@ function listen(room) {
   room.on("error", (message) => message.reply_to === undefined && message.code !== 105 && notice(message.message, true));
   room.on("divergence", (message) => notice(`The players' games differ since generation ${message.generation}. The host can end the match.`, true));
   room.on("connection", connection);
+}
+
+/** Who is waited for, and the way to go on without them. @param {{state: string, members?: string[]}} message */
+function showWaiting({ state, members = [] }) {
+  const lagging = state === "running.paused.lagging";
+  const others = lagging ? (room?.players ?? []).filter((player) => members.includes(player.user_id) && player.user_id !== room?.you.user_id) : [];
+  $("waiting").hidden = !others.length;
+  $("waiting").replaceChildren(
+    element("span", { textContent: `Waiting for ${list(others.map(shownName))}.` }),
+    ...(room?.you.viewer ? [] : others.map((player) => {
+      const button = element("button", { type: "button", className: "small", textContent: `Go on without ${shownName(player)}` });
+      button.addEventListener("click", () => ask({ type: "drop", seat: player.seat }));
+      return button;
+    })),
+  );
+}
+
+/** The play ended while our connection was lost: its recording says how. @param {string} id */
+async function missedOver(id) {
+  playId = null;
+  try {
+    const answer = await fetch(`/plays/${id}`, { headers: { Authorization: `Bearer ${seat?.token}` } });
+    const over = JSON.parse((await answer.text()).trim().split("\n").at(-1) ?? "null");
+    if (answer.ok && over?.type === "over") showOutcome(over);
+  } catch {
+    // Then it is not known here how it ended; the set-up is.
+  }
+  showRoom();
 }
 
 /** @param {any} event */
@@ -268,10 +304,9 @@ function showRoom() {
 /** What is to be done now, in a sentence. @param {any[]} players @param {any} me @param {boolean} on */
 function sentence(players, me, on) {
   const missing = (view.min_players ?? 1) - players.length;
-  const away = players.filter((player) => !player.connected).map((player) => player.name);
-  if (on) return room?.you.viewer ? "You are watching." : away.length ? `Waiting for ${list(away)}.` : "";
+  if (on) return room?.you.viewer ? "You are watching." : "";
   if (missing > 0) return `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
-  const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map((player) => player.name);
+  const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
   if (room?.you.viewer) return "You are watching until you take a seat.";
   if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
   return slow.length ? `Waiting for ${list(slow)} to be ready.` : "Here we go.";
@@ -279,6 +314,9 @@ function sentence(players, me, on) {
 
 /** @param {string[]} names */
 const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0]);
+
+/** @param {(player: any) => boolean} is @returns {string | undefined} */
+const nameOf = (is) => room?.players.filter(is).map(shownName)[0];
 
 /** @param {any} player @param {boolean} mayKick */
 function rosterRow(player, mayKick) {
@@ -289,11 +327,11 @@ function rosterRow(player, mayKick) {
   if (player.ready && !playing()) state.append(element("span", { className: "yes", textContent: "ready" }));
   if (mayKick) {
     const kick = element("button", { type: "button", className: "link", textContent: "Kick" });
-    kick.setAttribute("aria-label", `Kick ${player.name}`);
+    kick.setAttribute("aria-label", `Kick ${shownName(player)}`);
     kick.addEventListener("click", () => ask({ type: "kick", user_id: player.user_id }));
     state.append(kick);
   }
-  const row = element("li", {}, element("span", { className: "dot" }), element("span", { className: "name", textContent: own ? `${player.name} (you)` : player.name, title: player.name }), state);
+  const row = element("li", {}, element("span", { className: "dot" }), element("span", { className: "name", textContent: own ? `${shownName(player)} (you)` : shownName(player), title: player.name }), state);
   row.toggleAttribute("data-connected", player.connected);
   return row;
 }
@@ -324,7 +362,7 @@ function outcome({ reason, results }) {
   if (!Array.isArray(winners)) return reason === "finished" ? "The match is over" : "The match was ended";
   const mine = room?.you.seat;
   if (mine !== null && mine !== undefined && !room?.you.viewer) return winners.includes(mine) ? (winners.length > 1 ? "Draw" : "You won") : "You lost";
-  const names = winners.map((seat) => room?.players.find((player) => player.seat === seat)?.name ?? "A bot");
+  const names = winners.map((seat) => nameOf((player) => player.seat === seat) ?? "A bot");
   return winners.length > 1 ? `Draw between ${list(names)}` : `${names[0] ?? "Nobody"} won`;
 }
 
@@ -386,7 +424,7 @@ $("copy").addEventListener("click", async () => {
 
 /** @param {any} message */
 function chatLine(message) {
-  const name = room?.players.find((player) => player.user_id === message.from)?.name ?? message.from;
+  const name = nameOf((player) => player.user_id === message.from) ?? message.from;
   const log = $("chat-log");
   log.append(element("li", {}, element("b", { textContent: `${name}: ` }), message.text));
   while (log.childElementCount > 200) log.firstElementChild.remove();
@@ -400,5 +438,5 @@ $("chat-form").addEventListener("submit", async (/** @type {Event} */ event) => 
 });
 
 // A page that comes back out of the browser's memory has lost its socket.
-addEventListener("pageshow", (event) => event.persisted && room?.reopen());
+addEventListener("pageshow", (event) => event.persisted && room && room.state !== "closed" && room.reopen());
 arrive();
