@@ -166,7 +166,13 @@ class Stage:
 
         def source() -> Outgoing | None:
             start = reader.generation
-            if masters := reader.batch(self._told):
+            try:
+                masters = reader.batch(self._told)
+            except OSError as error:
+                self._log.error("history of play {play_id} cannot be read: {error}", play_id=self.play_id, error=str(error))
+                connection.close(BadState("what has been played so far cannot be read at the moment; come back later"))
+                return None
+            if masters:
                 return Outgoing(self.codec.masters(start, masters), self.recording.binary)
             if self.on and connection not in self._live:
                 self._live.append(connection)

@@ -355,6 +355,16 @@ class LateTests(RefereeCase):
         slow.read()
         self.assertEqual(slow.generations(), [])
 
+    def test_history_cannot_be_read(self) -> None:
+        """A disk that does not read ends that connection with 105, and gives it no masters with a hole before them."""
+        self.begin()
+        self.turns(0, 3)
+        slow = self.come("vic", reads=False)
+        with mock.patch("gameroom.store.recording.os.pread", side_effect=OSError(5, "Input/output error")):
+            slow.read()
+        self.turns(4, 4)
+        self.assertEqual(([type(error) for error in slow.closed], slow.generations()), ([BadState], []))
+
     def test_gone_connections(self) -> None:
         """A connection that the room no longer has gets no more masters."""
         self.begin()
