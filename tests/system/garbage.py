@@ -15,6 +15,8 @@ from tests.system.websocket import BINARY, CLOSE, CONTINUATION, PING, TEXT, fram
 MIB = 1 << 20
 Vandal = Callable[[int], None]
 REPEATS = 20
+ANSWERED_WITHIN = 0.3
+"""For so long a vandal waits to see what is said to it."""
 
 
 @contextmanager
@@ -22,6 +24,7 @@ def _connection(port: int) -> Iterator[socket.socket]:
     """A connection on which anything may fail, since the daemon is free to end it."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+            connection.settimeout(ANSWERED_WITHIN)
             yield connection
     except OSError:
         pass
@@ -91,7 +94,6 @@ def bad_http(port: int) -> None:
     ]
     for head in heads:
         with _connection(port) as connection:
-            connection.settimeout(0.5)
             connection.sendall(head)
             connection.recv(65536)
 
@@ -115,7 +117,6 @@ def bad_frames(path: str) -> Vandal:
     def vandal(port: int) -> None:
         for data in frames:
             with _connection(port) as connection:
-                connection.settimeout(0.5)
                 connection.sendall(request_head(port, path)[0])
                 connection.recv(65536)
                 connection.sendall(data)

@@ -29,10 +29,10 @@ def _deaf_socket(port: int) -> socket.socket:
 
 def test_requests_at_the_lobby_wait_for_their_reader(daemon: Daemon) -> None:
     """Pipelined requests whose answers nobody reads: they are not read further, others are served, and all answers come once they are read."""
-    line = json.dumps(request("HELP")).encode() + b"\n"
+    line = json.dumps(request("HELP")).encode().ljust(2047) + b"\n"
     before = daemon.resident_bytes()
     with _deaf_socket(daemon.lobby_port) as deaf:
-        sent = stuff(deaf, line * 1000)
+        sent = stuff(deaf, line * 100)
         assert daemon.resident_bytes() - before < KEPT_AT_MOST
         with LobbyPeer(daemon.lobby_port) as peer:
             assert peer.good("PING") == {}
@@ -81,7 +81,7 @@ def test_a_viewer_who_never_reads_is_closed_and_the_game_goes_on(make_daemon: Da
     """Past `queue_bytes` of unread masters the connection is closed; players and another viewer notice nothing."""
     daemon = make_daemon(settings={"limits": {"queue_bytes": 256 * 1024}})
     table = lay_table(daemon, encoding="binary")
-    first, second = (table.sit(finish_at=1500, weather=Weather(latency=0.001), bulk=8000) for _ in range(2))
+    first, second = (table.sit(finish_at=700, weather=Weather(latency=0.001), bulk=8000) for _ in range(2))
     viewer = table.sit(viewer=True, bulk=8000)
     seat = table.web.join(table.room_id, viewer=True)
     deaf = _deaf_socket(daemon.web_port)
@@ -93,8 +93,8 @@ def test_a_viewer_who_never_reads_is_closed_and_the_game_goes_on(make_daemon: Da
         before = 0
         await first.reached(100)
         before = daemon.resident_bytes()
-        await first.reached(1400)
-        # The masters of the room itself are kept for late comers; they are twenty megabytes or so in all.
+        await first.reached(650)
+        # The masters of the room itself are kept for late comers; they are ten megabytes or so in all.
         assert daemon.resident_bytes() - before < 2 * KEPT_AT_MOST
 
     run(lambda: play_all([first, second, viewer], look()), within=90)

@@ -6,6 +6,7 @@ generation that is missing, twice, or with somebody else's commands is found by 
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 MASK = (1 << 64) - 1
@@ -40,11 +41,8 @@ class ToyEngine:
 
     def apply(self, iterations: int, commands: dict[int, Any], system: list[dict[str, Any]]) -> int:
         """Carry out one generation; gives the state's hash after it."""
-        for seat in sorted(commands):
-            for byte in repr((seat, commands[seat])).encode():
-                self.state = mix(self.state ^ byte)
-        for byte in repr([sorted(event.items()) for event in system]).encode() if system else b"":
-            self.state = mix(self.state ^ byte << 8)
+        turn = repr(([(seat, commands[seat]) for seat in sorted(commands)], [sorted(event.items()) for event in system]))
+        self.state ^= int.from_bytes(hashlib.blake2b(turn.encode(), digest_size=8).digest(), "big")
         for _ in range(iterations):
             self.state = mix(self.state)
         self.generation += 1

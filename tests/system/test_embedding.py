@@ -1,0 +1,109 @@
+"""Every .tac file in tap/ runs, and answers."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import ENDS_WITHIN, LOOPBACK, free_port, twistd, wait_until
+from tests.system.lobby import LobbyPeer
+
+TAP = Path(__file__).parents[2] / "tap"
+ALL = {"daemon.tac", "embedded.tac", "lobby.tac"}
+
+
+@contextmanager
+def _running(tac: str, folder: Path, ports: list[int], **environment: str) -> Iterator[None]:
+    """`twistd --python` of one file, while all these ports take connections."""
+    folder.mkdir(exist_ok=True)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")}
+    command = [twistd(), "--nodaemon", "--pidfile=", "--python", str(TAP / tac)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean | environment)
+    try:
+        wait_until(lambda: process.poll() is not None or all(_listens(port) for port in ports), f"{tac} is up", 30)
+        assert process.poll() is None, (folder / "log").read_text()
+        yield
+        process.terminate()
+        process.wait(ENDS_WITHIN)
+        assert "Traceback" not in (folder / "log").read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _page(port: int, path: str = "/") -> tuple[int, str]:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Accept": "text/html"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def _assert_lobby_plays(port: int) -> str:
+    """Register, open a room, see it; gives its id."""
+    with LobbyPeer(port) as peer:
+        token = peer.register("guest-of-honour")
+        game = peer.good("LIST_GAMES", token=token)["games"][0]
+        room = peer.good("CREATE_ROOM", {"game_id": game["game_id"]}, token)
+        assert [entry["room_id"] for entry in peer.good("LIST_ROOMS", token=token)["rooms"]] == [room["room_id"]]
+        return str(room["room_id"])
+
+
+def test_every_file_is_run_here() -> None:
+    """A new file in tap/ wants a test."""
+    assert {path.name for path in TAP.glob("*.tac")} == ALL
+
+
+def test_the_whole_daemon(tmp_path: Path) -> None:
+    """tap/daemon.tac: every door, settings from the environment."""
+    lobby, web, admin = free_port(), free_port(), free_port()
+    doors = {f"GAMEROOM_{door}": f"tcp:{port}:interface={LOOPBACK}" for door, port in (("LOBBY", lobby), ("WEB", web), ("ADMIN", admin))}
+    with _running("daemon.tac", tmp_path / "daemon", [lobby, web, admin], GAMEROOM_DATA="var", **doors):
+        wait_until(lambda: _page(admin, "/readyz")[0] == 200, "it is ready")
+        _assert_lobby_plays(lobby)
+        assert _page(web)[0] == 200
+
+
+def test_the_lobby_alone(tmp_path: Path) -> None:
+    """tap/lobby.tac: JSON lines and nothing else."""
+    lobby = free_port()
+    with _running("lobby.tac", tmp_path / "lobby", [lobby], GAMEROOM_DATA="var", GAMEROOM_LOBBY=f"tcp:{lobby}:interface={LOOPBACK}"):
+        _assert_lobby_plays(lobby)
+
+
+@pytest.mark.parametrize("runs", [1, 2], ids=["fresh", "again-on-the-same-data"])
+def test_one_factory_in_another_application(tmp_path: Path, runs: int) -> None:
+    """tap/embedded.tac: somebody else's web site shows the rooms of a lobby that runs inside of it."""
+    lobby, site = free_port(), free_port()
+    for run in range(runs):
+        with _running(
+            "embedded.tac",
+            tmp_path / "club",
+            [lobby, site],
+            CLUB_DATA="club",
+            CLUB_LOBBY=f"tcp:{lobby}:interface={LOOPBACK}",
+            CLUB_SITE=f"tcp:{site}:interface={LOOPBACK}",
+        ):
+            if run == 0:
+                room_id = _assert_lobby_plays(lobby)
+            status, page = _page(site)
+            assert status == 200
+            assert room_id in page
