@@ -1,13 +1,10 @@
-"""All recordings of this daemon: `<data>/recordings/<two digits>/<play_id>.ndjson` (docs/protocol/lockstep.md, recording).
-
-`fsync` is called in a thread, for all that is dirty at once: 50 ms after a write, or at once where a play's journal is `sync`.
-"""
+"""All recordings of this daemon: `<data>/recordings/<two digits>/<play_id>.ndjson` (docs/protocol/lockstep.md, recording)."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -15,13 +12,11 @@ from typing import Any, BinaryIO, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gameroom.errors import NotFound
 from gameroom.store.recording import Recording, Scan, scan
+from gameroom.store.to_disk import ToDisk
 
-SYNC_AFTER: Final = 0.05
-"""Seconds until what was written is safe from a loss of power as well."""
 SWEEP_EVERY: Final = 3600.0
 """Seconds between looks for recordings that were kept for long enough."""
 _PLAY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -43,10 +38,7 @@ class Recordings:
         self._defer_to_thread = defer_to_thread
         self._open: set[Recording] = set()
         self._closing: set[Recording] = set()
-        self._dirty: list[Recording] = []
-        self._syncing: list[Recording] = []
-        self._due: IDelayedCall | None = None
-        self._stopped: Deferred[None] | None = None
+        self._to_disk = ToDisk(clock=clock, defer_to_thread=defer_to_thread, done=self._let_go)
         self._next_sweep: IDelayedCall | None = None
 
     # Finding.
@@ -79,7 +71,7 @@ class Recordings:
         path, started = self.path(play_id), self._clock.seconds()
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        recording = Recording(path, fd, started=started, binary=binary, sync=sync, dirty=self._now_dirty)
+        recording = Recording(path, fd, started=started, binary=binary, sync=sync, dirty=self._to_disk.add)
         self._open.add(recording)
         started_at = datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         try:
@@ -98,7 +90,7 @@ class Recordings:
 
         def found(scanned: Scan) -> tuple[Recording, Scan]:
             fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-            recording = Recording(path, fd, started=scanned.started, binary=scanned.binary, sync=sync, dirty=self._now_dirty)
+            recording = Recording(path, fd, started=scanned.started, binary=scanned.binary, sync=sync, dirty=self._to_disk.add)
             recording.take_up(scanned)
             self._open.add(recording)
             return recording, scanned
@@ -117,73 +109,22 @@ class Recordings:
         recording.path.unlink(missing_ok=True)
 
     def _let_go(self, recording: Recording) -> None:
-        if recording in self._closing and not recording.dirty and recording not in self._syncing:
+        if recording in self._closing and not self._to_disk.busy_with(recording):
             self._closing.discard(recording)
             self._open.discard(recording)
             recording.close()
 
-    # To the disk.
-
-    def _now_dirty(self, recording: Recording) -> None:
-        self._dirty.append(recording)
-        if self._syncing:
-            return
-        if recording.sync:
-            self._sync()
-        elif self._due is None:
-            self._due = self._clock.callLater(SYNC_AFTER, self._sync)
-
-    def _sync(self) -> None:
-        if self._due is not None and self._due.active():
-            self._due.cancel()
-        self._due = None
-        self._syncing, self._dirty = self._dirty, []
-        for recording in self._syncing:
-            recording.dirty = False
-        syncing: Deferred[list[int | OSError]] = self._defer_to_thread(_all_to_disk, tuple(self._syncing))
-        syncing.addCallbacks(self._synced, self._broken)
-
-    def _synced(self, results: list[int | OSError]) -> None:
-        done, self._syncing = self._syncing, []
-        for recording, result in zip(done, results, strict=True):
-            if isinstance(result, OSError):
-                self._log.error("{path} may not be on the disk: {error}", path=str(recording.path), error=str(result))
-                if recording.failed is not None:
-                    recording.failed(result)
-            elif recording.synced is not None:
-                recording.synced(result)
-            self._let_go(recording)
-        self._go_on()
-
-    def _broken(self, failure: Failure) -> None:
-        self._log.failure("bringing recordings to the disk broke", failure)
-        self._synced([OSError(failure.getErrorMessage())] * len(self._syncing))
-
-    def _go_on(self) -> None:
-        if self._syncing or self._due is not None:
-            return
-        if self._dirty:
-            if self._stopped is not None or any(recording.sync for recording in self._dirty):
-                self._sync()
-            else:
-                self._due = self._clock.callLater(SYNC_AFTER, self._sync)
-        elif self._stopped is not None:
-            stopped, self._stopped = self._stopped, None
-            for recording in list(self._open):
-                self.close(recording)
-            stopped.callback(None)
+    # Keeping.
 
     def stop(self) -> Deferred[None]:
         """The daemon goes down; plays that are on are taken up by the next one. Fires when everything is on the disk and closed."""
-        self._stopped = stopped = Deferred[None]()
-        for call in (self._due, self._next_sweep):
-            if call is not None and call.active():
-                call.cancel()
-        self._due = None
-        self._go_on()
-        return stopped
+        if self._next_sweep is not None and self._next_sweep.active():
+            self._next_sweep.cancel()
+        return self._to_disk.stop().addCallback(self._close_all)
 
-    # Keeping.
+    def _close_all(self, result: None) -> None:
+        for recording in list(self._open):
+            self.close(recording)
 
     def start(self) -> None:
         """From now on look each hour for what was kept for long enough."""
@@ -196,16 +137,6 @@ class Recordings:
         in_use = {recording.path for recording in self._open}
         sweeping: Deferred[int] = self._defer_to_thread(_sweep, self._folder, self._clock.seconds() - self._keep, in_use)
         return sweeping
-
-
-def _all_to_disk(recordings: Iterable[Recording]) -> list[int | OSError]:
-    results: list[int | OSError] = []
-    for recording in recordings:
-        try:
-            results.append(recording.to_disk())
-        except OSError as error:
-            results.append(error)
-    return results
 
 
 def _sweep(folder: Path, before: float, in_use: set[Path]) -> int:

@@ -17,7 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import NotFound
 from gameroom.store.recording import Recording, RecordingDamaged, Scan, line_of, master_of
-from gameroom.store.recordings import SYNC_AFTER, Recordings
+from gameroom.store.recordings import Recordings
+from gameroom.store.to_disk import SYNC_AFTER
 from gameroom.wire.lockstep import BATCH_BYTES, BINARY, JSON
 
 PLAY = "11111111-2222-4333-8444-555555555555"

@@ -1,0 +1,106 @@
+"""Brings what recordings have written to the disk: `fsync` in a thread, for all that is dirty at once.
+
+50 ms after a write, or at once where a play's journal is `sync`; what is written meanwhile goes together next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gameroom.store.recording import Recording
+
+SYNC_AFTER: Final = 0.05
+"""Seconds until what was written is safe from a loss of power as well."""
+
+
+class ToDisk:
+    """The recordings that are dirty. `done(recording)` is called after each pass that had it."""
+
+    _log = Logger()
+
+    def __init__(self, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], done: Callable[[Recording], None]) -> None:
+        self._clock = clock
+        self._defer_to_thread = defer_to_thread
+        self._done = done
+        self._dirty: list[Recording] = []
+        self._under_way: list[Recording] = []
+        self._due: IDelayedCall | None = None
+        self._stopped: Deferred[None] | None = None
+
+    def busy_with(self, recording: Recording) -> bool:
+        """Whether there is something of it that is not on the disk yet."""
+        return recording.dirty or recording in self._under_way
+
+    def add(self, recording: Recording) -> None:
+        """Something was written to this one, for the first time since it was last taken."""
+        self._dirty.append(recording)
+        if self._under_way:
+            return
+        if recording.sync:
+            self._begin()
+        elif self._due is None:
+            self._due = self._clock.callLater(SYNC_AFTER, self._begin)
+
+    def _begin(self) -> None:
+        self._cancel()
+        self._under_way, self._dirty = self._dirty, []
+        for recording in self._under_way:
+            recording.dirty = False
+        syncing: Deferred[list[int | OSError]] = self._defer_to_thread(_all_to_disk, tuple(self._under_way))
+        syncing.addCallbacks(self._end, self._broken)
+
+    def _cancel(self) -> None:
+        if self._due is not None and self._due.active():
+            self._due.cancel()
+        self._due = None
+
+    def _end(self, results: list[int | OSError]) -> None:
+        recordings, self._under_way = self._under_way, []
+        for recording, result in zip(recordings, results, strict=True):
+            if isinstance(result, OSError):
+                self._log.error("{path} may not be on the disk: {error}", path=str(recording.path), error=str(result))
+                if recording.failed is not None:
+                    recording.failed(result)
+            elif recording.synced is not None:
+                recording.synced(result)
+            self._done(recording)
+        self._go_on()
+
+    def _broken(self, failure: Failure) -> None:
+        self._log.failure("bringing recordings to the disk broke", failure)
+        self._end([OSError(failure.getErrorMessage())] * len(self._under_way))
+
+    def _go_on(self) -> None:
+        if self._under_way or self._due is not None:
+            return
+        if self._dirty:
+            if self._stopped is not None or any(recording.sync for recording in self._dirty):
+                self._begin()
+            else:
+                self._due = self._clock.callLater(SYNC_AFTER, self._begin)
+        elif self._stopped is not None:
+            stopped, self._stopped = self._stopped, None
+            stopped.callback(None)
+
+    def stop(self) -> Deferred[None]:
+        """Fires when everything is on the disk."""
+        self._stopped = stopped = Deferred[None]()
+        self._cancel()
+        self._go_on()
+        return stopped
+
+
+def _all_to_disk(recordings: Iterable[Recording]) -> list[int | OSError]:
+    results: list[int | OSError] = []
+    for recording in recordings:
+        try:
+            results.append(recording.to_disk())
+        except OSError as error:
+            results.append(error)
+    return results
