@@ -101,6 +101,20 @@ test("a socket on loopback is dialled at the page's own host; another node's is 
   assert.equal(socketUrl({ socket: "ws://127.0.0.1/socket/r" }, { protocol: "https:", host: "play.example" }), "wss://play.example/socket/r");
 });
 
+test("a connection on which nothing is answered any more is given up and dialled anew; a quiet one is kept", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  const { connection } = member(room, clock, "ann");
+  let welcomes = 0;
+  connection.on("welcome", () => welcomes++);
+  await clock.run(60_000);
+  assert.equal(welcomes, 1);
+  const [socket] = room.sockets;
+  socket.send = () => {};
+  await clock.run(20_000);
+  assert.equal(welcomes, 2);
+});
+
 test("a guest without a name is not called by a UUID", () => {
   const uuid = "af2f1aa8-a3f4-4c11-8f3e-0123456789ab";
   assert.equal(sdk.shownName({ user_id: uuid, name: uuid }), "Guest af2f");

@@ -618,7 +618,8 @@ export class RoomConnection extends Emitter {
     this.pending = new Map();
     this.nextId = 1;
     this.dials = 0;
-    this.heard = 0;
+    /** When the oldest ping without an answer went out. @type {number | null} */
+    this.asked = null;
     /** @type {any} */
     this.pinger = null;
     this.outward = new DelayLine(clock);
@@ -655,6 +656,7 @@ export class RoomConnection extends Emitter {
   /** @param {Gone} gone */
   gone({ code, reason, final, retryIn }) {
     this.dials++;
+    this.asked = null;
     this.clock.clearTimeout(this.pinger);
     this.outward.clear();
     this.inward.clear();
@@ -702,7 +704,6 @@ export class RoomConnection extends Emitter {
 
   /** @param {string | ArrayBuffer} data */
   incoming(data) {
-    this.heard = this.clock.now();
     let message = null;
     if (typeof data === "string") {
       try {
@@ -761,12 +762,14 @@ export class RoomConnection extends Emitter {
 
   ping() {
     this.clock.clearTimeout(this.pinger);
-    if (this.clock.now() - this.heard > SILENCE) return this.reopen();
     const sent = this.clock.now();
-    this.request({ type: "ping", t: Math.round(sent) }).then(
-      () => (this.latency = Math.max(0, this.clock.now() - sent)),
-      () => {},
-    );
+    if (this.asked !== null && sent - this.asked > SILENCE) return this.reopen();
+    this.asked ??= sent;
+    const answered = () => {
+      this.asked = null;
+      this.latency = Math.max(0, this.clock.now() - sent);
+    };
+    this.request({ type: "ping", t: Math.round(sent) }).then(answered, () => {});
     this.pinger = this.clock.setTimeout(() => this.ping(), PING_EVERY);
   }
 }
