@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -62,6 +62,8 @@ class LockstepReferee:
     # A play begins and ends.
 
     def begin(self, play_id: str, players: Sequence[Player]) -> Deferred[None]:
+        # One that was reserved and came to nothing.
+        self.end()
         options = self._room.options
         about = {
             "seed": options.seed,
@@ -77,7 +79,7 @@ class LockstepReferee:
             )
         except OSError:
             self._log.failure("the recording of play {play_id} cannot be made", play_id=play_id)
-            raise BadState("plays cannot be recorded at the moment, so none can begin; try again later") from None
+            return fail(BadState("plays cannot be recorded at the moment, so none can begin; try again later"))
         self._reserved = play_id, about, {player.user_id: player.seat for player in players}, recording
         return succeed(None)
 

@@ -52,13 +52,16 @@ class SetupTests(RefereeCase):
         """A play that was reserved and did not begin leaves no recording."""
         self.successResultOf(self.referee.begin(PLAY, self.players))
         self.assertTrue(self.recordings.exists(PLAY))
-        self.referee.end()
+        other = PLAY.replace("1", "2")
+        self.successResultOf(self.referee.begin(other, self.players))
         self.assertFalse(self.recordings.exists(PLAY))
+        self.referee.end()
+        self.assertFalse(self.recordings.exists(other))
 
     def test_no_recording_no_play(self) -> None:
         """Where nothing can be written no play begins."""
         with mock.patch("gameroom.store.recording.os.write", side_effect=OSError(28, "No space left on device")):
-            self.assertRaises(BadState, self.referee.begin, PLAY, self.players)
+            self.failureResultOf(self.referee.begin(PLAY, self.players), BadState)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
 
