@@ -57,9 +57,11 @@ class Attendance:
         """Everybody who is away is away from now on."""
         self._away_since = dict.fromkeys(self._away_since, now)
 
-    def away_for(self, user_id: str, now: float) -> float:
-        """For how many seconds the member has been away; 0 for one who is there."""
-        return now - self._away_since.get(user_id, now)
+    def overdue(self, now: float, window: float) -> list[str]:
+        """The members who have been away for `window` seconds or longer."""
+        if not self._away_since:
+            return []
+        return [user_id for user_id, since in self._away_since.items() if now - since >= window]
 
 
 TAKEN_OVER = BadState("a newer connection has taken over this seat")

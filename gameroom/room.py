@@ -210,9 +210,7 @@ class LivingRoom:
         """Change the room by one of `gameroom.rules.room`; raises what the rule raises, fires when it is durable and told."""
         before = self.ledger.latest
         after = rule(before, *args, **kwargs)
-        if after is before:
-            return self.ledger.settled()
-        return self.change(after)
+        return self.ledger.confirm() if after is before else self.change(after)
 
     def remove(self, user_ids: Sequence[str], reason: str, told: Callable[[Room], None] | None = None) -> Deferred[None]:
         """Members are gone for good, `reason` being `left` or `timeout`.
@@ -240,6 +238,8 @@ class LivingRoom:
         return self._start.reserve(by)
 
     def _committed(self, before: Room, after: Room) -> None:
+        if self.closing:
+            return
         present = {member.user_id for member in after.members}
         for member in before.members:
             if member.user_id not in present:
@@ -325,14 +325,14 @@ class LivingRoom:
         if self._empty_since is not None and now - self._empty_since >= settings.room_ttl:
             self.close("nobody was connected for too long")
             return
-        kept = room.phase == PLAYING and self.referee.keeps_seats
-        late = [
-            member.user_id
-            for member in room.members
-            if not (kept and member.locked) and self.attendance.away_for(member.user_id, now) >= settings.reconnect_window
-        ]
+        late = [user_id for user_id in self.attendance.overdue(now, settings.reconnect_window) if not self._is_kept(room, user_id)]
         if late and not self.ledger.saving:
             self.remove(late, "timeout").addErrback(lambda failure: None)
+
+    def _is_kept(self, room: Room, user_id: str) -> bool:
+        """Whether the member may be away for as long as it likes."""
+        member = room.find(user_id)
+        return member is None or (member.locked and room.phase == PLAYING and self.referee.keeps_seats)
 
     # How it comes and goes.
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from gameroom.interfaces import IDatabase
@@ -65,6 +65,10 @@ class RoomLedger:
     def saving(self) -> bool:
         """Whether a change is on its way to the database."""
         return self._saving
+
+    def confirm(self) -> Deferred[None]:
+        """Fires when `latest` is durable; fails when it cannot be saved."""
+        return self.change(self.latest) if self._saving else succeed(None)
 
     def settled(self) -> Deferred[None]:
         """Fires when nothing waits to be saved."""

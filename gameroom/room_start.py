@@ -44,7 +44,7 @@ class RoomStart:
         latest = self._room.ledger.latest
         rules.require_host(latest, by, "start the room")
         if latest.phase != SETUP:
-            return self._room.ledger.settled()
+            return self._room.ledger.confirm()
         if self._room.around.draining():
             raise BadState("this server is going down; start again in a moment")
         return self._room.change(rules.lock(latest), self._locked)

@@ -540,3 +540,29 @@ class DurabilityTests(SynchronousTestCase):
         held.release_all()
         self.successResultOf(third)
         self.assertEqual((room.configuration, room.revision), ({"c": 1}, 1))
+
+    def test_nothing_new_is_confirmed_with_what_it_rests_on(self) -> None:
+        """Saying again what is just being saved is acknowledged when that is saved, and fails with it."""
+        held = HeldDatabase()
+        house = House(held)
+        making = house.registry.create(house.request(), ANNA)
+        held.release_all()
+        room = self.successResultOf(making)
+        first, second = (room.apply(set_ready, "Anna", True, None) for _ in range(2))
+        self.assertNoResult(second)
+        held.fail(OSError("disk full"))
+        self.failureResultOf(first, OSError)
+        self.failureResultOf(second, OSError)
+
+    def test_closed_while_somebody_joins(self) -> None:
+        """A join that is saved when its room is gone already leaves no seat behind."""
+        held = HeldDatabase()
+        house = House(held)
+        making = house.registry.create(house.request())
+        held.release_all()
+        room = self.successResultOf(making)
+        house.registry.join(room.room_id, ANNA)
+        room.close("a test says so")
+        held.release_all()
+        self.assertIsNone(house.registry.seat_of("anna"))
+        self.assertEqual(held.waiting, [])
