@@ -14,7 +14,8 @@ from statistics import median
 from time import process_time
 from typing import Any
 
-from gameroom.rules.lockstep import Master, Play, Terms
+from gameroom.rules.lockstep import Play
+from gameroom.rules.lockstep_values import Master, Terms
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket, encode_command
 
 SLICE = 200

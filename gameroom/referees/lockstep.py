@@ -14,7 +14,8 @@ from gameroom import __version__
 from gameroom.errors import BadState, Forbidden, InvalidRequest, NotFound
 from gameroom.interfaces import IReferee, IRoom
 from gameroom.referees.lockstep_stage import Stage
-from gameroom.rules.lockstep import ABANDONED, DIVERGED, Past, Terms
+from gameroom.rules.lockstep import ABANDONED, DIVERGED
+from gameroom.rules.lockstep_values import Past, Terms
 from gameroom.settings import LockstepSettings
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
 
@@ -138,6 +139,10 @@ class LockstepReferee:
 
     def welcome_fields(self, user_id: str) -> dict[str, Any]:
         return {}
+
+    def check_hello(self, play_id: str | None, last_generation: int | None) -> None:
+        if self._stage is not None and self._stage.on:
+            self._stage.first_missed(play_id, last_generation)
 
     def welcomed(self, user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
         if self._stage is not None and self._stage.on:

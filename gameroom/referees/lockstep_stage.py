@@ -14,7 +14,8 @@ from twisted.logger import Logger
 
 from gameroom.errors import BadState, InvalidRequest
 from gameroom.interfaces import IRoom
-from gameroom.rules.lockstep import Divergence, Effect, Effects, Master, Over, Past, Play, Repeat, Resend, StateChange, Terms, Warn
+from gameroom.rules.lockstep import Play
+from gameroom.rules.lockstep_values import Divergence, Effect, Effects, Master, Over, Past, Repeat, Resend, StateChange, Terms, Warn
 from gameroom.rules.pace import FIRST_ITERATIONS
 from gameroom.wire.lockstep import BINARY, JSON
 from gameroom.wire.room_messages import Outgoing
@@ -146,16 +147,20 @@ class Stage:
     def _takes_packets(self, connection: Any) -> bool:
         return bool(connection.binary or not self.recording.binary)
 
-    def bring_up_to_date(self, connection: Any, play_id: str | None, last_generation: int | None) -> None:
-        """A connection that has just come: `start`, the masters that it has missed, and from then on each as it comes.
+    def first_missed(self, play_id: str | None, last_generation: int | None) -> int:
+        """The generation from which on somebody has missed masters, who says what it had last.
 
         Raises `BadState` for a last generation that nobody was told yet.
         """
-        first = 0
-        if play_id == self.play_id and last_generation is not None:
-            if last_generation >= self._told:
-                raise BadState(f"there is no generation {last_generation} yet; the next master is {self._told}")
-            first = last_generation + 1
+        if play_id != self.play_id or last_generation is None:
+            return 0
+        if last_generation >= self._told:
+            raise BadState(f"there is no generation {last_generation} yet; the next master is {self._told}")
+        return last_generation + 1
+
+    def bring_up_to_date(self, connection: Any, play_id: str | None, last_generation: int | None) -> None:
+        """A connection that has just come: `start`, the masters that it has missed, and from then on each as it comes."""
+        first = self.first_missed(play_id, last_generation)
         self.look_for_gone()
         connection.deliver(Outgoing.json({**self._start(), "generation": self._told}))
         if self._takes_packets(connection):

@@ -9,18 +9,16 @@ The states are those below `running`; in those below `running.paused` no master 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
-import attrs
 import orjson
 
 from gameroom.errors import BadState
-from gameroom.rules.gathering import Gathering
-from gameroom.rules.hashes import MISSING, Hashes
-from gameroom.rules.pace import FIRST_ITERATIONS, Pace
+from gameroom.rules.lockstep_values import NOTHING, Divergence, Effect, Effects, Over, Past, Repeat, Resend, StateChange, Terms
 from gameroom.rules.seats import DROPPED, LEFT, PLAYS, RETURNING, Seats
-from gameroom.wire.lockstep import Checksum, CommandPacket, Packets
+from gameroom.rules.turns import Turns
+from gameroom.wire.lockstep import CommandPacket, Packets
 
 ITERATING: Final = "running.iterating"
 LAGGING: Final = "running.paused.lagging"
@@ -31,85 +29,6 @@ FINISHED, ABANDONED = "finished", "abandoned"
 """Reasons for which a play is over; after a divergence it is `diverged`."""
 
 
-class Master(NamedTuple):
-    """Record it, then give it to everyone."""
-
-    generation: int
-    data: bytes
-    waited: float
-    """Seconds since the generation's first packet."""
-
-
-class Repeat(NamedTuple):
-    """Give that master to that player once more."""
-
-    seat: int
-    generation: int
-
-
-class Resend(NamedTuple):
-    """Ask that player for its packet of that generation."""
-
-    seat: int
-    generation: int
-
-
-class StateChange(NamedTuple):
-    """Tell everyone the state, and whom it is about."""
-
-    state: str
-    seats: tuple[int, ...] = ()
-
-
-class Warn(NamedTuple):
-    """Tell a player what its client does wrong (100)."""
-
-    seat: int
-    message: str
-
-
-class Divergence(NamedTuple):
-    """Record and tell everyone what diverged."""
-
-    fields: dict[str, Any]
-
-
-class Over(NamedTuple):
-    """The play is over."""
-
-    reason: str
-    results: Any = None
-
-
-Effect = Master | Repeat | Resend | StateChange | Warn | Divergence | Over
-Effects = Sequence[Effect]
-NOTHING: Effects = ()
-
-
-@attrs.frozen(kw_only=True)
-class Terms:
-    """What a play is played by. Times are in seconds."""
-
-    input_delay: int = 2
-    checksum_interval: int = 1
-    lag_after: float = 1.0
-    drop_after: float = 60.0
-    room_ttl: float = 120.0
-
-
-@attrs.frozen(kw_only=True)
-class Past:
-    """What a recording says of a play that is taken up again."""
-
-    generation: int = 0
-    """The next to be mastered."""
-    iterations: int = FIRST_ITERATIONS
-    checksum: tuple[int, Checksum] | None = None
-    """The newest agreed hash."""
-    events: Sequence[Mapping[str, Any]] = ()
-    """All `system` events, in order."""
-
-
 class Play:
     """One play. Players are named by their seats."""
 
@@ -118,33 +37,16 @@ class Play:
     ) -> None:
         self.terms = terms
         self.state = ITERATING if past is None else LAGGING
-        self._packets = packets
-        self._system: list[dict[str, Any]] = []
+        past = past or Past()
+        self.seats = Seats(seats, connected, now)
+        self.seats.remember(past.events, now)
+        self._turns = Turns(terms=terms, packets=packets, seats=self.seats, past=past, now=now)
+        self._gathering, self._hashes = self._turns.gathering, self._turns.hashes
         self._results: dict[int, tuple[int, bytes, Any]] = {}
-        self._checksum = b""
+        self._lagging = tuple(self.awaited())
         self._stopped = now
         self._asked = now
         self._told = False
-        past = past or Past()
-        self.seats = Seats(seats, connected, now)
-        for event in past.events:
-            self._remember(event, now)
-        size = max(seats) + 1
-        delay = terms.input_delay
-        self._gathering = Gathering(delay=delay, seats=size, counting=self.seats.having(PLAYS), generation=past.generation, now=now)
-        self._plays = [self.seats.status.get(seat) is PLAYS for seat in range(size)]
-        self._pace = Pace(delay, size, past.iterations)
-        owing = [seat for seat in connected if self._plays[seat]]
-        self._hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, seats=seats, owing=owing, generation=past.generation)
-        if past.checksum is not None:
-            self._hashes.agreed = past.checksum[0]
-            self._checksum = packets.checksum(*past.checksum)
-        self._lagging = tuple(self.awaited())
-
-    def _remember(self, event: Mapping[str, Any], now: float) -> None:
-        for name, status in (("dropped", DROPPED), ("rejoined", PLAYS), ("left", LEFT)):
-            if event.get(name) in self.seats.status:
-                self.seats.become(event[name], status, now)
 
     @property
     def generation(self) -> int:
@@ -159,45 +61,21 @@ class Play:
 
     def receive(self, seat: int, packet: CommandPacket, now: float) -> Effects:
         """A player's packet. Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be."""
-        gathering, hashes = self._gathering, self._hashes
-        generation, latency, framerate, about, checksum, commands, _ = packet
-        next_one = gathering.generation
-        if not next_one <= generation < next_one + gathering.delay:
+        gathering, turns, generation = self._gathering, self._turns, packet.generation
+        if not gathering.generation <= generation < gathering.generation + gathering.delay:
             return self._outside(seat, generation)
-        if not self._plays[seat]:
+        if not turns.counts[seat]:
             return self._caught_up(seat, packet, now)
-        if about >= next_one or (about >= 0 and about % hashes.interval):
-            hashes.check(about, next_one)
-        gap = gathering.put(seat, generation, self._packets.entry(seat, commands) if commands else b"", now)
+        gap = turns.take(seat, packet, now)
         if gap is None:
             return NOTHING
-        self._pace.report(seat, latency, framerate)
-        if about >= 0 and hashes.report(seat, about, checksum):
-            self._checksum = self._packets.checksum(about, checksum)
-        if self.state is ITERATING and gap is False and hashes.differing is None:
+        if self.state is ITERATING and gap is False and self._hashes.differing is None:
             if not gathering.complete():
                 return NOTHING
             effects: list[Effect] = []
-            return effects if self._make_masters(effects, now) else self._settle(effects, now)
+            return effects if turns.make(effects, now) else self._settle(effects, now)
         missing = gathering.gap(seat, generation) if gap else ()
         return self._settle([Resend(seat, earlier) for earlier in missing], now)
-
-    def _make_masters(self, effects: list[Effect], now: float) -> bool:
-        """Make every master that can be made. False when hashes forbid any more."""
-        gathering = self._gathering
-        while gathering.complete() and self._hashes.differing is None:
-            if not any(self._plays) and not self.seats.having(RETURNING):
-                break
-            generation = gathering.generation
-            entries, waited = gathering.close(now)
-            data = self._packets.master(generation, self._pace.next(), self._checksum, entries, self._system)
-            effects.append(Master(generation, data, waited))
-            if self._system:
-                self._system = []
-                self._take_back(now)
-            if self._hashes.suspicious:
-                effects += [Warn(seat, MISSING) for seat in self._hashes.overdue(gathering.newest)]
-        return self._hashes.differing is None
 
     # Packets out of the ordinary.
 
@@ -213,19 +91,8 @@ class Play:
         """A dropped player's packet inside the window: the next master takes it back, and its packets count after that."""
         if self.seats.status[seat] is LEFT:
             raise BadState("you have left this play")
-        if self.seats.status[seat] is DROPPED:
-            self.seats.become(seat, RETURNING, now)
-            self._system.append({"rejoined": seat})
-        if packet.generation > self.generation:
-            self._gathering.put_ahead(seat, packet.generation, self._packets.entry(seat, packet.commands))
+        self._turns.come_back(seat, packet, now)
         return self._settle([], now)
-
-    def _take_back(self, now: float) -> None:
-        for seat in self.seats.having(RETURNING):
-            self.seats.become(seat, PLAYS, now)
-            self._plays[seat] = True
-            self._gathering.count(seat, True, now)
-            self._hashes.owe(seat, self.generation)
 
     # States.
 
@@ -239,7 +106,7 @@ class Play:
                     self._enter(LAGGING, lagging, effects, now)
                 return effects
             self._enter(ITERATING, (), effects, now)
-        if self.state is ITERATING and not self._make_masters(effects, now):
+        if self.state is ITERATING and not self._turns.make(effects, now):
             self._enter(DIVERGED, (), effects, now)
         if self.state is DIVERGED and not self._told and self._hashes.reported():
             self._tell_divergence(effects)
@@ -253,7 +120,7 @@ class Play:
 
     def _tell_divergence(self, effects: list[Effect]) -> None:
         self._told = True
-        effects.append(Divergence(self._hashes.divergence(self._packets.shown)))
+        effects.append(Divergence(self._turns.divergence()))
 
     def tick(self, now: float) -> Effects:
         """Look at the deadlines."""
@@ -283,7 +150,7 @@ class Play:
     def connected(self, seat: int, now: float) -> Effects:
         """A player has a connection again."""
         self.seats.connect(seat, self.state is LAGGING and seat in self._lagging)
-        if self._plays[seat]:
+        if self._turns.counts[seat]:
             self._hashes.owe(seat, self.generation)
         return NOTHING
 
@@ -291,45 +158,24 @@ class Play:
         """A player's last connection is gone."""
         self.seats.disconnect(seat, now)
         if self.seats.status[seat] is RETURNING:
-            self._forget_return(seat, now)
-        self._spare(seat)
+            self._turns.stay_out(seat, now)
+        self._turns.spare(seat)
         return self._go_on((), [], now)
 
     def left(self, seat: int, now: float) -> Effects:
         """A player is gone for good."""
         if self.seats.status[seat] is LEFT:
             return NOTHING
-        if self.seats.status[seat] is RETURNING:
-            self._forget_return(seat, now)
-        self._take_out(seat, now, "left")
-        self.seats.become(seat, LEFT, now)
+        self._turns.take_out(seat, "left", LEFT, now)
         if len(self.seats.having(LEFT)) == len(self.seats.status):
             return (Over(ABANDONED),)
         return self._go_on((), [], now)
-
-    def _forget_return(self, seat: int, now: float) -> None:
-        self.seats.become(seat, DROPPED, now)
-        self._system.remove({"rejoined": seat})
-        self._gathering.count(seat, False, now)
-
-    def _spare(self, seat: int) -> None:
-        """A player is away: neither its pace nor its hashes are waited for."""
-        self._pace.leave_out(seat)
-        if self._hashes.excuse(seat):
-            self._checksum = self._packets.checksum(*self._hashes.newest_agreed())
-
-    def _take_out(self, seat: int, now: float, event: str) -> None:
-        self._system.append({event: seat})
-        self._plays[seat] = False
-        self._spare(seat)
-        self._gathering.count(seat, False, now)
 
     def _go_on(self, dropping: Sequence[int], effects: list[Effect], now: float) -> Effects:
         """The play carries on without these and those whom all others want to drop, as the next master will say."""
         while dropping := dropping or ([] if self.state is DIVERGED else self.seats.carried()):
             for seat in dropping:
-                self._take_out(seat, now, "dropped")
-                self.seats.become(seat, DROPPED, now)
+                self._turns.take_out(seat, "dropped", DROPPED, now)
             dropping = ()
         return self._ended(effects) or self._settle(effects, now)
 

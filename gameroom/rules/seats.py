@@ -10,8 +10,9 @@ Only those who PLAY are waited for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
+from typing import Any
 
 from gameroom.errors import BadState, Forbidden
 
@@ -41,6 +42,13 @@ class Seats:
 
     def having(self, status: Status) -> list[int]:
         return [seat for seat, present in self.status.items() if present is status]
+
+    def remember(self, events: Iterable[Mapping[str, Any]], now: float) -> None:
+        """What the `system` events of a recording say of who takes part."""
+        for event in events:
+            for name, status in (("dropped", DROPPED), ("rejoined", PLAYS), ("left", LEFT)):
+                if event.get(name) in self.status:
+                    self.become(event[name], status, now)
 
     def connect(self, seat: int, lagging: bool) -> None:
         """A player has a connection again; one that is waited for as well is still in trouble until its packet comes."""

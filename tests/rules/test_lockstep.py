@@ -7,23 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState, Forbidden, InvalidRequest
-from gameroom.rules.lockstep import (
-    ABANDONED,
-    DIVERGED,
-    FINISHED,
-    ITERATING,
-    LAGGING,
-    Divergence,
-    Master,
-    Over,
-    Past,
-    Play,
-    Repeat,
-    Resend,
-    StateChange,
-    Terms,
-    Warn,
-)
+from gameroom.rules.lockstep import ABANDONED, DIVERGED, FINISHED, ITERATING, LAGGING, Play
+from gameroom.rules.lockstep_values import Divergence, Master, Over, Past, Repeat, Resend, StateChange, Terms, Warn
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket, MasterPacket
 
 TERMS = Terms(lag_after=1.0, drop_after=60.0, room_ttl=120.0)

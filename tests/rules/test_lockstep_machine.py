@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState, Forbidden
-from gameroom.rules.lockstep import DIVERGED, ITERATING, LAGGING, Divergence, Master, Over, Past, Play, Repeat, Resend, StateChange, Terms, Warn
+from gameroom.rules.lockstep import DIVERGED, ITERATING, LAGGING, Play
+from gameroom.rules.lockstep_values import Divergence, Master, Over, Past, Repeat, Resend, StateChange, Terms, Warn
 from gameroom.rules.seats import DROPPED, LEFT, PLAYS, RETURNING
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
 

@@ -1,0 +1,111 @@
+"""The turns of a lock-step play: from the packets of those who count, masters (docs/protocol/lockstep.md).
+
+It knows nothing of time-outs and of the states of a play; `gameroom.rules.lockstep` says when masters may be made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gameroom.rules.gathering import Gathering
+from gameroom.rules.hashes import MISSING, Hashes
+from gameroom.rules.lockstep_values import Effect, Master, Past, Terms, Warn
+from gameroom.rules.pace import Pace
+from gameroom.rules.seats import DROPPED, PLAYS, RETURNING, Seats, Status
+from gameroom.wire.lockstep import CommandPacket, Packets
+
+
+class Turns:
+    """The packets, hashes and pace of one play, and what its next master tells."""
+
+    def __init__(self, *, terms: Terms, packets: Packets, seats: Seats, past: Past, now: float) -> None:
+        self._packets = packets
+        self._seats = seats
+        self._system: list[dict[str, Any]] = []
+        self._checksum = b""
+        size, delay = max(seats.status) + 1, terms.input_delay
+        self.counts = [seats.status.get(seat) is PLAYS for seat in range(size)]
+        """By seat: who is waited for."""
+        self.gathering = Gathering(delay=delay, seats=size, counting=seats.having(PLAYS), generation=past.generation, now=now)
+        self._pace = Pace(delay, size, past.iterations)
+        owing = [seat for seat in seats.connected if self.counts[seat]]
+        self.hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, seats=seats.status, owing=owing, generation=past.generation)
+        if past.checksum is not None:
+            self.hashes.agreed = past.checksum[0]
+            self._checksum = packets.checksum(*past.checksum)
+
+    def take(self, seat: int, packet: CommandPacket, now: float) -> bool | None:
+        """A packet inside the window, of a seat that counts.
+
+        Whether it leaves a gap before it; None for one that is here already. Raises `InvalidRequest` for a hash that cannot be.
+        """
+        gathering, hashes = self.gathering, self.hashes
+        generation, latency, framerate, about, checksum, commands, _ = packet
+        if about >= gathering.generation or (about >= 0 and about % hashes.interval):
+            hashes.check(about, gathering.generation)
+        gap = gathering.put(seat, generation, self._packets.entry(seat, commands) if commands else b"", now)
+        if gap is not None:
+            self._pace.report(seat, latency, framerate)
+            if about >= 0 and hashes.report(seat, about, checksum):
+                self._checksum = self._packets.checksum(about, checksum)
+        return gap
+
+    def make(self, effects: list[Effect], now: float) -> bool:
+        """Make every master that can be made. False when hashes forbid any more."""
+        gathering, hashes = self.gathering, self.hashes
+        while gathering.complete() and hashes.differing is None:
+            if not any(self.counts) and not self._seats.having(RETURNING):
+                break
+            generation = gathering.generation
+            entries, waited = gathering.close(now)
+            data = self._packets.master(generation, self._pace.next(), self._checksum, entries, self._system)
+            effects.append(Master(generation, data, waited))
+            if self._system:
+                self._system = []
+                self._take_back(now)
+            if hashes.suspicious:
+                effects += [Warn(seat, MISSING) for seat in hashes.overdue(gathering.newest)]
+        return hashes.differing is None
+
+    def divergence(self) -> dict[str, Any]:
+        """What is told of a divergence."""
+        return self.hashes.divergence(self._packets.shown)
+
+    # Who counts.
+
+    def spare(self, seat: int) -> None:
+        """A player is away: neither its pace nor its hashes are waited for."""
+        self._pace.leave_out(seat)
+        if self.hashes.excuse(seat):
+            self._checksum = self._packets.checksum(*self.hashes.newest_agreed())
+
+    def take_out(self, seat: int, event: str, status: Status, now: float) -> None:
+        """A player no longer counts, as the next master tells; what it has sent for that and later ones is forgotten."""
+        if self._seats.status[seat] is RETURNING:
+            self.stay_out(seat, now)
+        self._system.append({event: seat})
+        self.counts[seat] = False
+        self.spare(seat)
+        self.gathering.count(seat, False, now)
+        self._seats.become(seat, status, now)
+
+    def come_back(self, seat: int, packet: CommandPacket, now: float) -> None:
+        """A dropped player's packet: the next master takes it back, and its packets count after that."""
+        if self._seats.status[seat] is DROPPED:
+            self._seats.become(seat, RETURNING, now)
+            self._system.append({"rejoined": seat})
+        if packet.generation > self.gathering.generation:
+            self.gathering.put_ahead(seat, packet.generation, self._packets.entry(seat, packet.commands))
+
+    def stay_out(self, seat: int, now: float) -> None:
+        """One who was coming back is not any more."""
+        self._seats.become(seat, DROPPED, now)
+        self._system.remove({"rejoined": seat})
+        self.gathering.count(seat, False, now)
+
+    def _take_back(self, now: float) -> None:
+        for seat in self._seats.having(RETURNING):
+            self._seats.become(seat, PLAYS, now)
+            self.counts[seat] = True
+            self.gathering.count(seat, True, now)
+            self.hashes.owe(seat, self.gathering.generation)
