@@ -146,8 +146,11 @@ class IReferee(Interface):
     def welcome_fields(user_id: str) -> dict[str, Any]:
         """What the hosting kind adds to `welcome`."""
 
+    def check_hello(play_id: str | None, last_generation: int | None) -> None:
+        """While it plays: may somebody who had these last be brought up to date? Raises `BadState` for a generation not yet there."""
+
     def welcomed(user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
-        """While it plays: the `IConnection` has its `welcome`; bring it up to date. Raises `BadState` for a generation not yet there."""
+        """While it plays: the `IConnection` has its `welcome`, and `check_hello` did not refuse; bring it up to date."""
 
     def text(user_id: str, message: dict[str, Any], connection: Any) -> dict[str, Any] | None | Deferred[Any]:
         """A room message of a type that the room itself does not know.

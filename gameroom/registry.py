@@ -281,7 +281,10 @@ class Registry:
 
     def _tell(self, room: LivingRoom, closed: bool) -> None:
         for watcher in list(self._watchers):
-            watcher(room, closed)
+            try:
+                watcher(room, closed)
+            except Exception:
+                self._log.failure("somebody who watches rooms could not be told of {room_id}", room_id=room.room_id)
 
     def _admit(self, value: Room) -> LivingRoom:
         room = LivingRoom(value, self._around, self._referees[value.options.hosting])

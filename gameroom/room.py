@@ -266,9 +266,11 @@ class LivingRoom:
     def attach(self, user_id: str, connection: Any, *, reply_to: int | None, play_id: str | None, last_generation: int | None) -> None:
         """A connection of the member is welcomed and brought up to date; an older exclusive one is taken over.
 
-        Raises `BadState` where the referee does not know that generation.
+        Raises `BadState`, with nothing changed, where the referee does not know that generation.
         """
         member = self.member(user_id)
+        if self.value.phase == PLAYING:
+            self.referee.check_hello(play_id, last_generation)
         first = not self.attendance.of(user_id)
         for old in self.attendance.arrive(user_id, connection):
             old.close(TAKEN_OVER)

@@ -89,9 +89,11 @@ class NotingReferee:
     def welcome_fields(self, user_id: str) -> dict[str, Any]:
         return {"extra": user_id}
 
-    def welcomed(self, user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
+    def check_hello(self, play_id: str | None, last_generation: int | None) -> None:
         if last_generation is not None and last_generation > 100:
             raise BadState("that generation has not been played yet")
+
+    def welcomed(self, user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
         self.told.append(("welcomed", user_id, last_generation))
 
     def text(self, user_id: str, message: dict[str, Any], connection: Any) -> Any:

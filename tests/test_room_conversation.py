@@ -107,6 +107,21 @@ class HelloTests(ConversationTestCase):
         self.say(conversation, type="hello")
         self.assertEqual([message["code"] for message in connection.take()], [106])
 
+    def test_a_generation_that_is_not_there(self) -> None:
+        """A `hello` that the referee refuses is answered by 105 alone, and changes nothing."""
+        anna, _ = self.welcomed(self.tokens["Anna"])
+        token = self.token(Guest("Bert"))
+        bert, _ = self.welcomed(token)
+        for conversation in (anna, bert):
+            self.say(conversation, type="ready", ready=True)
+        bert.lost()
+        again, connection = self.open()
+        self.say(again, type="hello", token=token, last_generation=1000, id=1)
+        self.assertEqual([(message["type"], message["code"]) for message in connection.take()], [("error", 105)])
+        self.assertFalse(self.room.is_connected(bert.user_id))
+        self.say(again, type="hello", token=token, last_generation=3, id=2)
+        self.assertEqual(connection.take()[0]["type"], "welcome")
+
     def test_last_id(self) -> None:
         """A page that was reloaded goes on counting from the highest id had from this member."""
         conversation, _ = self.welcomed(self.tokens["Anna"])
