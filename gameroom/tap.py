@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
@@ -93,7 +95,10 @@ def makeService(options: Options) -> MultiService:
     """What `twistd gameroom` runs: the daemon, with its own log, and its own word on the terminal."""
     twistd: Mapping[str, Any] = options.parent or {}
     settings = options.settings
-    observer, reopen = for_twistd(twistd, sys.stdout, json=settings.json_log)
+    try:
+        observer, reopen = for_twistd(twistd, sys.stdout, json=settings.json_log)
+    except OSError as error:
+        sys.exit(f"gameroom: --logfile: {error.filename}: {error.strerror}; choose another")
     say = (lambda text: None) if settings.json_log else partial(print, file=sys.stdout, flush=True)
     service = make_service(settings, say=say, reopen=reopen, background=not twistd.get("nodaemon", True))
     return Logged(service, observer) if observer is not None else service
@@ -322,7 +327,7 @@ def heed_signals(reactor: Any, daemon: Daemon, hang_up: Callable[[], None]) -> N
     """SIGTERM drains, and a second one stops at once; SIGHUP re-opens the log and re-reads limits."""
 
     def stop(result: object = None) -> None:
-        if reactor.running:
+        with suppress(ReactorNotRunning):  # somebody was quicker
             reactor.stop()
 
     def terminate() -> None:
