@@ -92,7 +92,8 @@ class OptionsTests(SynchronousTestCase):
         options = tap.Options()
         with environment():
             options.parseOptions([])
-        options.parent = {"logfile": "/nowhere/at/all/log", "nodaemon": True}
+        twistd: Any = {"logfile": "/nowhere/at/all/log", "nodaemon": True}
+        options.parent = twistd
         code = self.assertRaises(SystemExit, tap.makeService, options).code
         self.assertEqual(code, "gameroom: --logfile: /nowhere/at/all/log: No such file or directory; choose another")
 
