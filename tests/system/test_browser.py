@@ -156,6 +156,23 @@ def test_the_others_go_on_without_somebody_who_is_away_and_take_them_back(table:
     assert_equal_hashes(table, least=500)
 
 
+def test_a_game_that_comes_out_differently_stops_for_everyone_and_the_host_ends_it(table: Table) -> None:
+    """One tile changed behind the engine's back is a divergence within a few turns; nobody goes on with a game that is not the others'."""
+    ada, grace = table
+    begin(table, seconds=30)
+    grace.reached(80)
+    grace.in_game("engine.tiles[5] ^= 1")
+    for one in table:
+        one.until(lambda one: "come out differently" in one.driver.find_element(By.ID, "waiting").text, "the page says so")
+    stopped = ada.generation()
+    assert grace.named("button", "End the match") is None
+    ada.press("End the match")
+    for one in table:
+        one.until(lambda one: one.status() == "The match was ended", "it is over")
+        one.press("Play again")
+    assert ada.generation() <= stopped + 4
+
+
 def test_latency_and_loss_made_up_by_the_sliders_cost_time_but_no_command(table: Table) -> None:
     """With 150 ms and one packet in eight lost the turns grow longer, what is lost is sent again, and the hashes stay equal."""
     ada, grace = table

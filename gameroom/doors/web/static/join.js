@@ -236,12 +236,12 @@ function listen(room) {
   room.on("chat", (message) => chatLine(message));
   // What answers no request of ours is about the game's packets. That one came too late (105) is nobody's concern.
   room.on("error", (message) => message.reply_to === undefined && message.code !== 105 && notice(message.message, true));
-  room.on("divergence", (message) => notice(`The players' games differ since generation ${message.generation}. The host can end the match.`, true));
   room.on("connection", connection);
 }
 
 /** Who is waited for, and the way to go on without them. @param {{state: string, members?: string[]}} message */
 function showWaiting({ state, members = [] }) {
+  if (state === "running.paused.diverged") return showDiverged();
   const lagging = state === "running.paused.lagging";
   const others = lagging ? (room?.players ?? []).filter((player) => members.includes(player.user_id) && player.user_id !== room?.you.user_id) : [];
   $("waiting").hidden = !others.length;
@@ -253,6 +253,15 @@ function showWaiting({ state, members = [] }) {
       return button;
     })),
   );
+}
+
+/** The engines computed different games: nobody can go on, and the host has the last word. */
+function showDiverged() {
+  const end = element("button", { type: "button", className: "small", textContent: "End the match" });
+  end.addEventListener("click", () => ask({ type: "resolve", how: "abort" }));
+  const text = "The players' games have come out differently, so the match has stopped.";
+  $("waiting").hidden = false;
+  $("waiting").replaceChildren(element("span", { textContent: room?.you.host ? text : `${text} The host can end it.` }), ...(room?.you.host ? [end] : []));
 }
 
 /** The play ended while our connection was lost: its recording says how. @param {string} id */
