@@ -82,7 +82,7 @@ class CreatingTests(RegistryTestCase):
         request = RoomRequest.from_json({"engine": {"source": "export {}", "media_type": "text/javascript"}})
         room = self.successResultOf(self.registry.create(request))
         self.assertEqual((room.lobby_entry()["game_id"], room.lobby_entry()["host"]), ("", ""))
-        self.assertTrue(0 <= room.options.seed < 2**32)
+        self.assertIn(room.options.seed, range(2**32))
         self.assertEqual(room.join_view()["engine"], {"url": f"/join/{room.room_id}/engine", "media_type": "text/javascript"})
 
     def test_refused(self) -> None:
@@ -91,8 +91,9 @@ class CreatingTests(RegistryTestCase):
         self.failureResultOf(self.registry.create(self.house.request(max_players=9)), InvalidRequest)
         self.room(ANNA)
         self.failureResultOf(self.registry.create(self.house.request(), ANNA), BadState)
-        for change in ({"status": "OFFLINE"}, {"hosting": "server"}):
-            self.house.catalogue.the = attrs.evolve(self.house.catalogue.the, **change)
+        game = self.house.catalogue.the
+        for unplayable in (attrs.evolve(game, status="OFFLINE"), attrs.evolve(game, hosting="server")):
+            self.house.catalogue.the = unplayable
             self.failureResultOf(self.registry.create(self.house.request()), BadState)
 
     def test_a_refused_host_is_free(self) -> None:

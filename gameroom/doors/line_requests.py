@@ -47,11 +47,11 @@ class LineRequests:
 
     def go_on(self) -> None:
         """Carry out requests until none is left, one has to wait, or the peer does not read its answers."""
-        if self._working or self.waiting or self._stopped:
+        if self._working or self._blocked():
             return
         self._working = True
         try:
-            while not (self.waiting or self._stopped or self._outbox.paused or self.conversation.closing):
+            while not (self._blocked() or self._outbox.paused or self.conversation.closing):
                 line = self._next_line()
                 if line is None:
                     break
@@ -60,6 +60,10 @@ class LineRequests:
             self._working = False
             self.flush()
         self._progressed()
+
+    def _blocked(self) -> bool:
+        """Whether the request before is still being carried out, or nothing is any more."""
+        return self.waiting or self._stopped
 
     def push(self, line: bytes) -> None:
         """Send what was not asked for; answers that were given before go out before it, for they tell of an older world."""
