@@ -99,6 +99,8 @@ class RoomSocket(LimitedWebSocket):
         self.transport.unregisterProducer()
         self.transport.registerProducer(self.outbox, True)
         self._conversation = self.factory.converse(self, self.limits)
+        if self.factory.going_down:
+            self.go_away()
 
     def is_proved(self) -> bool:
         return self._conversation is not None and self._conversation.proved

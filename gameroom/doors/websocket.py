@@ -116,6 +116,11 @@ class RoomSocketFactory(WebSocketServerFactory):
             for gone in waiting:
                 gone.callback(None)
 
+    @property
+    def going_down(self) -> bool:
+        """Whether the last sockets are waited for; who still comes is sent away like them."""
+        return bool(self._waiting)
+
     def queued_bytes(self) -> int:
         """Bytes that wait for slow readers, for the metrics."""
         return sum(socket.queued_bytes for socket in self._sockets)

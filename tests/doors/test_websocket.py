@@ -458,8 +458,10 @@ class TimeTests(SynchronousTestCase):
         peers = [self.world.open(), self.world.open()]
         done = self.world.site.go_away()
         self.assertEqual([each.code for peer in peers for each in peer.heard()], [1001, 1001])
+        late = self.world.open()
+        self.assertEqual([each.code for each in late.heard()], [1001])
         self.assertNoResult(done)
-        for peer in peers:
+        for peer in [*peers, late]:
             peer.lose()
         self.assertIsNone(self.successResultOf(done))
         self.assertIsNone(self.successResultOf(self.world.site.go_away()))
