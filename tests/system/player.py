@@ -33,7 +33,7 @@ class Player:
         self.start: dict[str, Any] | None = None
         self.over: dict[str, Any] | None = None
         self.states: list[str] = []
-        self.system: list[tuple[int, dict[str, Any]]] = []
+        self.events: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
         self.ignored_repeats = 0
         self.welcomed = False
@@ -149,7 +149,7 @@ class Player:
         self.gone |= leaving
         self.hashes.append(self.engine.apply(master.iterations, master.commands, master.system))
         for event in master.system:
-            self.system.append((master.generation, event))
+            self.events.append(event)
             self.gone -= {event["rejoined"]} if "rejoined" in event else set()
             if event.get("rejoined") == self.seat:
                 # Our packets count from the next master on; those that the room has not are to be sent again.
