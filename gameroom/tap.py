@@ -196,7 +196,9 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         node=settings.node,
         settings=settings.rooms,
         limits=limits,
-        referees={"lockstep": partial(LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics)},
+        referees={
+            "lockstep": partial(LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics, room_ttl=settings.rooms.room_ttl)
+        },
     )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
     folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
