@@ -539,6 +539,13 @@ class UnderTheSiteTests(SynchronousTestCase):
             peer.raw(frame(b"", PONG))
         self.assertFalse(peer.transport.disconnecting)
 
+    def test_reading_goes_on(self) -> None:
+        """A transport that HTTP has paused is read from again."""
+        peer = SocketPeer(self.world, "192.0.2.1")
+        peer.transport.pauseProducing()
+        self.assertEqual(peer.connect(f"/socket/{self.room_id}"), 101)
+        self.assertTrue(peer.transport.reading)
+
     def test_behind_a_wrapper(self) -> None:
         """With TLS or the PROXY protocol the transport is a wrapper: it hands its bytes to the socket too."""
         member = self.world.join(self.room_id)

@@ -134,8 +134,6 @@ class Api:
 
     def _write(self, request: Request, answer: Answer, *, page: bool = False) -> None:
         """Begin the answer; klein ends it, but for a resource, which does so by itself."""
-        if _is_gone(request):
-            return
         request.setResponseCode(answer.status)
         if page:
             vary = [*(request.responseHeaders.getRawHeaders("Vary") or []), "Accept"]
