@@ -143,5 +143,5 @@ def test_out_of_descriptors_it_serves_those_it_has(make_daemon: DaemonMaker) -> 
             return False
 
     wait_until(serves, "new connections are served again")
-    said = [line for line in daemon.log().splitlines() if "EMFILE" in line or "descriptor" in line]
+    said = [line for line in daemon.log().splitlines() if "EMFILE" in line or "file descriptor" in line]
     assert 1 <= len(said) <= 5, "it is logged once, and not for each connection"
