@@ -171,7 +171,7 @@ class RoomSocket(LimitedWebSocket):
         """The daemon goes down: the peer shall come back in a moment."""
         if self.state == self.STATE_OPEN:
             self.close_with(GOING_AWAY, "the server goes down; come back in a moment")
-        else:
+        elif self.state == self.STATE_CONNECTING:
             self.transport.abortConnection()
 
     def closing(self) -> None:

@@ -149,14 +149,20 @@ class LimitedChannel(HTTPChannel):
         super().requestDone(request)
 
     def pauseProducing(self) -> None:
+        """The peer does not read: neither do we, and requests that it has pipelined wait where they are."""
         super().pauseProducing()
+        self.paused = True
+        self._networkProducer.pauseProducing()
         if self._handlingRequest:
             self.setTimeout(self.limits.stall_seconds)
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
+        self.paused = False
+        self._networkProducer.resumeProducing()
         if self._handlingRequest:
             self.setTimeout(None)
+        LineReceiver.dataReceived(self, b"")
 
     def timeoutConnection(self) -> None:
         """As Twisted's, without a line in the log for each browser that keeps a connection open."""

@@ -59,9 +59,13 @@ class DescriptionRoutes:
 
     def __init__(self, routes: Callable[[], list[Route]]) -> None:
         self._routes = routes
+        self._openapi: dict[str, Any] | None = None
 
     async def openapi(self, call: Call) -> Answer:
-        return Answer(value=openapi.describe(self._routes(), __version__))
+        if self._openapi is None:
+            # The routes do not change, and going through them takes longer than most answers.
+            self._openapi = openapi.describe(self._routes(), __version__)
+        return Answer(value=self._openapi)
 
     async def asyncapi(self, call: Call) -> Answer:
         return Answer(value=asyncapi.describe("ws" + call.base.removeprefix("http"), __version__))
