@@ -18,7 +18,7 @@ from gameroom.errors import BadState, GameroomError, InvalidRequest, RateLimited
 from gameroom.rules import room as rules
 from gameroom.rules.limits import TokenBucket, too_many
 from gameroom.settings import Limits
-from gameroom.wire.room_messages import Outgoing, text_field
+from gameroom.wire.room_messages import Outgoing, size_of, text_field
 
 if TYPE_CHECKING:
     from gameroom.registry import Registry
@@ -217,6 +217,7 @@ class RoomConversation:
         return self._here().remove([self._user_id], "left", told).addCallback(lambda _: ANSWERED)
 
     def _ping(self, message: dict[str, Any], message_id: int | None) -> Answer:
+        size_of("t", message.get("t"))
         return {"type": "pong", "t": message.get("t")}
 
     _DEEDS: ClassVar[dict[str, Callable[..., Answer | Deferred[Any]]]] = {

@@ -142,6 +142,10 @@ class SayingTests(ConversationTestCase):
     def test_answers(self) -> None:
         """With an id everything is answered: by its own answer, an ack, or an error; without one only by its own answer."""
         self.assertEqual(self.ask(self.anna, self.annas, type="ping", t="x"), {"type": "pong", "t": "x", "reply_to": 7})
+        self.annas.take()
+        self.anna.text(b'{"type":"ping","id":7,"t":' + b"[" * 300 + b"]" * 300 + b"}")
+        [refused] = self.annas.take()
+        self.assertEqual((refused["code"], refused["reply_to"]), (100, 7))
         self.assertEqual(self.ask(self.anna, self.annas, type="ready", ready=False), {"type": "ack", "reply_to": 7})
         self.assertEqual(self.ask(self.anna, self.annas, type="echo"), {"type": "echo", "reply_to": 7})
         self.assertEqual(self.ask(self.anna, self.annas, type="sit")["code"], 105)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -18,6 +17,7 @@ from gameroom.rules.lockstep import ABANDONED, DIVERGED
 from gameroom.rules.lockstep_values import Past, Terms
 from gameroom.settings import LockstepSettings
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
+from gameroom.wire.room_messages import size_of
 
 if TYPE_CHECKING:
     from gameroom.rules.room import Player
@@ -231,11 +231,7 @@ class LockstepReferee:
 
 
 def _check_size(name: str, value: Any, most: int) -> None:
-    try:
-        size = len(orjson.dumps(value))
-    except TypeError as error:
-        raise InvalidRequest(f"{name} cannot be sent on: {error}") from None
-    if size > most:
+    if size_of(name, value) > most:
         raise InvalidRequest(f"{name} must not be over {most >> 10} KiB")
 
 

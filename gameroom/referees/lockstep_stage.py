@@ -21,7 +21,7 @@ from gameroom.wire.lockstep import BINARY, JSON
 from gameroom.wire.room_messages import Outgoing
 
 if TYPE_CHECKING:
-    from gameroom.store.recording import Recording
+    from gameroom.store.recording import Reader, Recording
 
 RECORDING_FAILED: Final = "recording_failed"
 """Why a play is over whose masters cannot be kept; beside the reasons of the rules."""
@@ -69,6 +69,8 @@ class Stage:
         self._told = recording.masters
         self._held: deque[Outgoing] = deque()
         self._live: list[Any] = []
+        self._reading: dict[Any, Reader] = {}
+        """The connections that are given history, and the newest of it where they asked again."""
         self._to_do: deque[Effect] = deque()
         self._busy = False
         if recording.sync:
@@ -167,9 +169,14 @@ class Stage:
             connection.catch_up(self._history(connection, first))
 
     def _history(self, connection: Any, first: int) -> Callable[[], Outgoing | None]:
-        reader = self.recording.reader(first)
+        reader = self._reading[connection] = self.recording.reader(first)
+        if connection in self._live:
+            # It has said hello again: what is mastered meanwhile is part of the history.
+            self._live.remove(connection)
 
         def source() -> Outgoing | None:
+            if self._reading.get(connection) is not reader:
+                return None
             start = reader.generation
             try:
                 masters = reader.batch(self._told)
@@ -179,7 +186,8 @@ class Stage:
                 return None
             if masters:
                 return Outgoing(self.codec.masters(start, masters), self.recording.binary)
-            if self.on and connection not in self._live:
+            del self._reading[connection]
+            if self.on:
                 self._live.append(connection)
             return None
 
@@ -187,8 +195,9 @@ class Stage:
 
     def look_for_gone(self) -> None:
         """Forget the connections that the room no longer has."""
-        present = {id(connection) for connection in self._room.everyone()}
-        self._live = [connection for connection in self._live if id(connection) in present]
+        present = set(self._room.everyone())
+        self._live = [connection for connection in self._live if connection in present]
+        self._reading = {connection: reader for connection, reader in self._reading.items() if connection in present}
 
     # Telling.
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
-import orjson
 
 from gameroom.errors import BadState, Conflict, Forbidden, InvalidRequest, NotFound
 from gameroom.rules import usernames
+from gameroom.wire.room_messages import size_of
 
 CONFIGURATION_BYTES = 64 << 10
 SETUP, STARTING, PLAYING = "setup", "starting", "playing"
@@ -249,7 +249,7 @@ def configure(room: Room, patch: Any) -> Room:
     if not isinstance(patch, dict):
         raise InvalidRequest("patch must be an object (a JSON merge patch)", pointer="/patch")
     configuration = merge_patch(room.configuration, patch)
-    if len(orjson.dumps(configuration)) > CONFIGURATION_BYTES:
+    if size_of("configuration", configuration) > CONFIGURATION_BYTES:
         raise InvalidRequest("the configuration would be over 64 KiB", pointer="/patch")
     members = tuple(attrs.evolve(member, ready=False) if member.ready else member for member in room.members)
     return attrs.evolve(room, configuration=configuration, revision=room.revision + 1, members=members)

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
-import orjson
 
 from gameroom.errors import InvalidRequest
 from gameroom.rules.room import CONFIGURATION_BYTES, RoomOptions
+from gameroom.wire.room_messages import size_of
 
 SOURCE_BYTES = 1 << 20
 LARGEST_SEED = 2**53 - 1
@@ -51,7 +51,7 @@ def _object(name: str, value: Any) -> dict[str, Any]:
 
 
 def _configuration(name: str, value: Any) -> dict[str, Any]:
-    if len(orjson.dumps(_object(name, value))) > CONFIGURATION_BYTES:
+    if size_of(name, _object(name, value)) > CONFIGURATION_BYTES:
         raise InvalidRequest("configuration must not be over 64 KiB", pointer="/configuration")
     return value  # type: ignore[no-any-return]
 

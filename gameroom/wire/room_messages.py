@@ -5,11 +5,14 @@ Pure values: no Twisted, no clock, no I/O.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from gameroom.errors import InvalidRequest
+
+LEVELS_AROUND: Final = 16
+"""So much deeper than what a member gave may the messages, lines and answers be that carry it."""
 
 
 class Outgoing:
@@ -54,3 +57,17 @@ def text_field(message: dict[str, Any], name: str, longest: int, default: str | 
     if len(value) > longest:
         raise InvalidRequest(f"{name} is too long", pointer=f"/{name}")
     return value
+
+
+def size_of(name: str, value: Any) -> int:
+    """How many bytes a member's value has as compact JSON; raises `InvalidRequest` where it could not be sent on.
+
+    What JSON was read from may be nested deeper than what can be written.
+    """
+    wrapped = value
+    for _ in range(LEVELS_AROUND):
+        wrapped = [wrapped]
+    try:
+        return len(orjson.dumps(wrapped)) - 2 * LEVELS_AROUND
+    except TypeError:
+        raise InvalidRequest(f"{name} is nested too deeply", pointer=f"/{name}") from None

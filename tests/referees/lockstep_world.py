@@ -38,25 +38,25 @@ class FakeConnection:
         self.reads = reads
         self.got: list[Outgoing] = []
         self.closed: list[GameroomError | None] = []
-        self._behind: list[Outgoing] = []
-        self._source: Callable[[], Outgoing | None] | None = None
+        self._waiting: list[Outgoing | Callable[[], Outgoing | None]] = []
 
     def deliver(self, outgoing: Outgoing) -> None:
-        (self.got if self._source is None else self._behind).append(outgoing)
+        (self._waiting or self.got).append(outgoing)
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
-        self._source = source
-        while self.reads and self._source is not None:
+        self._waiting.append(source)
+        while self.reads and self._waiting:
             self.read()
 
     def read(self) -> None:
         """The reader has room for more."""
-        if self._source is not None:
-            if (outgoing := self._source()) is not None:
+        if self._waiting:
+            head = self._waiting[0]
+            outgoing = head if isinstance(head, Outgoing) else head()
+            if outgoing is not None:
                 self.got.append(outgoing)
-            else:
-                self._source = None
-                self.got += self._behind
+            if outgoing is None or outgoing is head:
+                self._waiting.pop(0)
 
     def close(self, error: GameroomError | None) -> None:
         self.closed.append(error)

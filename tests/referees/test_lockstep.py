@@ -225,7 +225,7 @@ class PlayTests(RefereeCase):
         self.begin()
         self.turns(0, 0)
         deep: dict[str, Any] = {}
-        for _ in range(300):
+        for _ in range(250):
             deep = {"a": deep}
         for wrong in (
             {"generation": -1},
@@ -347,6 +347,24 @@ class LateTests(RefereeCase):
         self.turns(32, 32)
         self.assertEqual(slow.generations(), list(range(33)))
         self.assertTrue(all(len(outgoing.data) <= 256 << 10 for outgoing in slow.got))
+
+    def test_hello_again(self) -> None:
+        """Who asks anew, before or after the first answer is read, gets each master once behind the newest `start`."""
+        self.begin()
+        self.turns(0, 3)
+        for reads_first in (True, False):
+            viewer = self.come("vic", reads=reads_first)
+            viewer.reads = False
+            self.referee.welcomed("vic", viewer, None, None)
+            first = self.lines()[-1]["generation"] + 1
+            self.turns(first, first + 1)
+            viewer.reads = True
+            for _ in range(20):
+                viewer.read()
+            self.turns(first + 2, first + 2)
+            self.assertEqual(len(viewer.texts("start")), 2)
+            viewer.got = viewer.got[viewer.got.index(next(each for each in reversed(viewer.got) if b'"start"' in each.data)) :]
+            self.assertEqual(viewer.generations(), list(range(first + 3)))
 
     def test_history_after_the_end(self) -> None:
         """Who still reads when the play is over and let go of comes to an end."""

@@ -134,6 +134,14 @@ class ReadyTests(SynchronousTestCase):
         with self.assertRaisesRegex(InvalidRequest, "64 KiB"):
             rules.configure(room, {"b": "x" * 10_000})
 
+    def test_configuration_can_be_shown(self) -> None:
+        """What is nested so deeply that `welcome` could not hold it is refused."""
+        deep: dict[str, Any] = {}
+        for _ in range(250):
+            deep = {"a": deep}
+        with self.assertRaisesRegex(InvalidRequest, "nested too deeply"):
+            rules.configure(new_room(), deep)
+
     def test_start(self) -> None:
         """Locking needs enough players, and says how many; giving up gives the room back as it was."""
         room = come(new_room(), "anna")

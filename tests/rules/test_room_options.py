@@ -14,6 +14,13 @@ from gameroom.rules.room_options import RoomRequest
 URL = {"url": "https://games.example/engine.js"}
 
 
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
 def pointer_of(body: Any) -> str | None:
     try:
         RoomRequest.from_json(body)
@@ -49,6 +56,7 @@ class RoomRequestTests(SynchronousTestCase):
             ({"engine": URL, "encoding": "xml"}, "/encoding"),
             ({"engine": URL, "public": 1}, "/public"),
             ({"engine": URL, "configuration": {"a": "x" * 70_000}}, "/configuration"),
+            ({"engine": URL, "configuration": nested(250)}, "/configuration"),
         ):
             self.assertEqual(pointer_of(body), pointer, str(body)[:80])
 
