@@ -62,6 +62,7 @@ bench: $(READY)
 	$(BIN)/python bench/lockstep/run.py $(ARGS)
 
 # Needs the network and pip-tools; the result names no package index.
+# Run it with the oldest Python that we promise (Debian 12 has 3.11.2): a newer one may pin what that cannot install.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet pip-tools
