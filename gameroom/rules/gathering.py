@@ -15,7 +15,7 @@ class Gathering:
     An entry is what a player adds to a master, `b""` where that is nothing.
     """
 
-    __slots__ = ("_counting", "_entries", "_first", "_missing", "_needed", "_opened", "_reached", "_seats", "delay", "generation")
+    __slots__ = ("_counting", "_entries", "_first", "_missing", "_needed", "_opened", "_seats", "delay", "generation")
 
     def __init__(self, *, delay: int, seats: int, counting: Collection[int], generation: int, now: float) -> None:
         self.delay = delay
@@ -28,8 +28,6 @@ class Gathering:
         self._missing = [self._needed] * delay
         self._first: list[float | None] = [None] * delay
         self._opened = now
-        self._reached = [generation] * seats
-        """By seat: the lowest generation that it has not sent."""
 
     def put(self, seat: int, generation: int, entry: bytes, now: float) -> bool | None:
         """Hold a packet of a seat that counts. Whether it leaves a gap before it; None for one that was held already."""
@@ -41,20 +39,7 @@ class Gathering:
         self._missing[place] -= 1
         if self._first[place] is None:
             self._first[place] = now
-        if self._reached[seat] == generation:
-            following = generation + 1
-            if following < self.generation + self.delay and self._entries[following % self.delay][seat] is not None:
-                following = self._past(seat, following)
-            self._reached[seat] = following
-            return False
-        return self._entries[(generation - 1) % self.delay][seat] is None
-
-    def _past(self, seat: int, generation: int) -> int:
-        """The first from `generation` on that the seat has not sent."""
-        end = self.generation + self.delay
-        while generation < end and self._entries[generation % self.delay][seat] is not None:
-            generation += 1
-        return generation
+        return generation > self.generation and self._entries[place - 1][seat] is None
 
     def put_ahead(self, seat: int, generation: int, entry: bytes) -> None:
         """Hold a packet of a seat that will count from a later generation on."""
@@ -74,8 +59,11 @@ class Gathering:
         return range(first, generation)
 
     def newest(self, seat: int) -> int:
-        """The newest generation up to which the seat has sent everything."""
-        return self._reached[seat] - 1
+        """The newest generation up to which a seat that counts has sent everything."""
+        newest = self.generation - 1
+        while newest < self.generation + self.delay - 1 and self.holds(seat, newest + 1):
+            newest += 1
+        return newest
 
     def complete(self) -> bool:
         """Whether everybody who counts has sent the next generation's packet; also where nobody counts."""
@@ -111,7 +99,6 @@ class Gathering:
         if not counts:
             for entries in self._entries:
                 entries[seat] = None
-        self._reached[seat] = self._past(seat, self.generation) if counts else self.generation
         for place, entries in enumerate(self._entries):
             held = [entries[other] is not None for other in range(self._seats) if self._counting[other]]
             self._missing[place] = held.count(False)

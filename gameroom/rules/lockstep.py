@@ -61,20 +61,20 @@ class Play:
 
     def receive(self, seat: int, packet: CommandPacket, now: float) -> Effects:
         """A player's packet. Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be."""
-        gathering, turns, generation = self._gathering, self._turns, packet.generation
-        if not gathering.generation <= generation < gathering.generation + gathering.delay:
-            return self._outside(seat, generation)
+        gathering, turns = self._gathering, self._turns
+        if not 0 <= packet.generation - gathering.generation < gathering.delay:
+            return self._outside(seat, packet.generation)
         if not turns.counts[seat]:
             return self._caught_up(seat, packet, now)
         gap = turns.take(seat, packet, now)
         if gap is None:
             return NOTHING
-        if self.state is ITERATING and gap is False and self._hashes.differing is None:
+        if not gap and self._hashes.differing is None and self.state is ITERATING:
             if not gathering.complete():
                 return NOTHING
             effects: list[Effect] = []
             return effects if turns.make(effects, now) else self._settle(effects, now)
-        missing = gathering.gap(seat, generation) if gap else ()
+        missing = gathering.gap(seat, packet.generation) if gap else ()
         return self._settle([Resend(seat, earlier) for earlier in missing], now)
 
     # Packets out of the ordinary.

@@ -23,47 +23,48 @@ NOBODY, UNHURRIED = -1.0, inf
 class Pace:
     """The reports of one play's players, by seat, and the `iterations_per_command` that follows."""
 
-    __slots__ = ("_below", "_delay", "_deviations", "_latencies", "_means", "_rates", "_slowest_latencies", "_slowest_rates", "iterations")
+    __slots__ = ("_below", "_delay", "_latencies", "_rates", "_smoothed", "iterations")
 
     def __init__(self, input_delay: int, seats: int, iterations: int = FIRST_ITERATIONS) -> None:
         self.iterations = iterations
         self._delay = input_delay
         self._below = 0
-        self._means = [NOBODY] * seats
-        self._deviations = [0.0] * seats
+        self._smoothed: list[tuple[float, float, float] | None] = [None] * seats
+        """By seat: the latency's mean and mean deviation, and the frame rate, of all that it reported."""
+        self._latencies = [NOBODY] * seats
         self._rates = [UNHURRIED] * seats
-        self._slowest_latencies = [NOBODY] * seats
-        self._slowest_rates = [UNHURRIED] * seats
 
     def report(self, seat: int, latency: float, framerate: float) -> None:
         """A player's report: round trip in milliseconds, frames a second. From now on it counts."""
-        mean = self._means[seat]
-        if mean < 0:
-            self._means[seat] = self._slowest_latencies[seat] = latency
-            self._rates[seat] = self._slowest_rates[seat] = framerate
+        smoothed = self._smoothed[seat]
+        if smoothed is None:
+            self._smoothed[seat] = latency, 0.0, framerate
+            self._latencies[seat], self._rates[seat] = latency, framerate
             return
+        mean, deviation, rate = smoothed
         off = latency - mean
-        self._means[seat] = mean = mean + off * GAIN
-        deviation = self._deviations[seat]
         # The deviation is from the mean before this report, as in RFC 6298.
-        self._deviations[seat] = deviation = deviation + ((off if off >= 0 else -off) - deviation) * GAIN
-        self._slowest_latencies[seat] = mean + 2 * deviation
-        rate = self._rates[seat]
-        self._rates[seat] = self._slowest_rates[seat] = rate + (framerate - rate) * GAIN
+        deviation += ((off if off >= 0 else -off) - deviation) * GAIN
+        mean += off * GAIN
+        if rate != framerate:
+            rate += (framerate - rate) * GAIN
+        self._smoothed[seat] = mean, deviation, rate
+        self._latencies[seat] = mean + 2 * deviation
+        self._rates[seat] = rate
 
     def leave_out(self, seat: int) -> None:
         """The player is away or dropped: it does not count until its next report, but what it reported is kept."""
-        self._slowest_latencies[seat] = NOBODY
-        self._slowest_rates[seat] = UNHURRIED
+        self._latencies[seat] = NOBODY
+        self._rates[seat] = UNHURRIED
 
     def next(self) -> int:
         """The `iterations_per_command` of the master that is made now; to be asked once for each."""
-        latency = max(self._slowest_latencies)
+        latency = max(self._latencies)
         if latency < 0:
             return self.iterations
         turn = latency / self._delay
         turn = SHORTEST_TURN if turn < SHORTEST_TURN else min(turn, LONGEST_TURN)
-        wanted = floor(turn * min(self._slowest_rates) / 1000 + 0.5) or 1
+        wanted = floor(turn * min(self._rates) / 1000 + 0.5) or 1
         if wanted >= self.iterations:
             self.iterations = wanted
             self._below = 0

@@ -13,11 +13,12 @@ import attrs
 
 from gameroom.errors import InvalidRequest
 from gameroom.rules.room import CONFIGURATION_BYTES, RoomOptions
+from gameroom.wire.lockstep import SEATS
 from gameroom.wire.room_messages import size_of
 
 SOURCE_BYTES = 1 << 20
 LARGEST_SEED = 2**53 - 1
-MOST_PLAYERS = 64
+MOST_PLAYERS = SEATS
 
 
 def _integer(low: int, high: int) -> Callable[[str, Any], int]:

@@ -24,6 +24,8 @@ CHECKSUM_CHARACTERS: Final = 128
 CHECKSUM_SECTIONS: Final = 64
 COMMAND, MASTER, MASTERS = 1, 2, 3
 """The kinds of binary packets."""
+SEATS: Final = 64
+"""So many seats there may be in a room."""
 SYSTEM_SEAT: Final = 0xFFFF
 U16, U32, U64 = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -125,6 +127,9 @@ def _checksum(given: Any) -> tuple[int, Checksum]:
     return _generation(given.get("generation"), "checksum.generation"), value
 
 
+_JSON_SEATS: Final = [b'"%d":' % seat for seat in range(SEATS)]
+
+
 def _is_section(name: str, value: Any) -> bool:
     return len(name) <= CHECKSUM_CHARACTERS and type(value) is str and len(value) <= CHECKSUM_CHARACTERS
 
@@ -160,7 +165,7 @@ class JSONPackets:
         return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"" if oversized else encoded, oversized))
 
     def entry(self, seat: int, commands: bytes) -> bytes:
-        return b'"%d":%b' % (seat, commands) if commands else b""
+        return _JSON_SEATS[seat] + commands if commands else b""
 
     def checksum(self, generation: int, value: Checksum) -> bytes:
         return b'"checksum":{"generation":%d,"value":%b},' % (generation, orjson.dumps(value))
