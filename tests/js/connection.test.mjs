@@ -83,6 +83,18 @@ test("requests are answered by reply_to, refused with code and message, and fail
   await chat;
 });
 
+test("a seat token that is void is the end, at once", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  room.take = (socket) => room.tell(socket, { type: "error", code: 101, message: "join again" });
+  const { connection } = member(room, clock, "ann");
+  const states = [];
+  connection.on("connection", ({ state, code, reason }) => states.push({ state, code, reason }));
+  await clock.run(20_000);
+  assert.deepEqual(states, [{ state: "closed", code: 4101, reason: "This seat is no longer yours; join again." }]);
+  assert.equal(room.sockets.size, 0);
+});
+
 test("the first message is hello with the seat token", async () => {
   const clock = new TestClock();
   const room = new TestRoom({ users: ["ann"] });

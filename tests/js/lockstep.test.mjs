@@ -86,6 +86,20 @@ test("the room goes down and comes back: both come back by themselves and no gen
   for (const { hashes } of members) assert.deepEqual([...hashes.keys()], [...hashes.keys()].map((_, i) => i));
 });
 
+test("a room that has lost its newest generations in a power cut is played on from those that it has", async () => {
+  let lost = 0;
+  const { room, members } = await play({
+    trouble: (clock, room) =>
+      clock.setTimeout(() => {
+        room.crash(2000, clock);
+        lost = room.masters.length;
+        room.forget(5);
+      }, 1500),
+  });
+  assert.ok(lost > 10 && lost < 120);
+  assertSame(room, members, 120);
+});
+
 test("a page loaded anew replays the play from the beginning and takes its seat up again", async () => {
   const late = [];
   const { room, members } = await play({

@@ -152,7 +152,18 @@ export class TestRoom {
     if (message.id !== undefined) this.tell(socket, { type: message.type === "ping" ? "pong" : "ack", t: message.t, reply_to: message.id });
   }
 
+  /** A power cut has taken the newest generations. */
+  forget(generations) {
+    this.masters.length -= generations;
+    this.open.clear();
+    this.reports.clear();
+    this.agreed = null;
+  }
+
   hello(socket, seat, { play_id, last_generation }) {
+    if (play_id === this.start.play_id && last_generation >= this.masters.length) {
+      return this.tell(socket, { type: "error", code: 105, message: "there is no such generation yet" });
+    }
     socket.proved = true;
     const state = this.running && !this.over ? "running.iterating" : "setup";
     const room = { room_id: "r", state, encoding: this.encoding, configuration: this.start.configuration, revision: 0, players: [] };

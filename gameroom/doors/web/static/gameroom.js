@@ -745,8 +745,13 @@ export class RoomConnection extends Emitter {
     this.ping();
   }
 
-  /** `hello` was refused: too often lately, or with a generation that the room does not have. @param {any} message */
+  /** `hello` was refused: for good, too often lately, or with a generation that the room does not have. @param {any} message */
   refused(message) {
+    if (message.code === 101) {
+      // The server would wait for another token for a while; we have none.
+      this.transport.close();
+      return this.gone({ code: 4101, reason: FINAL[4101], final: true });
+    }
     if (message.code !== 105 && message.code !== 106) return;
     const again = () => this.state !== "welcomed" && this.state !== "closed" && this.reopen();
     this.emit("refused", message);
@@ -991,6 +996,8 @@ export class LockstepClient extends Emitter {
   /** @type {number | null} */
   seat = null;
   dropped = false;
+  /** Whether the room has less than we do, after a power cut: then all there is comes anew. */
+  anew = false;
   iterationsPerCommand = 3;
   /** Masters that have not been begun. @type {Master[]} */
   queue = [];
@@ -1023,7 +1030,7 @@ export class LockstepClient extends Emitter {
   reset() {
     this.received = this.begun = this.live = this.made = 0;
     this.seat = null;
-    this.dropped = false;
+    this.dropped = this.anew = false;
     this.iterationsPerCommand = 3;
     this.queue = [];
     this.early = new Map();
@@ -1062,6 +1069,7 @@ export class LockstepClient extends Emitter {
     this.resender = null;
     this.framerate = rate;
     room.helloFields = () => this.helloFields();
+    room.on("refused", (message) => (this.anew = this.anew || message.code === 105));
     room.on("welcome", (message) => this.welcomed(message));
     room.on("setup", (message) => this.configured(message));
     room.on("start", (message) => this.started(message));
@@ -1098,7 +1106,7 @@ export class LockstepClient extends Emitter {
   }
 
   helloFields() {
-    if (!this.play || !this.running) return {};
+    if (!this.play || !this.running || this.anew) return {};
     return { play_id: this.play.play_id, ...(this.received > 0 && { last_generation: this.received - 1 }) };
   }
 
@@ -1129,7 +1137,7 @@ export class LockstepClient extends Emitter {
 
   /** @param {Start} start */
   started(start) {
-    if (this.running && this.play?.play_id === start.play_id) return this.resumed(start);
+    if (this.running && this.play?.play_id === start.play_id && !this.anew) return this.resumed(start);
     this.reset();
     this.play = start;
     this.running = true;
