@@ -153,7 +153,7 @@ class StoreCommands:
         self._catalogue = catalogue
 
     def handlers(self) -> dict[str, Handler]:
-        return {"LIST_GAMES": self.list_games, "GET_GAME_DETAIL": self.detail}
+        return {"LIST_GAMES": self.list_games, "GET_GAME_DETAIL": self.detail, "LATEST_VERSION": self.latest}
 
     async def list_games(self, call: Call) -> Payload:
         games = await self._catalogue.list_games(limit=min(call.payload.get("limit", PAGE), PAGE), before=call.payload.get("before"))
@@ -161,6 +161,10 @@ class StoreCommands:
 
     async def detail(self, call: Call) -> Payload:
         return await self._catalogue.detail(call.payload["game_id"])
+
+    async def latest(self, call: Call) -> Payload:
+        latest = await self._catalogue.latest(call.payload["game_id"])
+        return {"version": latest.version, "size_bytes": latest.size_bytes, "checksum": latest.checksum}
 
 
 class RoomCommands:

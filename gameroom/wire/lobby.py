@@ -69,6 +69,12 @@ LOBBY = CommandTable(
             '"reviews_sample": [{"player", "score", "comment"}]}',
             about="All about one game.",
         ),
+        Command(
+            type="LATEST_VERSION",
+            fields=(_id("game_id"),),
+            answer='{"version": str, "size_bytes": int, "checksum": str}',
+            about="The newest version of a game; checksum is the SHA-256 of its bundle.",
+        ),
         Command(type="LIST_PLAYERS", answer='{"online_players": [str]}', about="Who is online, sorted."),
         Command(
             type="LIST_ROOMS",
