@@ -9,7 +9,7 @@ from uuid import UUID
 
 import attrs
 
-from gameroom.errors import BadState, Conflict
+from gameroom.errors import BadState, Conflict, NotFound
 from gameroom.rules import room as rules
 from gameroom.rules import usernames
 from gameroom.rules.room import PLAYING, Member, Room
@@ -96,9 +96,11 @@ class Entrance:
             also = (table.add_play_member, (after.play_id, member))
         try:
             await room.change(after, also=also)
+            if room.closing:
+                raise NotFound("this room is gone")
         except BaseException as error:
-            if reserved:
-                self._seats.pop(key, None)
+            if reserved and self._seats.get(key) == room.room_id:
+                del self._seats[key]
             if isinstance(error, UniqueViolation):
                 raise _seated_elsewhere() from error
             raise

@@ -20,11 +20,12 @@ from gameroom.deferring import deferring
 from gameroom.entrance import Entrance, Guest, Joined
 from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import IDatabase, IReferee, IRegistry, IRoom
-from gameroom.room import LivingRoom, Surroundings
+from gameroom.room import ABANDONED, LivingRoom, Surroundings
 from gameroom.room_plan import plan_room
+from gameroom.room_start import START
 from gameroom.rules import party_codes
 from gameroom.rules.limits import KeyedBuckets, network, too_many
-from gameroom.rules.room import Room, RoomOptions
+from gameroom.rules.room import SETUP, Room, RoomOptions, require_host
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import Account
 from gameroom.settings import Addresses, Limits, RoomSettings
@@ -81,6 +82,7 @@ class Registry:
         self._watchers: list[Watcher] = []
         self._misses = KeyedBuckets(rate=limits().code_misses / 60.0, burst=limits().code_misses)
         self._draining: list[Deferred[None]] | None = None
+        self._stopped = False
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
         self._stop_presence: Callable[[], None] = lambda: None
@@ -97,6 +99,7 @@ class Registry:
             seen=lambda room: self._tell(room, closed=False),
             closed=self._closed,
             draining=lambda: self.draining,
+            stopped=lambda: self._stopped,
         )
 
     # Its life.
@@ -105,6 +108,10 @@ class Registry:
     async def start(self) -> None:
         """Take up the rooms that a restart left; their members' windows count from now. Fires when they are there."""
         for value in await self._database.interact(table.load_all):
+            if value.deserted:
+                # It was killed between the last one's leaving and the room's end.
+                await self._database.interact(table.end, value.room_id, value.play_id, int(self._clock.seconds() * 1000), ABANDONED)
+                continue
             if value.options.hosting not in self._referees:
                 self._log.error("room {room_id} is of a kind that is not played here: {kind}", room_id=value.room_id, kind=value.options.hosting)
                 continue
@@ -116,6 +123,7 @@ class Registry:
     @deferring
     async def stop(self) -> None:
         """Let go of every room as it is; it is taken up again at the next start. Fires when all that was told is saved."""
+        self._stopped = True
         self._stop_presence()
         if self._ticking.running:
             self._ticking.stop()
@@ -251,11 +259,16 @@ class Registry:
 
     @deferring
     async def start_room(self, room_id: str, user_id: str) -> LivingRoom:
-        """The host starts a room: fires with it when its status is durably PLAYING."""
+        """The host starts a room: fires with it when its status is durably PLAYING.
+
+        Fails with `Forbidden` for another, and with `BadState` where it cannot start: its game has been taken offline, say.
+        Asking again while it starts or plays is fine.
+        """
         room = self.here(room_id)
-        game_id = room.options.game_id
-        if game_id and (await self._catalogue.bundle(game_id, room.options.version)).status != "ONLINE":
-            raise BadState("this game has been taken offline")
+        latest = room.ledger.latest
+        require_host(latest, user_id, START)
+        if latest.phase == SETUP and room.options.game_id:
+            await self._catalogue.bundle(room.options.game_id, room.options.version)
         await room.start(user_id)
         return room
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -26,6 +27,7 @@ from gameroom.rules import usernames
 from gameroom.rules.room import PLAYING, SETUP, Member, Room, RoomOptions
 from gameroom.rules.sessions import token_hash
 from gameroom.settings import Addresses, Limits, RoomSettings
+from gameroom.store import DatabaseUnavailable
 from gameroom.store import rooms as table
 from gameroom.wire.room_messages import Outgoing
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from gameroom.presence import Presence
 
 CHAT_LENGTH = 500
+AGAIN = 1.0
+"""Seconds until the database, which was not there, is asked again."""
+
 LOST, ABANDONED = "lost", "abandoned"
 """Why a play is over that its players did not end: it could not be taken up again; its room is gone."""
 
@@ -55,6 +60,8 @@ class Surroundings:
     closed: Callable[[LivingRoom], None]
     """A room is gone."""
     draining: Callable[[], bool]
+    stopped: Callable[[], bool]
+    """The registry has let go of its rooms."""
 
 
 @implementer(IRoom)
@@ -78,6 +85,7 @@ class LivingRoom:
         self._told_roster: list[dict[str, Any]] = []
         self._told_entry: dict[str, Any] = {}
         self._empty_since: float | None = None
+        self._mend_at = 0.0
         self._start = RoomStart(self)
         self.referee: IReferee = referee(self)
 
@@ -245,7 +253,7 @@ class LivingRoom:
             if member.user_id not in present:
                 self._dismiss(member, before)
         self.around.changed(self, before, after)
-        if before.members and not after.members:
+        if after.deserted:
             self.close("everybody has left")
         else:
             self.refresh()
@@ -319,6 +327,7 @@ class LivingRoom:
         if self.closing:
             return
         room, settings = self.value, self.around.settings
+        self._mend(now)
         if room.phase == PLAYING:
             self.referee.tick(now)
             if self._ending is not None and not self.ledger.saving:
@@ -330,6 +339,12 @@ class LivingRoom:
         late = [user_id for user_id in self.attendance.overdue(now, settings.reconnect_window) if not self._is_kept(room, user_id)]
         if late and not self.ledger.saving:
             self.remove(late, "timeout").addErrback(lambda failure: None)
+
+    def _mend(self, now: float) -> None:
+        """Where it is not known what was saved, save what is so."""
+        if self.ledger.unsure and not self.ledger.saving and now >= self._mend_at:
+            self._mend_at = now + AGAIN
+            self.change(self.ledger.latest).addErrback(lambda failure: None)
 
     def _is_kept(self, room: Room, user_id: str) -> bool:
         """Whether the member may be away for as long as it likes."""
@@ -370,6 +385,13 @@ class LivingRoom:
 
     async def _delete(self, room: Room) -> None:
         await self.ledger.settled()
-        await self.around.database.interact(table.delete, self.room_id)
-        if room.play_id is not None:
-            await self.around.database.interact(table.end_play, room.play_id, int(self.now() * 1000), ABANDONED)
+        ended_ms = int(self.now() * 1000)
+        while True:
+            try:
+                await self.around.database.interact(table.end, self.room_id, room.play_id, ended_ms, ABANDONED)
+                return
+            except DatabaseUnavailable:
+                # Its members' seats are taken there until it is gone.
+                if self.around.stopped():
+                    raise
+                await deferLater(self.around.clock, AGAIN)

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from gameroom.interfaces import IDatabase
 from gameroom.rules.room import Room
+from gameroom.store import UniqueViolation
 from gameroom.store import rooms as table
 
 Work = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]
@@ -33,6 +34,7 @@ class RoomLedger:
     While one batch is being written the next one gathers, so a busy room costs one transaction
     a round trip and not one a change.
     When a batch cannot be saved everything since `saved` is taken back and each of its changes fails.
+    It may be kept all the same, where the database was lost while it committed: so the next batch is written whole.
     """
 
     _log = Logger()
@@ -45,6 +47,7 @@ class RoomLedger:
         self._committed = committed
         self._waiting: list[_Change] = []
         self._saving = False
+        self._unsure = False
         self._idle: list[Deferred[None]] = []
 
     def change(self, after: Room, effect: Callable[[Room], None] | None = None, also: Work | None = None) -> Deferred[None]:
@@ -66,6 +69,11 @@ class RoomLedger:
         """Whether a change is on its way to the database."""
         return self._saving
 
+    @property
+    def unsure(self) -> bool:
+        """Whether a restart might find something else than `saved`; any change that is saved puts that right."""
+        return self._unsure
+
     def confirm(self) -> Deferred[None]:
         """Fires when `latest` is durable; fails when it cannot be saved."""
         return self.change(self.latest) if self._saving else succeed(None)
@@ -84,14 +92,17 @@ class RoomLedger:
             batch, self._waiting = self._waiting, []
             before, after = self.saved, batch[-1].after
             try:
-                await self._database.interact(_write, before, after, [change.also for change in batch if change.also is not None])
+                known = None if self._unsure else before
+                await self._database.interact(_write, known, after, [change.also for change in batch if change.also is not None])
             except Exception as error:
+                self._unsure = self._unsure or not isinstance(error, UniqueViolation)
                 # What gathered meanwhile was worked out from what is now taken back.
                 batch, self._waiting = batch + self._waiting, []
                 self.latest = self.saved
                 for change in batch:
                     change.saved.errback(error)
                 continue
+            self._unsure = False
             self.saved = after
             for change in batch:
                 if change.effect is not None:
@@ -112,7 +123,10 @@ class RoomLedger:
             self._log.failure("telling a change of room {room_id} failed", room_id=self.saved.room_id)
 
 
-async def _write(cursor: Any, before: Room, after: Room, also: list[Work]) -> None:
-    await table.save(cursor, before, after)
+async def _write(cursor: Any, before: Room | None, after: Room, also: list[Work]) -> None:
+    if before is None:
+        await table.rewrite(cursor, after)
+    else:
+        await table.save(cursor, before, after)
     for work, args in also:
         await work(cursor, *args)

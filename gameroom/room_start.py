@@ -23,6 +23,7 @@ from gameroom.store import rooms as table
 if TYPE_CHECKING:
     from gameroom.room import LivingRoom
 
+START = "start the room"
 START_FAILED = "start_failed"
 
 
@@ -42,7 +43,7 @@ class RoomStart:
         Raises `Forbidden` for another, `BadState` with too few players or while the daemon is going down.
         """
         latest = self._room.ledger.latest
-        rules.require_host(latest, by, "start the room")
+        rules.require_host(latest, by, START)
         if latest.phase != SETUP:
             return self._room.ledger.confirm()
         if self._room.around.draining():
@@ -54,12 +55,15 @@ class RoomStart:
         self._log.info("room {room_id} starts", room_id=room.room_id)
 
     def consider(self, there: Collection[str]) -> None:
-        """Begin the play where everything is as it should be."""
+        """Begin the play where everything is as it should be; lift the lock where too many have left."""
         room = self._room
         latest = room.ledger.latest
         if self._confirming or latest.phase == PLAYING:
             return
         if latest.phase == SETUP and room.around.draining():
+            return
+        if latest.phase == STARTING and len(latest.locked) < latest.options.min_players:
+            self._abandon(latest)
             return
         reserved = latest.phase == STARTING and not room.referee.waits_for_ready
         if reserved or rules.all_ready(latest, there):

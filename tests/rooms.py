@@ -149,6 +149,8 @@ class OneGame:
     async def bundle(self, game_id: str, version: str | None = None) -> Bundle:
         if game_id != self.the.game_id:
             raise NotFound("there is no such game")
+        if self.the.status != "ONLINE":
+            raise BadState("this game is offline")
         return self.the
 
 

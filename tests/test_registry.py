@@ -11,9 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.entrance import Guest
 from gameroom.errors import BadState, Conflict, Forbidden, InvalidRequest, NotFound, RateLimited, Unauthorized
 from gameroom.room import LivingRoom
-from gameroom.rules.room import PLAYING, SETUP, STARTING, set_ready
+from gameroom.rules.room import PLAYING, SETUP, STARTING, remove, set_ready
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import token_hash
+from gameroom.store import DatabaseUnavailable
+from gameroom.store import rooms as table
 from tests.held import HeldDatabase
 from tests.rooms import House, NotingConnection, account
 
@@ -305,6 +307,30 @@ class StartingTests(RegistryTestCase):
         self.assertEqual(room.value.phase, PLAYING)
         self.assertEqual([what[0] for what in self.told()].count("begin"), 1)
 
+    def test_offline_meanwhile(self) -> None:
+        """A game that went offline starts no more; that is for the host to hear, and what plays already goes on."""
+        room = self.room(ANNA)
+        self.join(room, BERT)
+        self.house.catalogue.the = attrs.evolve(self.house.catalogue.the, status="OFFLINE")
+        self.failureResultOf(self.registry.start_room(room.room_id, "Bert"), Forbidden)
+        self.failureResultOf(self.registry.start_room(room.room_id, "Anna"), BadState)
+        self.house.catalogue.the = attrs.evolve(self.house.catalogue.the, status="ONLINE")
+        self.successResultOf(self.registry.start_room(room.room_id, "Anna"))
+        self.house.catalogue.the = attrs.evolve(self.house.catalogue.the, status="OFFLINE")
+        self.successResultOf(self.registry.start_room(room.room_id, "Anna"))
+
+    def test_too_few_left(self) -> None:
+        """When a locked player leaves and too few stay, the lock is lifted at once and others can come again."""
+        room = self.room(ANNA)
+        self.join(room, BERT)
+        anna = self.connect(room, "Anna")
+        self.successResultOf(self.registry.start_room(room.room_id, "Anna"))
+        anna.take()
+        self.successResultOf(self.registry.leave(room.room_id, "Bert"))
+        self.assertEqual((room.value.phase, room.value.status), (SETUP, "WAITING"))
+        self.assertIn({"type": "state", "state": "setup", "reason": "start_failed"}, anna.take())
+        self.assertEqual(self.join(room, CLEO).seat, 1)
+
     def test_start_fails(self) -> None:
         """Locked players who do not come lose their seats; with too few left the lock is lifted and members hear why."""
         room = self.room(ANNA)
@@ -431,6 +457,17 @@ class PlayingTests(RegistryTestCase):
 
 
 class RestartTests(RegistryTestCase):
+    def test_killed_behind_the_last_one(self) -> None:
+        """A room whose last member left just before the daemon was killed does not come back; one that nobody came to yet does."""
+        new = self.room()
+        left = self.room(ANNA)
+        after = remove(left.value, ["Anna"])
+        self.successResultOf(self.house.database.interact(table.save, left.value, after))
+        house = self.house.restarted()
+        self.successResultOf(house.registry.start())
+        self.assertEqual([room.room_id for room in house.registry.everything()], [new.room_id])
+        self.assertEqual([room.room_id for room in self.successResultOf(self.house.database.interact(table.load_all))], [new.room_id])
+
     def test_setup(self) -> None:
         """Seats, host, configuration, revision, tokens and bans survive; windows count from readiness."""
         room = self.room(ANNA)
@@ -562,8 +599,63 @@ class DurabilityTests(SynchronousTestCase):
         making = house.registry.create(house.request())
         held.release_all()
         room = self.successResultOf(making)
-        house.registry.join(room.room_id, ANNA)
+        joining = house.registry.join(room.room_id, ANNA)
         room.close("a test says so")
         held.release_all()
+        self.failureResultOf(joining, NotFound)
         self.assertIsNone(house.registry.seat_of("anna"))
         self.assertEqual(held.waiting, [])
+
+    def test_last_one_leaves_while_somebody_joins(self) -> None:
+        """A join behind the last one's leaving is told that the room is gone."""
+        held = HeldDatabase()
+        house = House(held)
+        making = house.registry.create(house.request(), ANNA)
+        held.release_all()
+        room = self.successResultOf(making)
+        leaving, joining = house.registry.leave(room.room_id, "Anna"), house.registry.join(room.room_id, BERT)
+        held.release_all()
+        self.successResultOf(leaving)
+        self.failureResultOf(joining, NotFound)
+        self.assertIsNone(house.registry.seat_of("bert"))
+
+    def test_gone_while_the_database_is_away(self) -> None:
+        """A room that could not be deleted is deleted once the database is back; until then its members' seats would be taken."""
+        held = HeldDatabase()
+        house = House(held)
+        starting = house.registry.start()
+        making = house.registry.create(house.request(), ANNA)
+        held.release_all()
+        self.successResultOf(starting)
+        self.successResultOf(making).close("a test says so")
+        for _ in range(2):
+            held.fail(DatabaseUnavailable("away"))
+            self.assertEqual(held.waiting, [])
+            house.clock.advance(1)
+        again = house.registry.create(house.request(), ANNA)
+        held.release_all()
+        self.successResultOf(again)
+
+    def test_not_known_whether_it_was_saved(self) -> None:
+        """Where the database was lost while it committed, what is kept becomes again what is told, by itself."""
+        held = HeldDatabase()
+        house = House(held)
+        starting = house.registry.start()
+        making = [house.registry.create(house.request()) for _ in range(2)]
+        held.release_all()
+        self.successResultOf(starting)
+        room, other = (self.successResultOf(made) for made in making)
+        joining = house.registry.join(room.room_id, ANNA)
+        held.fail_after_commit(DatabaseUnavailable("lost while it committed"))
+        self.failureResultOf(joining, DatabaseUnavailable)
+        self.assertFalse(room.has("Anna"))
+        house.clock.advance(1)
+        self.assertEqual(len(held.waiting), 1)
+        held.release_all()
+        house.clock.pump([0.1] * 20)
+        self.assertEqual(held.waiting, [])
+        joining = house.registry.join(other.room_id, ANNA)
+        held.release_all()
+        self.assertEqual(self.successResultOf(joining).seat, 0)
+        kept = self.successResultOf(held.database.interact(table.load_all))
+        self.assertEqual({value.room_id: value for value in kept}, {room.room_id: room.value, other.room_id: other.value})

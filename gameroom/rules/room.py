@@ -97,6 +97,11 @@ class Room:
         return "WAITING" if self.phase == SETUP else "PLAYING"
 
     @property
+    def deserted(self) -> bool:
+        """Whether everybody who came has left; nobody may come any more."""
+        return not self.members and self.next_joined > 1
+
+    @property
     def players(self) -> list[Member]:
         """Who is seated, by seat."""
         return sorted((member for member in self.members if member.seat is not None), key=_seat)
@@ -210,10 +215,10 @@ def require_host(room: Room, user_id: str, deed: str) -> None:
 
 def kick(room: Room, by: str, user_id: str) -> Room:
     """The host sends a member away for good."""
+    room.member(user_id)
     require_host(room, by, "send somebody away")
     if user_id == by:
         raise BadState("you cannot send yourself away; leave instead")
-    room.member(user_id)
     return attrs.evolve(remove(room, [user_id]), banned=room.banned | {user_id})
 
 

@@ -78,9 +78,26 @@ async def _save_members(cursor: ICursor, before: Room, after: Room) -> None:
         await _insert_member(cursor, after.room_id, member)
 
 
+async def rewrite(cursor: ICursor, room: Room) -> None:
+    """Turn the room as it is kept into `room`, whatever is kept; a room that is not there stays away."""
+    assignments = ", ".join(f"{column} = :{column}" for column in _CHANGING)
+    params = {"room_id": room.room_id, **{column: _column(room, column) for column in _CHANGING}}
+    kept = await cursor.execute(f"UPDATE rooms SET {assignments} WHERE room_id = :room_id RETURNING room_id", params)
+    await cursor.execute("DELETE FROM members WHERE room_id = :room_id", {"room_id": room.room_id})
+    for member in room.members if kept else ():
+        await _insert_member(cursor, room.room_id, member)
+
+
 async def delete(cursor: ICursor, room_id: str) -> None:
     """Forget a room and its members; what was played in it stays."""
     await cursor.execute("DELETE FROM rooms WHERE room_id = :room_id", {"room_id": room_id})
+
+
+async def end(cursor: ICursor, room_id: str, play_id: str | None, ended_ms: int, reason: str) -> None:
+    """Forget a room, whose play is over with it."""
+    await delete(cursor, room_id)
+    if play_id is not None:
+        await end_play(cursor, play_id, ended_ms, reason)
 
 
 async def load_all(cursor: ICursor, node: str | None = None) -> list[Room]:

@@ -374,6 +374,21 @@ class DatabaseContract:
         await self.database.interact(rooms.save, before, after)
         self.assertEqual(await self.database.interact(rooms.load_all), [after])
 
+    async def test_rewriting_and_ending(self) -> None:
+        """A room is written whole over whatever is kept of it, also over nothing; its end is its play's."""
+        interact = self.database.interact
+        kept = attrs.evolve(room(), members=(seated("a", 0), seated("b", 1)), revision=3)
+        so = attrs.evolve(room(), members=(seated("c", 0), seated("a", 1)), configuration={"a": 1}, phase="playing", play_id="p1")
+        await interact(rooms.insert, kept, "node")
+        await interact(rooms.rewrite, so)
+        self.assertEqual(await interact(rooms.load_all), [so])
+        await interact(rooms.begin_play, "p1", so, 1000)
+        await interact(rooms.end, so.room_id, "p1", 2000, "abandoned")
+        self.assertEqual(await interact(rooms.load_all), [])
+        self.assertEqual(await interact(rooms.forget_plays, 2001), ["p1"])
+        await interact(rooms.rewrite, so)
+        self.assertEqual(await interact(rooms.load_all), [])
+
     async def test_kinds_in_a_configuration(self) -> None:
         """1, 1.0 and true are equal in Python and not in JSON: a change from one to the other is kept."""
         steps = [attrs.evolve(room(), configuration={"a": value}) for value in (1, True, 1.0)]

@@ -153,6 +153,7 @@ class OrderOfChecksTests(SynchronousTestCase):
             self.assertEqual(103, self.alice.code(type_, room_id="nope", **more), type_)
         for game_id in ("nope", "", "\0", "ä" * 100):
             self.assertEqual(103, self.alice.code("GET_GAME_DETAIL", game_id=game_id))
+            self.assertEqual(103, self.alice.code("LATEST_VERSION", game_id=game_id))
             self.assertEqual(103, self.alice.code("CREATE_ROOM", game_id=game_id))
         self.assertEqual(103, self.alice.code("JOIN_PARTY", party_code="BBBBBB"))
         self.assertEqual(103, self.alice.code("LIST_ROOMS", before="nope"))
@@ -163,6 +164,7 @@ class OrderOfChecksTests(SynchronousTestCase):
         bob = self.world.peer("bob")
         self.assertEqual(102, bob.code("START_ROOM", room_id=room_id))
         self.assertEqual(102, bob.code("KICK", room_id=room_id, player="alice"))
+        self.assertEqual(103, bob.code("KICK", room_id=room_id, player="nobody"))
         self.assertEqual(102, bob.code("CHAT", room_id=room_id, text="x"))
         self.assertEqual(102, bob.code("ROOM_MESSAGE", room_id=room_id, body={"type": "ready", "ready": True}))
         self.assertEqual(105, self.alice.code("START_ROOM", room_id=room_id))
@@ -244,13 +246,18 @@ class RoomTests(SynchronousTestCase):
         self.bob = self.world.peer("bob")
 
     def test_games(self) -> None:
-        """LIST_GAMES and GET_GAME_DETAIL have just the seed's fields."""
+        """LIST_GAMES, GET_GAME_DETAIL and LATEST_VERSION have just the seed's fields."""
         [game] = self.alice.ok("LIST_GAMES")["games"]
         self.assertEqual({"game_id", "name", "status", "latest_version", "avg_score"}, game.keys())
         self.assertEqual(("Dots", "ONLINE", "1.0.0", None), (game["name"], game["status"], game["latest_version"], game["avg_score"]))
         detail = self.alice.ok("GET_GAME_DETAIL", game_id=game["game_id"])
         wanted = {"game_id", "name", "description", "game_type", "max_players", "status", "latest_version", "avg_score", "reviews_sample"}
         self.assertEqual(wanted, detail.keys())
+        latest = self.alice.ok("LATEST_VERSION", game_id=game["game_id"])
+        self.assertEqual({"version", "size_bytes", "checksum"}, latest.keys())
+        self.assertEqual("1.0.0", latest["version"])
+        self.assertGreater(latest["size_bytes"], 0)
+        self.assertRegex(latest["checksum"], "^[0-9a-f]{64}$")
         self.assertEqual([], self.alice.ok("LIST_GAMES", before=game["game_id"], limit=5)["games"])
         self.assertEqual(100, self.alice.code("LIST_GAMES", limit=0))
 
