@@ -31,6 +31,7 @@ NEVER = frozenset(("password", "old_password", "new_password", "token", "session
 """Fields that no log line has, whoever gave them."""
 
 
+PORTS = "twisted.internet.tcp.Port"
 ABOUT_ACCEPTING = re.compile("EMFILE|Could not accept")
 
 
@@ -62,7 +63,7 @@ class OnceAMinute:
         self._quiet_until = 0.0
 
     def __call__(self, event: LogEvent) -> Any:
-        if event.get("log_namespace") == "twisted.internet.tcp" and ABOUT_ACCEPTING.search(event.get("log_format") or ""):
+        if event.get("log_namespace") == PORTS and ABOUT_ACCEPTING.search(event.get("log_format") or ""):
             now = event.get("log_time", 0.0)
             if now < self._quiet_until:
                 return PredicateResult.no

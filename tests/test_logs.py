@@ -68,7 +68,7 @@ class LinesTests(SynchronousTestCase):
         observe = observer(self.out, json=True)
         times = [(100.0, "EMFILE encountered")] * 5 + [(100.0, "something else"), (159.0, "EMFILE again"), (161.0, "Could not accept")]
         for at, text in times:
-            observe({"log_namespace": "twisted.internet.tcp", "log_level": LogLevel.info, "log_format": text, "log_time": at})
+            observe({"log_namespace": "twisted.internet.tcp.Port", "log_level": LogLevel.info, "log_format": text, "log_time": at})
         self.assertEqual([line["message"][:9] for line in self.lines()], ["EMFILE en", "something", "Could not"])
 
 
