@@ -146,8 +146,8 @@ class RoomConversation:
                 raise _unproved()
         elif deed is not None or not room.referee.is_command(kind):
             self._count(room)
-        if message_id is not None and room is not None:
-            room.last_ids[self._user_id] = max(message_id, room.last_ids.get(self._user_id, 0))
+        if room is not None:
+            self._remember(room, message_id)
         if deed is not None:
             return deed(self, message, message_id)
         assert room is not None
@@ -165,6 +165,7 @@ class RoomConversation:
         self._flood(room).count_hello(room.now())
         if self._room is None:
             self._enter(room, token)
+            self._remember(room, message_id)
         room.attach(self._user_id, self._connection, reply_to=message_id, play_id=play_id, last_generation=last_generation)
         return ANSWERED
 
@@ -242,6 +243,11 @@ class RoomConversation:
         if flood is None:
             flood = room.floods[self._user_id] = Flood(self._limits())
         return flood
+
+    def _remember(self, room: LivingRoom, message_id: int | None) -> None:
+        """For `last_id` of the next `welcome`: a page that is loaded anew gives out no id twice."""
+        if message_id is not None:
+            room.last_ids[self._user_id] = max(message_id, room.last_ids.get(self._user_id, 0))
 
     def _count(self, room: LivingRoom) -> None:
         flood, now = self._flood(room), room.now()

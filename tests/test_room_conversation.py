@@ -130,6 +130,10 @@ class HelloTests(ConversationTestCase):
         again, connection = self.open()
         self.say(again, type="hello", token=self.tokens["Anna"])
         self.assertEqual(connection.take()[0]["last_id"], 41)
+        self.say(self.open()[0], type="hello", token=self.tokens["Anna"], id=50)
+        again, connection = self.open()
+        self.say(again, type="hello", token=self.tokens["Anna"])
+        self.assertEqual(connection.take()[0]["last_id"], 50)
 
 
 class SayingTests(ConversationTestCase):
