@@ -18,7 +18,7 @@ from werkzeug.routing import RequestRedirect
 from gameroom.doors.web.callers import Callers
 from gameroom.doors.web.calls import Answer, Call, bearer, read_body, wants_page
 from gameroom.doors.web.declare import Route
-from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem, Problem, problem_of
+from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem, Problem, phrase, problem_of
 from gameroom.errors import GameroomError, InvalidRequest, ServerError
 
 Handler = Callable[[Call], Coroutine[Deferred[Any], Any, Answer]]
@@ -134,7 +134,7 @@ class Api:
 
     def _write(self, request: Request, answer: Answer, *, page: bool = False) -> None:
         """Begin the answer; klein ends it, but for a resource, which does so by itself."""
-        request.setResponseCode(answer.status)
+        request.setResponseCode(answer.status, phrase(answer.status))
         if page:
             vary = [*(request.responseHeaders.getRawHeaders("Vary") or []), "Accept"]
             request.responseHeaders.setRawHeaders("Vary", [", ".join(vary)])

@@ -23,7 +23,8 @@ class Callers:
 
     def address(self, request: Request) -> str:
         """The address that limits count for."""
-        return self._proxies.client(address_of(request.getClientAddress()), request.requestHeaders.getRawHeaders("X-Forwarded-For") or [])
+        forwarded = [value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(b"X-Forwarded-For") or []]
+        return self._proxies.client(address_of(request.getClientAddress()), forwarded)
 
     def base(self, request: Request) -> str:
         """Scheme, host and port for links that this caller shall follow.

@@ -72,9 +72,12 @@ def wants_page(request: Request) -> bool:
 
 
 def header(request: Request, name: str) -> str:
-    """A header's only or first value, or the empty string."""
-    value = request.getHeader(name)
-    return value.strip() if isinstance(value, str) else ""
+    """A header's only or last value, or the empty string.
+
+    HTTP promises nothing of its characters, and as Latin-1 any byte is one; whoever reads it finds what does not belong there.
+    """
+    value = request.getHeader(name.encode("ascii"))
+    return value.decode("latin-1").strip() if isinstance(value, bytes) else ""
 
 
 def bearer(request: Request) -> str | None:

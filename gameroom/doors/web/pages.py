@@ -125,9 +125,12 @@ class Pages:
     def _asset(self, call: Call, name: str) -> Answer:
         folder = (self._folder / "static").resolve()
         path = (folder / name).resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
-            raise HttpProblem(404, "there is no such file")
-        data, tag = self._content(path)
+        try:
+            if not path.is_relative_to(folder) or not path.is_file():
+                raise HttpProblem(404, "there is no such file")
+            data, tag = self._content(path)
+        except OSError:  # a name that no file system takes
+            raise HttpProblem(404, "there is no such file") from None
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if path.suffix in (".js", ".mjs"):
             # The frame that an engine runs in has an opaque origin, and a module is always fetched with CORS.

@@ -71,6 +71,11 @@ class Problem:
         return PAGE.format(title=escape(str(self.document["title"])), detail=escape(str(self.document["detail"]))).encode()
 
 
+def phrase(status: int) -> bytes:
+    """What stands behind the status in a response's first line; Twisted knows none for 426 and 429."""
+    return HTTPStatus(status).phrase.encode("ascii")
+
+
 def problem_of(error: GameroomError) -> Problem:
     """The document of one of our errors: see "Errors" in docs/protocol/rooms.md."""
     document: dict[str, Any] = {

@@ -25,7 +25,7 @@ from gameroom.doors.web.declare import Reply, Route
 from gameroom.doors.web.http import HttpLimits, LimitedChannel, LimitedRequest
 from gameroom.doors.web.pages import Pages
 from gameroom.doors.web.policy import ALWAYS
-from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem
+from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem, phrase
 from gameroom.doors.web.routes_accounts import AccountRoutes
 from gameroom.doors.web.routes_games import GameRoutes, PlayRoutes
 from gameroom.doors.web.routes_rooms import RoomRoutes
@@ -94,6 +94,8 @@ class _Root:
         for name, value in ALWAYS.items():
             request.setHeader(name, value)
         self._allow_origin(request)
+        if not header(request, "host").isascii():
+            return self._refuse(request, HttpProblem(400, "the Host header names no host"))
         try:
             path = b"/".join([b"", *(request.postpath or [])]).decode("utf-8")
         except UnicodeDecodeError:
@@ -140,7 +142,7 @@ class _Root:
         return NOT_DONE_YET
 
     def _refuse(self, request: Request, problem: HttpProblem) -> bytes:
-        request.setResponseCode(problem.status)
+        request.setResponseCode(problem.status, phrase(problem.status))
         request.setHeader("Content-Type", MEDIA_TYPE)
         for name, value in problem.headers.items():
             request.setHeader(name, value)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.settings import WebSettings
 from tests.doors.web.test_routes_rooms import BROWSER, RoomCase
-from tests.doors.web.world import WebWorld
+from tests.doors.web.world import Response, WebWorld, read_responses, request
 
 FRIEND = "https://friend.example"
 
@@ -68,6 +68,31 @@ class EveryAnswerTests(RoomCase):
         self.assertNotIn(b"secret", response.body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertRegex(document["incident"], "^[0-9a-f-]{36}$")
+
+    def test_headers_of_any_bytes(self) -> None:
+        """No header is our fault, whatever bytes it has: one that counts is refused, and others are as good as not there."""
+        for name in ("Accept", "Origin", "X-Forwarded-For", "If-None-Match", "Accept-Encoding", "Content-Type"):
+            for path in ("/rooms", "/", "/gameroom.js", "/nothing"):
+                [response] = self.sent(f"GET {path} HTTP/1.1\r\n{name}: \xff\xfe\r\n\r\n")
+                self.assertEqual(response.status, 404 if path == "/nothing" else 200, (name, path))
+        [response] = self.sent("GET /rooms HTTP/1.1\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+        self.problem(response, 401, 101)
+        [response] = self.sent("GET / HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n")
+        self.problem(response, 400, 100)
+        [response] = self.sent("GET /socket/x HTTP/1.1\r\nUpgrade: \xff\r\n\r\n")
+        self.problem(response, 426, 100)
+
+    def sent(self, text: str) -> list[Response]:
+        """What is answered to these bytes."""
+        peer = self.world.peer()
+        peer.raw(text.encode("latin-1"))
+        return read_responses(peer.take())
+
+    def test_first_line(self) -> None:
+        """A status has its name behind it, also where Twisted knows none."""
+        peer = self.world.peer()
+        peer.raw(request("GET", "/socket/x"))
+        self.assertTrue(peer.take().startswith(b"HTTP/1.1 426 Upgrade Required\r\n"))
 
     def test_counted(self) -> None:
         """Requests are counted by route and code."""
