@@ -165,8 +165,8 @@ class RoomConversation:
         self._flood(room).count_hello(room.now())
         if self._room is None:
             self._enter(room, token)
-            self._remember(room, message_id)
         room.attach(self._user_id, self._connection, reply_to=message_id, play_id=play_id, last_generation=last_generation)
+        self._remember(room, message_id)
         return ANSWERED
 
     def _prove(self, token: str) -> LivingRoom:
