@@ -320,8 +320,10 @@ class Registry:
     def _closed(self, room: LivingRoom) -> None:
         self._rooms.pop(room.room_id, None)
         self._codes.pop(room.value.party_code, None)
-        for account in [account for account, room_id in self._seats.items() if room_id == room.room_id]:
-            del self._seats[account]
+        # Who is on the way in sits there too, as far as `_seats` knows.
+        for member in (*room.value.members, *room.ledger.latest.members):
+            if self._seats.get(member.account) == room.room_id:
+                del self._seats[member.account]
         self._tell(room, closed=True)
         self._look_whether_drained()
 
