@@ -22,6 +22,8 @@ from gameroom.wire.lockstep import BATCH_BYTES, BINARY, JSON, MasterPacket
 
 INDEXED: Final = 64
 """Every so many generations the place in the file is kept."""
+RECENT: Final = 1024
+"""And that of each of the newest: a repeat may ask for any of the last 1,000, as often as packets come."""
 _READ: Final = 64 << 10
 _MASTER: Final = b'"type":"master"'
 
@@ -68,6 +70,9 @@ class Recording:
         self._tell_dirty = dirty
         self._size = 0
         self._index = array("Q")
+        self._recent = array("Q", bytes(8 * RECENT))
+        self._recent_from = 0
+        """The first generation whose place was put there."""
 
     def append(self, master: bytes, now: float) -> None:
         """Write the next master; raises `OSError`, and then nothing of it is in the file. `now` is Unix time in seconds."""
@@ -75,6 +80,7 @@ class Recording:
         self._write(line_of(master, self.masters, self._since_start(now), self.binary))
         if self.masters % INDEXED == 0:
             self._index.append(start)
+        self._recent[self.masters % RECENT] = start
         self.masters += 1
         self._mark_dirty()
 
@@ -110,9 +116,12 @@ class Recording:
 
     def reader(self, generation: int) -> Reader:
         """A reader of the masters from that generation on."""
-        known = min(generation, self.masters) // INDEXED
-        at_end = known == len(self._index)
-        reader = Reader(self, self._size if at_end else self._index[known], self.masters if at_end else known * INDEXED)
+        if generation >= self.masters:
+            return Reader(self, self._size, self.masters)
+        if generation >= max(self._recent_from, self.masters - RECENT):
+            return Reader(self, self._recent[generation % RECENT], generation)
+        known = generation // INDEXED
+        reader = Reader(self, self._index[known], known * INDEXED)
         reader.skip_to(generation)
         return reader
 
@@ -136,6 +145,7 @@ class Recording:
         """The file was there already: go on after what was found in it."""
         os.ftruncate(self._fd, found.end)
         self._size, self._index, self.masters = found.end, found.index, found.masters
+        self._recent_from = found.masters
 
 
 class Reader:

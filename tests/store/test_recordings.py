@@ -167,6 +167,21 @@ class ReadingTests(RecordingsCase):
             self.assertEqual(reader.batch(200), [json_master(generation) for generation in range(first, 200)])
             self.assertEqual(reader.generation, 200)
 
+    def test_recent(self) -> None:
+        """Any of the last 1,000 masters, which a repeat brings again, is found by one read; an older one is found as well, also after a restart."""
+        recording = self.create()
+        for generation in range(1200):
+            recording.append(json_master(generation, 5000), START)
+        for generation in (200, 255, 700, 1199):
+            with mock.patch.object(recording, "read", wraps=recording.read) as read:
+                self.assertEqual(recording.reader(generation).batch(generation + 1), [json_master(generation, 5000)])
+            self.assertEqual(read.call_count, 1)
+        recording, _ = self.take_up()
+        for generation in range(1200, 1300):
+            recording.append(json_master(generation, 5000), START)
+        for generation in (0, 100, 175, 176, 1199, 1200, 1299):
+            self.assertEqual(recording.reader(generation).batch(generation + 1), [json_master(generation, 5000)])
+
     def test_batches(self) -> None:
         """A batch is up to 256 KiB; a master that is longer comes alone; none is lost between them."""
         recording = self.create()
