@@ -26,8 +26,6 @@ async def plan_room(
     if not request.game_id:
         return request.options(drawn_seed=drawn, base={"hosting": "lockstep", "engine": request.engine})
     bundle = await catalogue.bundle(request.game_id, request.version or None)
-    if bundle.status != "ONLINE":
-        raise BadState(f"{bundle.name} is offline; choose another game")
     if bundle.hosting not in hosted:
         raise BadState(f"this server does not host {bundle.hosting} games")
     base = {
