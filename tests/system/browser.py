@@ -105,6 +105,10 @@ class Browser:
         """The state's hash after each generation, as this page computed it."""
         return {int(generation): str(value) for generation, value in self.in_game("return [...client.hashes]")}
 
+    def focused(self) -> str:
+        """The id of what the keyboard is at."""
+        return str(self.driver.execute_script("return document.activeElement.id"))
+
     def severe(self) -> list[str]:
         """What the console complains of, refused policies included."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]

@@ -28,9 +28,15 @@ function showAccount() {
   $("log-out").hidden = !account;
 }
 
-/** @param {string} title @param {string} why @param {(() => void) | null} then */
-function askAccount(title, why, then) {
+/**
+ * @param {string} title @param {string} why @param {(() => void) | null} then
+ * @param {"login" | "register"} usual What Enter does: a mistyped name shall not become an account of somebody who has one.
+ */
+function askAccount(title, why, then, usual) {
   afterLogin = then;
+  const buttons = [...$("account-form").querySelectorAll("button[value]")].sort((a) => (a.value === usual ? -1 : 1));
+  for (const button of buttons) button.classList.toggle("main", button.value === usual);
+  $("account-buttons").replaceChildren(...buttons);
   $("account-title").textContent = title;
   $("account-why").textContent = why;
   $("account-problem").textContent = "";
@@ -38,7 +44,7 @@ function askAccount(title, why, then) {
   $("username").focus();
 }
 
-$("log-in").addEventListener("click", () => askAccount("Log in", "A new name makes a new account; nothing else is asked.", null));
+$("log-in").addEventListener("click", () => askAccount("Log in", "No account yet? Choose a name and a password and press Create account; nothing else is asked.", null, "login"));
 $("account-cancel").addEventListener("click", () => $("account").close());
 
 $("account-form").addEventListener("submit", async (/** @type {SubmitEvent} */ event) => {
@@ -57,13 +63,16 @@ $("account-form").addEventListener("submit", async (/** @type {SubmitEvent} */ e
   $("password").value = "";
   $("account").close();
   showAccount();
-  afterLogin?.();
+  if (afterLogin) afterLogin();
+  // The button that had the focus is not there any more.
+  else $("log-out").focus();
 });
 
 $("log-out").addEventListener("click", async () => {
   const token = kept.account?.token;
   kept.account = null;
   showAccount();
+  $("log-in").focus();
   await api("POST", "/logout", { token }).catch(() => {});
 });
 
@@ -120,7 +129,7 @@ function gameCard(game) {
 async function open(game, button) {
   const token = kept.account?.token;
   if (!token) {
-    askAccount(`Open a room of ${game.name}`, "Who opens a room needs an account. A name and a password are all; your friends need none.", () => open(game, button));
+    askAccount(`Open a room of ${game.name}`, "Who opens a room needs an account. A name and a password are all; your friends need none.", () => open(game, button), "register");
     return;
   }
   button.disabled = true;
@@ -130,10 +139,9 @@ async function open(game, button) {
     location.assign(`/join/${room.room_id}`);
   } catch (error) {
     const { code, message } = /** @type {RoomError} */ (error);
-    if (code === 101 || code === 105) {
-      kept.account = null;
+    if (code !== 102 && (await kept.loggedOut(code))) {
       showAccount();
-      askAccount("Log in again", "You were logged out, perhaps by logging in elsewhere.", () => open(game, button));
+      askAccount("Log in again", "You were logged out, perhaps by logging in elsewhere.", () => open(game, button), "login");
     } else {
       $("games-problem").textContent = message;
     }

@@ -35,7 +35,10 @@ let asGuest = false;
 
 /** @param {"door" | "room" | "gone"} which */
 function show(which) {
+  const moved = $(which).hidden;
   for (const id of ["door", "room", "gone"]) $(id).hidden = id !== which;
+  // What had the focus may be hidden now: the keyboard goes on from the top, and a screen reader reads why the room is gone.
+  if (moved && which !== "door") $(which === "gone" ? "gone-title" : "main").focus({ preventScroll: true });
 }
 
 // --- before one has a seat
@@ -140,9 +143,9 @@ async function join(viewer) {
   } catch (error) {
     const { code, message } = /** @type {RoomError} */ (error);
     $("join-problem").textContent = code === 104 ? "That name is taken here or belongs to an account; choose another." : message;
-    if (code === 101 && !guest) {
-      kept.account = null;
-      asGuest = true;
+    if (!guest && (await kept.loggedOut(code))) {
+      $("join-problem").textContent = "You were logged out, perhaps by logging in elsewhere. Join as a guest, or log in on the start page first.";
+      showDoor();
     }
     look();
   } finally {

@@ -5,6 +5,8 @@
  * two windows can be two players, and a reload or a *back* finds its seat again.
  */
 
+import { api } from "./gameroom.js";
+
 const ACCOUNT = "gameroom.account";
 const NAME = "gameroom.name";
 const SEAT = "gameroom.seat.";
@@ -62,5 +64,17 @@ export const kept = {
   /** The rooms in which this window has a seat. @returns {string[]} */
   seats() {
     return Object.keys(sessionStorage).filter((key) => key.startsWith(SEAT)).map((key) => key.slice(SEAT.length));
+  },
+  /**
+   * Whether a request failed because the account's session has ended; it is forgotten then.
+   * A 105 alone does not say so: it is also that of a server that goes down, and of a seat in another room.
+   * @param {number} code @returns {Promise<boolean>}
+   */
+  async loggedOut(code) {
+    const account = this.account;
+    if (!account || ![101, 102, 105].includes(code)) return false;
+    const ended = await api("GET", "/rooms?limit=1", { token: account.token }).then(() => false, (error) => [101, 102, 105].includes(error.code));
+    if (ended && this.account?.token === account.token) this.account = null;
+    return ended;
   },
 };
