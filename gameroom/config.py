@@ -271,7 +271,8 @@ def is_local(endpoint: str) -> bool:
     kind, *arguments = [part.replace("\\", "") for part in re.split(r"(?<!\\):", endpoint)]
     if kind == "unix":
         return True
-    interface = next((argument.removeprefix("interface=") for argument in arguments if argument.startswith("interface=")), "")
+    # Of two the last counts, for Twisted too.
+    interface = next((argument.removeprefix("interface=") for argument in reversed(arguments) if argument.startswith("interface=")), "")
     try:
         return kind in ("tcp", "tcp6", "ssl") and (interface == "localhost" or ip_address(interface).is_loopback)
     except ValueError:
@@ -312,7 +313,7 @@ def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             continue
         option = next((option for option in OPTIONS if key in (option.name, option.key)), None)
         if option is None or option.name == "config" or option.key in options:
-            raise ConfigError(f"{path}: {_unknown(key, [option.name for option in OPTIONS[1:]] + list(SECTIONS), option)}")
+            raise ConfigError(f"{path}: {_unknown(key, list(dict.fromkeys([*(option.name for option in OPTIONS[1:]), *SECTIONS])), option)}")
         options[option.key] = _check(f"{path}: {key}", option.check, value)
     return options, sections
 

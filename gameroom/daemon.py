@@ -64,6 +64,8 @@ class Door:
             except (CannotListenError, OSError) as error:
                 why = f"cannot listen on {text}: {_reason(error)}; end what uses it, or choose another --{self.name}"
                 raise StartFailed(f"{self.name}: {why}") from error
+            except OverflowError as error:
+                raise StartFailed(f"{self.name}: cannot listen on {text}: ports go up to 65535; choose another --{self.name}") from error
             self.ports[text] = port
             if self.waits:
                 _of_descriptor(port, "stopReading")

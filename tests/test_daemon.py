@@ -27,6 +27,13 @@ class Refusing:
         return fail(CannotListenError("", 1, OSError(98, "Address already in use")))
 
 
+class TooHigh:
+    """An endpoint of a port that no machine has."""
+
+    def listen(self, factory: Any) -> Deferred[Any]:
+        return fail(OverflowError("bind(): port must be 0-65535."))
+
+
 class DaemonCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
@@ -117,6 +124,11 @@ class StartTests(DaemonCase):
         """A port in use is one line, and nothing behind it was touched."""
         self.daemon(endpoint=Refusing()).startService()
         self.assertEqual(self.told, ["failed: lobby: cannot listen on tcp:1: Address already in use; end what uses it, or choose another --lobby"])
+
+    def test_a_port_that_no_machine_has(self) -> None:
+        """A number past the last port is one line like any other."""
+        self.daemon(endpoint=TooHigh()).startService()
+        self.assertEqual(self.told, ["failed: lobby: cannot listen on tcp:1: ports go up to 65535; choose another --lobby"])
 
     def test_port_in_use_in_the_background(self) -> None:
         """Where twistd waits for the ports it gets an exception."""
