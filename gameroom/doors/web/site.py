@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.web.resource import IResource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
@@ -163,6 +165,7 @@ class WebSite(Site):
 
     protocol = LimitedChannel  # type: ignore[assignment]
     noisy = False
+    _log = Logger()
 
     def __init__(
         self,
@@ -180,6 +183,7 @@ class WebSite(Site):
         http: HttpLimits | None = None,
     ) -> None:
         web = web or WebSettings()
+        self._clock = clock
         self._limits = limits
         self._http = http or HttpLimits()
         self._metrics = metrics
@@ -210,7 +214,7 @@ class WebSite(Site):
         http = self._http.with_limits(limits)
         self.timeOut = http.header_seconds
         channel: Any = super().buildProtocol(addr)
-        channel.limits, channel.leave, channel.ended = http, leave, self._ended
+        channel.limits, channel.leave, channel.ended = http, leave, partial(self._ended, address, self._clock.seconds())
         if self._metrics is not None:
             self._metrics.connection_opened("web")
         return channel
@@ -229,7 +233,7 @@ class WebSite(Site):
         return self.sockets.go_away()
 
     def log(self, request: Any) -> None:
-        """Nothing: requests are counted, and what happens to rooms and sessions has its own lines."""
+        """Nothing: requests are counted, and connections, sessions and what happens to rooms have lines of their own."""
 
     def startFactory(self) -> None:
         super().startFactory()
@@ -239,7 +243,8 @@ class WebSite(Site):
         self.sockets.doStop()
         super().stopFactory()
 
-    def _ended(self) -> None:
+    def _ended(self, address: str, since: float) -> None:
+        self._log.info("web connection of {address} ended after {seconds:.1f} s", address=address, seconds=self._clock.seconds() - since)
         if self._metrics is not None:
             self._metrics.connection_closed("web", "done")
 

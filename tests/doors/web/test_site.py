@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import fail
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.settings import WebSettings
@@ -93,6 +94,16 @@ class EveryAnswerTests(RoomCase):
         peer = self.world.peer()
         peer.raw(request("GET", "/socket/x"))
         self.assertTrue(peer.take().startswith(b"HTTP/1.1 426 Upgrade Required\r\n"))
+
+    def test_a_line_for_each_connection(self) -> None:
+        """A connection has one line in the log, whatever was asked on it, and nothing of that."""
+        with capturedLogs() as events:
+            peer = self.world.peer()
+            for _ in range(3):
+                peer.raw(request("GET", "/rooms", token="a-secret"))
+            self.world.clock.advance(2)
+            peer.lose()
+        self.assertEqual([formatEvent(event) for event in events], ["web connection of 192.0.2.1 ended after 2.0 s"])
 
     def test_counted(self) -> None:
         """Requests are counted by route and code."""
