@@ -69,7 +69,7 @@ class Entrance:
         else:
             newcomer = Member(user_id=who.username, name=who.username, account=who.key)
         token = urlsafe_b64encode(self._random_bytes(SEAT_TOKEN_BYTES)).decode("ascii") if with_token else ""
-        latest = room.ledger.latest
+        latest = room.latest
         if latest.find(newcomer.user_id) is None:
             latest = rules.add_member(latest, newcomer, wish=wish, most=self._limits().members_per_room)
         elif wish == "player" and latest.member(newcomer.user_id).viewer:
@@ -77,12 +77,12 @@ class Entrance:
         if token:
             latest = rules.give_token(latest, newcomer.user_id, token_hash(token))
         await self._commit(room, latest, newcomer.user_id)
-        member = room.ledger.latest.member(newcomer.user_id)
+        member = room.latest.member(newcomer.user_id)
         return Joined(room=room, user_id=member.user_id, name=member.name, seat=member.seat, viewer=member.viewer, token=token)
 
     async def sit(self, room: LivingRoom, user_id: str) -> None:
         """A viewer takes a seat."""
-        await self._commit(room, rules.sit(room.ledger.latest, user_id), user_id)
+        await self._commit(room, rules.sit(room.latest, user_id), user_id)
 
     async def _commit(self, room: LivingRoom, after: Room, user_id: str) -> None:
         member = after.member(user_id)

@@ -139,7 +139,7 @@ class Registry:
         if self._draining is None:
             self._draining = []
             for room in self._rooms.values():
-                room.show_state(room.shown_state, "going_down")
+                room.refereed.show_state(room.refereed.state, "going_down")
         done: Deferred[None] = Deferred()
         self._draining.append(done)
         self._look_whether_drained()
@@ -174,7 +174,7 @@ class Registry:
                 raise BadState("you are seated in another room; leave it first") from error
             self._log.info("room {room_id} of {game} is made", room_id=value.room_id, game=options.game_id or "an engine of its own")
             room = self._admit(value)
-            room.refresh()
+            room.audience.refresh()
             return room
 
     def _draw(self, options: RoomOptions, configuration: dict[str, Any]) -> Room:
@@ -242,7 +242,7 @@ class Registry:
     async def leave(self, room_id: str, user_id: str) -> None:
         """Free the seat; fires when that is durable. Fails with `NotFound`, or `BadState` for one who is not in the room."""
         room = self.here(room_id)
-        if room.ledger.latest.find(user_id) is None:
+        if room.latest.find(user_id) is None:
             raise BadState("you are not in this room")
         await room.remove([user_id], "left")
 
@@ -265,11 +265,11 @@ class Registry:
         Asking again while it starts or plays is fine.
         """
         room = self.here(room_id)
-        latest = room.ledger.latest
+        latest = room.latest
         require_host(latest, user_id, START)
         if latest.phase == SETUP and room.options.game_id:
             await self._catalogue.bundle(room.options.game_id, room.options.version)
-        await room.start(user_id)
+        await room.starting.reserve(user_id)
         return room
 
     @deferring
@@ -321,7 +321,7 @@ class Registry:
         self._rooms.pop(room.room_id, None)
         self._codes.pop(room.value.party_code, None)
         # Who is on the way in sits there too, as far as `_seats` knows.
-        for member in (*room.value.members, *room.ledger.latest.members):
+        for member in (*room.value.members, *room.latest.members):
             if self._seats.get(member.account) == room.room_id:
                 del self._seats[member.account]
         self._tell(room, closed=True)
@@ -330,7 +330,7 @@ class Registry:
     def _at_lobby(self, account_key: str) -> None:
         room = self._rooms.get(self._seats.get(account_key, ""))
         if room is not None:
-            room.refresh()
+            room.audience.refresh()
 
     def _look_whether_drained(self) -> None:
         if self._draining and not any(room.value.status == "PLAYING" for room in self._rooms.values()):

@@ -5,7 +5,7 @@ It knows no door: it speaks to connections through `IConnection` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +14,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from gameroom import room_views as views
-from gameroom.attendance import TAKEN_OVER, Attendance
 from gameroom.errors import Forbidden, NotFound, Unauthorized
 from gameroom.interfaces import IDatabase, IReferee, IRoom
+from gameroom.refereed_room import RefereedRoom
+from gameroom.room_audience import RoomAudience
 from gameroom.room_ledger import RoomLedger, Work
 from gameroom.room_start import RoomStart
 from gameroom.rules import room as rules
 from gameroom.rules import usernames
-from gameroom.rules.room import PLAYING, SETUP, Member, Room, RoomOptions
+from gameroom.rules.room import PLAYING, Member, Room, RoomOptions
 from gameroom.rules.sessions import token_hash
 from gameroom.settings import Addresses, Limits, RoomSettings
 from gameroom.store import DatabaseUnavailable
@@ -64,9 +64,12 @@ class Surroundings:
     """The registry has let go of its rooms."""
 
 
-@implementer(IRoom)
 class LivingRoom:
-    """One room, as its referee (`IRoom`), the conversations and the registry know it."""
+    """One room, as the conversations and the registry know it.
+
+    `latest` is what the next change starts from and `value` what is kept; `audience` knows the members' connections,
+    `refereed` is what the referee sees of the room, and `starting` begins its plays.
+    """
 
     _log = Logger()
 
@@ -74,20 +77,16 @@ class LivingRoom:
         self.room_id: str = value.room_id
         self.options: RoomOptions = value.options
         self.around = surroundings
-        self.attendance = Attendance()
         self.ledger = RoomLedger(value, surroundings.database, self._committed)
-        self.shown_state = views.state_of(value)
+        self.audience = RoomAudience(self)
+        self.starting = RoomStart(self)
         self.last_ids: dict[str, int] = {}
         self.floods: dict[str, Any] = {}
         self.closing = False
-        self._ending: tuple[str, Any] | None = None
         self._departures: dict[str, str] = {}
-        self._told_roster: list[dict[str, Any]] = []
-        self._told_entry: dict[str, Any] = {}
-        self._empty_since: float | None = None
         self._mend_at = 0.0
-        self._start = RoomStart(self)
-        self.referee: IReferee = referee(self)
+        self.refereed = RefereedRoom(self)
+        self.referee: IReferee = referee(self.refereed)
 
     # What it is.
 
@@ -97,39 +96,18 @@ class LivingRoom:
         return self.ledger.saved
 
     @property
-    def configuration(self) -> dict[str, Any]:
-        return self.ledger.saved.configuration
-
-    @property
-    def revision(self) -> int:
-        return self.ledger.saved.revision
-
-    @property
-    def host(self) -> str | None:
-        return self.ledger.saved.host
+    def latest(self) -> Room:
+        """The room with the changes that are just being saved."""
+        return self.ledger.latest
 
     def now(self) -> float:
+        """Unix time in seconds."""
         return float(self.around.clock.seconds())
-
-    def member(self, user_id: str) -> Member:
-        return self.ledger.latest.member(user_id)
-
-    def is_connected(self, user_id: str) -> bool:
-        return bool(self.attendance.of(user_id))
-
-    def connections(self, user_id: str) -> Sequence[Any]:
-        return self.attendance.of(user_id)
-
-    def is_there(self, member: Member) -> bool:
-        """Connected, as the specification's README has it: in a room that waits, a log-in at the lobby is enough."""
-        if self.attendance.of(member.user_id):
-            return True
-        return bool(member.account) and self.ledger.saved.phase == SETUP and self.around.presence.at_lobby(member.account)
 
     def by_token(self, token: str) -> Member:
         """The member whom a seat token binds; raises `Unauthorized`."""
         hashed = token_hash(token) if token.isascii() else ""
-        for member in self.ledger.latest.members:
+        for member in self.latest.members:
             if hashed and compare_digest(member.token_hash, hashed):
                 return member
         raise Unauthorized("this seat token is not of this room, or a newer one is in its place; join again")
@@ -153,59 +131,6 @@ class LivingRoom:
         """The answer of `GET /join`."""
         return views.join_view(self)
 
-    # What the referee does.
-
-    def everyone(self) -> Iterable[Any]:
-        return self.attendance
-
-    def broadcast(self, outgoing: Outgoing) -> None:
-        for connection in self.attendance:
-            connection.deliver(outgoing)
-
-    def tell(self, user_id: str, outgoing: Outgoing) -> None:
-        for connection in self.attendance.of(user_id):
-            connection.deliver(outgoing)
-
-    def configure(self, patch: Mapping[str, Any], by: str) -> Deferred[None]:
-        self.member(by)
-
-        def tell(room: Room) -> None:
-            self.broadcast(Outgoing.json({"type": "setup", "configuration": room.configuration, "revision": room.revision, "by": by}))
-
-        return self.change(rules.configure(self.ledger.latest, patch), tell)
-
-    def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
-        self.shown_state = state
-        message: dict[str, Any] = {"type": "state", "state": state}
-        if reason is not None:
-            message["reason"] = reason
-        if members is not None:
-            message["members"] = list(members)
-        self.broadcast(Outgoing.json(message))
-
-    def over(self, reason: str, results: Any = None) -> None:
-        if self.ledger.latest.phase == PLAYING and self._ending is None:
-            self._ending = (reason, results)
-            self._end_play()
-
-    def _end_play(self) -> None:
-        assert self._ending is not None
-        reason, results = self._ending
-        play_id = self.ledger.latest.play_id
-
-        def tell(room: Room) -> None:
-            self._ending = None
-            self.referee.end()
-            self._log.info("play {play_id} of room {room_id} is over: {reason}", play_id=play_id, room_id=self.room_id, reason=reason)
-            message = {"type": "over", "reason": reason, "play_id": play_id}
-            self.broadcast(Outgoing.json(message if results is None else {**message, "results": results}))
-            self.attendance.restart_clocks(self.now())
-            self.show_state("setup", reason)
-
-        saved = self.change(rules.finish(self.ledger.latest), tell, (table.end_play, (play_id, int(self.now() * 1000), reason)))
-        # It stays in _ending, so the next tick tries again.
-        saved.addErrback(lambda failure: self._log.failure("the end of a play of room {room_id} was not saved", failure, room_id=self.room_id))
-
     # What changes it.
 
     def change(self, after: Room, effect: Callable[[Room], None] | None = None, also: Work | None = None) -> Deferred[None]:
@@ -216,7 +141,7 @@ class LivingRoom:
 
     def apply(self, rule: Callable[..., Room], *args: Any, **kwargs: Any) -> Deferred[None]:
         """Change the room by one of `gameroom.rules.room`; raises what the rule raises, fires when it is durable and told."""
-        before = self.ledger.latest
+        before = self.latest
         after = rule(before, *args, **kwargs)
         return self.ledger.confirm() if after is before else self.change(after)
 
@@ -227,23 +152,19 @@ class LivingRoom:
         """
         for user_id in user_ids:
             self._departures[user_id] = reason
-        return self.change(rules.remove(self.ledger.latest, user_ids), told)
+        return self.change(rules.remove(self.latest, user_ids), told)
 
     def chat(self, by: str, text: str) -> None:
         """A member says something to all."""
-        self.member(by)
+        self.latest.member(by)
         text = usernames.plain_text(text, CHAT_LENGTH)
-        self.broadcast(Outgoing.json({"type": "chat", "from": by, "text": text}))
+        self.audience.tell_all(Outgoing.json({"type": "chat", "from": by, "text": text}))
 
     def kick(self, by: str, user_id: str) -> Deferred[None]:
         """The host sends a member away; see `rules.kick`."""
-        after = rules.kick(self.ledger.latest, by, user_id)
+        after = rules.kick(self.latest, by, user_id)
         self._departures[user_id] = "kicked"
         return self.change(after)
-
-    def start(self, by: str) -> Deferred[None]:
-        """The host starts the room; fires when its status is durably PLAYING."""
-        return self._start.reserve(by)
 
     def _committed(self, before: Room, after: Room) -> None:
         if self.closing:
@@ -256,71 +177,18 @@ class LivingRoom:
         if after.deserted:
             self.close("everybody has left")
         else:
-            self.refresh()
+            self.audience.refresh()
 
     def _dismiss(self, member: Member, before: Room) -> None:
         reason = self._departures.pop(member.user_id, "left")
         self._log.info("{user_id} is out of room {room_id}: {reason}", user_id=member.user_id, room_id=self.room_id, reason=reason)
-        connections = self.attendance.dismiss(member.user_id)
         self.last_ids.pop(member.user_id, None)
         self.floods.pop(member.user_id, None)
         if before.phase == PLAYING and member.seat is not None and member.locked:
             self.referee.left(member.user_id, member.seat, reason)
-        for connection in connections:
-            connection.close(Forbidden("you were sent away from this room by its host") if reason == "kicked" else None)
+        self.audience.dismiss(member.user_id, Forbidden("you were sent away from this room by its host") if reason == "kicked" else None)
 
-    # Who is there.
-
-    def attach(self, user_id: str, connection: Any, *, reply_to: int | None, play_id: str | None, last_generation: int | None) -> None:
-        """A connection of the member is welcomed and brought up to date; an older exclusive one is taken over.
-
-        Raises `BadState`, with nothing changed, where the referee does not know that generation.
-        """
-        member = self.member(user_id)
-        if self.value.phase == PLAYING:
-            self.referee.check_hello(play_id, last_generation)
-        first = not self.attendance.of(user_id)
-        for old in self.attendance.arrive(user_id, connection):
-            old.close(TAKEN_OVER)
-        welcome = {
-            "type": "welcome",
-            "room": views.join_view(self),
-            "you": views.you(self.ledger.latest, member),
-            "last_id": self.last_ids.get(user_id, 0),
-        }
-        if reply_to is not None:
-            welcome["reply_to"] = reply_to
-        connection.deliver(Outgoing.json({**welcome, **self.referee.welcome_fields(user_id)}))
-        if self.value.phase == PLAYING:
-            self.referee.welcomed(user_id, connection, play_id, last_generation)
-            if first:
-                self.referee.connected(user_id)
-        self.refresh()
-
-    def detach(self, user_id: str, connection: Any) -> None:
-        """A connection of the member is gone."""
-        if self.attendance.depart(user_id, connection):
-            if self.value.phase == PLAYING:
-                self.referee.disconnected(user_id)
-            self.refresh()
-
-    def refresh(self) -> None:
-        """Look at who is there: start clocks, tell what has changed, begin the play where all is ready."""
-        if self.closing:
-            return
-        room, now = self.value, self.now()
-        there = {member.user_id for member in room.members if self.is_there(member)}
-        self.attendance.note(now, [member.user_id for member in room.members if member.user_id not in there], there)
-        self._empty_since = None if there else (now if self._empty_since is None else self._empty_since)
-        roster = views.roster(room, there)
-        if roster != self._told_roster:
-            self._told_roster = roster
-            self.broadcast(Outgoing.json({"type": "players", "players": roster}))
-        entry = views.lobby_entry(room)
-        if entry != self._told_entry:
-            self._told_entry = entry
-            self.around.seen(self)
-        self._start.consider(there)
+    # What time brings.
 
     def tick(self, now: float) -> None:
         """Look at deadlines; called some times a second."""
@@ -330,13 +198,13 @@ class LivingRoom:
         self._mend(now)
         if room.phase == PLAYING:
             self.referee.tick(now)
-            if self._ending is not None and not self.ledger.saving:
-                self._end_play()
-        self._start.tick(now)
-        if self._empty_since is not None and now - self._empty_since >= settings.room_ttl:
+            if not self.ledger.saving:
+                self.refereed.end_again()
+        self.starting.tick(now)
+        if self.audience.empty_for(now) >= settings.room_ttl:
             self.close("nobody was connected for too long")
             return
-        late = [user_id for user_id in self.attendance.overdue(now, settings.reconnect_window) if not self._is_kept(room, user_id)]
+        late = [user_id for user_id in self.audience.overdue(now, settings.reconnect_window) if not self._is_kept(room, user_id)]
         if late and not self.ledger.saving:
             self.remove(late, "timeout").addErrback(lambda failure: None)
 
@@ -344,7 +212,7 @@ class LivingRoom:
         """Where it is not known what was saved, save what is so."""
         if self.ledger.unsure and not self.ledger.saving and now >= self._mend_at:
             self._mend_at = now + AGAIN
-            self.change(self.ledger.latest).addErrback(lambda failure: None)
+            self.change(self.latest).addErrback(lambda failure: None)
 
     def _is_kept(self, room: Room, user_id: str) -> bool:
         """Whether the member may be away for as long as it likes."""
@@ -362,8 +230,8 @@ class LivingRoom:
                 await self.referee.restore(room.play_id, room.locked)
             except Exception:
                 self._log.failure("play {play_id} of room {room_id} cannot be taken up", play_id=room.play_id, room_id=self.room_id)
-                self.over(LOST)
-        self.refresh()
+                self.refereed.over(LOST)
+        self.audience.refresh()
 
     def close(self, why: str) -> None:
         """The room is gone: its members are told, and it is taken from where it was kept."""
@@ -373,11 +241,7 @@ class LivingRoom:
         room = self.value
         self._log.info("room {room_id} is gone: {why}", room_id=self.room_id, why=why)
         self.referee.end()
-        connections = list(self.attendance)
-        for member in room.members:
-            self.attendance.dismiss(member.user_id)
-        for connection in connections:
-            connection.close(NotFound(f"this room is gone: {why}"))
+        self.audience.dismiss_all(NotFound(f"this room is gone: {why}"))
         self.around.closed(self)
         Deferred.fromCoroutine(self._delete(room)).addErrback(
             lambda failure: self._log.failure("room {room_id} could not be deleted", failure, room_id=self.room_id)

@@ -97,7 +97,7 @@ class RoomConversation:
     def begin(self) -> None:
         """Welcome the connection: room messages go to it from now on."""
         assert self._room is not None
-        self._room.attach(self._user_id, self._connection, reply_to=None, play_id=None, last_generation=None)
+        self._room.audience.attach(self._user_id, self._connection, reply_to=None, play_id=None, last_generation=None)
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -105,7 +105,7 @@ class RoomConversation:
         self._leave_presence()
         self._leave_presence = lambda: None
         if self._room is not None:
-            self._room.detach(self._user_id, self._connection)
+            self._room.audience.detach(self._user_id, self._connection)
 
     def text(self, data: bytes) -> None:
         """A room message, as UTF-8 JSON; what it is answered is delivered. Never raises."""
@@ -165,7 +165,7 @@ class RoomConversation:
         self._flood(room).count_hello(room.now())
         if self._room is None:
             self._enter(room, token)
-        room.attach(self._user_id, self._connection, reply_to=message_id, play_id=play_id, last_generation=last_generation)
+        room.audience.attach(self._user_id, self._connection, reply_to=message_id, play_id=play_id, last_generation=last_generation)
         self._remember(room, message_id)
         return ANSWERED
 
@@ -192,7 +192,7 @@ class RoomConversation:
         try:
             return room.apply(rules.set_ready, self._user_id, ready, revision)
         except BadState:
-            if ready and room.member(self._user_id).ready:
+            if ready and room.latest.member(self._user_id).ready:
                 # It was ready for a configuration that is not there any more.
                 room.apply(rules.set_ready, self._user_id, False, None).addErrback(lambda failure: None)
             raise

@@ -42,7 +42,7 @@ class RoomStart:
 
         Raises `Forbidden` for another, `BadState` with too few players or while the daemon is going down.
         """
-        latest = self._room.ledger.latest
+        latest = self._room.latest
         rules.require_host(latest, by, START)
         if latest.phase != SETUP:
             return self._room.ledger.confirm()
@@ -57,7 +57,7 @@ class RoomStart:
     def consider(self, there: Collection[str]) -> None:
         """Begin the play where everything is as it should be; lift the lock where too many have left."""
         room = self._room
-        latest = room.ledger.latest
+        latest = room.latest
         if self._confirming or latest.phase == PLAYING:
             return
         if latest.phase == SETUP and room.around.draining():
@@ -73,28 +73,28 @@ class RoomStart:
     def tick(self, now: float) -> None:
         """Free the seats of locked players who did not come in time; lift the lock when too few are left."""
         room = self._room
-        latest = room.ledger.latest
+        latest = room.latest
         if latest.phase != STARTING or self._confirming or room.ledger.saving:
             return
         if self._reserved_at is None:
             self._reserved_at = now
         if now - self._reserved_at < room.around.settings.reconnect_window:
             return
-        late = [member.user_id for member in latest.players if member.locked and not (member.ready and room.is_connected(member.user_id))]
+        late = [member.user_id for member in latest.players if member.locked and not (member.ready and room.refereed.is_connected(member.user_id))]
         if len(latest.locked) - len(late) < latest.options.min_players:
             self._abandon(rules.remove(latest, late))
         elif late:
             room.remove(late, "timeout").addErrback(lambda failure: None)
         else:
-            room.refresh()
+            room.audience.refresh()
 
     async def _confirm(self) -> None:
         room = self._room
         play_id = str(UUID(bytes=room.around.random_bytes(16), version=4))
-        players = rules.lock(room.ledger.latest).locked
+        players = rules.lock(room.latest).locked
         try:
             await room.referee.begin(play_id, players)
-            latest = room.ledger.latest
+            latest = room.latest
             if room.closing or rules.lock(latest).locked != players:
                 # Somebody left or took readiness back while the referee got ready; what is so now decides anew.
                 room.referee.end()
@@ -105,16 +105,16 @@ class RoomStart:
             self._failed(error)
         finally:
             self._confirming = False
-        room.refresh()
+        room.audience.refresh()
 
     def _begun(self, after: Room, players: list[Player]) -> None:
         room = self._room
         self._reserved_at = None
         self._log.info("play {play_id} of room {room_id} begins", play_id=after.play_id, room_id=after.room_id)
-        room.show_state("running.iterating")
+        room.refereed.show_state("running.iterating")
         room.referee.begun()
         for player in players:
-            if not room.is_connected(player.user_id):
+            if not room.refereed.is_connected(player.user_id):
                 room.referee.disconnected(player.user_id)
 
     def _failed(self, error: Exception) -> None:
@@ -122,14 +122,14 @@ class RoomStart:
         self._log.error("room {room_id} could not start: {error}", room_id=room.room_id, error=error)
         room.referee.end()
         # Nobody is ready after this: else it would be tried again at once, and again.
-        self._abandon(room.ledger.latest)
+        self._abandon(room.latest)
 
     def _abandon(self, left: Room) -> None:
         room = self._room
         self._reserved_at = None
 
         def tell(after: Room) -> None:
-            room.show_state("setup", START_FAILED)
+            room.refereed.show_state("setup", START_FAILED)
 
         try:
             room.change(rules.finish(left), tell).addErrback(lambda failure: None)

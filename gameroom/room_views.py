@@ -76,7 +76,7 @@ def you(room: Room, member: Member) -> dict[str, Any]:
 def join_view(living: LivingRoom) -> dict[str, Any]:
     """The answer of `GET /join`, which is also `welcome.room`."""
     room, options = living.value, living.options
-    there = {member.user_id for member in room.members if living.is_there(member)}
+    there = {member.user_id for member in room.members if living.audience.is_there(member)}
     return {
         "room_id": room.room_id,
         "party_code": room.party_code,
@@ -84,7 +84,7 @@ def join_view(living: LivingRoom) -> dict[str, Any]:
         "seed": options.seed,
         "configuration": room.configuration,
         "revision": room.revision,
-        "state": living.shown_state,
+        "state": living.refereed.state,
         "hosting": options.hosting,
         "players": roster(room, there),
         "min_players": options.min_players,

@@ -38,7 +38,7 @@ class RegistryTestCase(SynchronousTestCase):
 
     def connect(self, room: LivingRoom, user_id: str, door: str = "web", **hello: Any) -> NotingConnection:
         connection = NotingConnection(door)
-        room.attach(user_id, connection, **{"reply_to": None, "play_id": None, "last_generation": None, **hello})
+        room.audience.attach(user_id, connection, **{"reply_to": None, "play_id": None, "last_generation": None, **hello})
         return connection
 
     def ready(self, room: LivingRoom, *user_ids: str) -> None:
@@ -220,7 +220,7 @@ class AwayTests(RegistryTestCase):
         self.join(room, BERT)
         self.connect(room, "Anna")
         gone = self.connect(room, "Bert")
-        room.detach("Bert", gone)
+        room.audience.detach("Bert", gone)
         self.house.clock.pump([1] * 59)
         self.assertTrue(room.has("Bert"))
         self.house.clock.pump([1] * 2)
@@ -232,7 +232,7 @@ class AwayTests(RegistryTestCase):
         """Who comes back within the window has a whole window again."""
         room = self.room(ANNA)
         self.house.clock.pump([1] * 50)
-        room.detach("Anna", self.connect(room, "Anna"))
+        room.audience.detach("Anna", self.connect(room, "Anna"))
         self.house.clock.pump([1] * 50)
         self.assertTrue(room.has("Anna"))
 
@@ -261,9 +261,9 @@ class AwayTests(RegistryTestCase):
         lobby, old, new = self.connect(room, "Anna", "lobby"), self.connect(room, "Anna"), self.connect(room, "Anna")
         self.assertIsInstance(old.closed[0], BadState)
         self.assertEqual((lobby.closed, new.closed), ([], []))
-        room.detach("Anna", old)
-        room.detach("Anna", new)
-        self.assertTrue(room.is_connected("Anna"))
+        room.audience.detach("Anna", old)
+        room.audience.detach("Anna", new)
+        self.assertTrue(room.refereed.is_connected("Anna"))
 
 
 class StartingTests(RegistryTestCase):
@@ -298,9 +298,9 @@ class StartingTests(RegistryTestCase):
         self.failureResultOf(self.registry.start_room(room.room_id, "Bert"), Forbidden)
         self.successResultOf(self.registry.start_room(room.room_id, "Anna"))
         self.successResultOf(self.registry.start_room(room.room_id, "Anna"))
-        self.assertEqual((room.value.phase, room.lobby_entry()["status"], room.shown_state), (STARTING, "PLAYING", "setup"))
+        self.assertEqual((room.value.phase, room.lobby_entry()["status"], room.refereed.state), (STARTING, "PLAYING", "setup"))
         self.assertTrue(self.join(room, CLEO).viewer)
-        self.successResultOf(room.configure({"map": 1}, "Anna"))
+        self.successResultOf(room.refereed.configure({"map": 1}, "Anna"))
         self.connect(room, "Anna")
         self.connect(room, "Bert")
         self.ready(room, "Anna", "Bert")
@@ -393,7 +393,7 @@ class PlayingTests(RegistryTestCase):
         """Away in a play is told to the referee and costs no seat, as long as somebody is there."""
         room, _, bert = self.playing()
         self.told()
-        room.detach("Bert", bert)
+        room.audience.detach("Bert", bert)
         self.house.clock.pump([1] * 100)
         self.assertTrue(room.has("Bert"))
         self.connect(room, "Bert", play_id="p", last_generation=3)
@@ -411,8 +411,8 @@ class PlayingTests(RegistryTestCase):
         room, anna, _ = self.playing()
         play_id = room.value.play_id
         anna.take()
-        room.over("finished", {"winner": 0})
-        room.over("finished", {"winner": 1})
+        room.refereed.over("finished", {"winner": 0})
+        room.refereed.over("finished", {"winner": 1})
         messages = anna.take()
         self.assertEqual(messages[0], {"type": "over", "reason": "finished", "play_id": play_id, "results": {"winner": 0}})
         self.assertEqual([message["type"] for message in messages], ["over", "state", "players"])
@@ -423,9 +423,9 @@ class PlayingTests(RegistryTestCase):
     def test_windows_begin_when_it_is_over(self) -> None:
         """Who was away in the play has a whole window from its end."""
         room, _, bert = self.playing()
-        room.detach("Bert", bert)
+        room.audience.detach("Bert", bert)
         self.house.clock.pump([1] * 50)
-        room.over("finished")
+        room.refereed.over("finished")
         self.house.clock.pump([1] * 50)
         self.assertTrue(room.has("Bert"))
         self.house.clock.pump([1] * 11)
@@ -434,8 +434,8 @@ class PlayingTests(RegistryTestCase):
     def test_all_gone(self) -> None:
         """A play that nobody is connected to is closed after room_ttl, with its room."""
         room, anna, bert = self.playing()
-        room.detach("Anna", anna)
-        room.detach("Bert", bert)
+        room.audience.detach("Anna", anna)
+        room.audience.detach("Bert", bert)
         self.house.clock.pump([1] * 119)
         self.successResultOf(self.registry.get(room.room_id))
         self.house.clock.pump([1] * 2)
@@ -474,7 +474,7 @@ class RestartTests(RegistryTestCase):
         bert = self.join(room, BERT)
         self.join(room, CLEO)
         self.successResultOf(self.registry.kick(room.room_id, "Anna", "Cleo"))
-        self.successResultOf(room.configure({"map": "big"}, "Anna"))
+        self.successResultOf(room.refereed.configure({"map": "big"}, "Anna"))
         value = room.value
         self.successResultOf(self.registry.stop())
         self.house.clock.advance(1000)
@@ -531,7 +531,7 @@ class DrainTests(RegistryTestCase):
         self.assertEqual(anna.take()[0]["reason"], "going_down")
         self.assertNoResult(drained)
         self.failureResultOf(self.registry.create(self.house.request()), BadState)
-        room.over("finished")
+        room.refereed.over("finished")
         self.successResultOf(drained)
         self.failureResultOf(self.registry.start_room(room.room_id, "Anna"), BadState)
         self.ready(room, "Anna", "Bert")
@@ -551,17 +551,17 @@ class DurabilityTests(SynchronousTestCase):
         held.release_all()
         room = self.successResultOf(making)
         connection = NotingConnection()
-        room.attach("Anna", connection, reply_to=None, play_id=None, last_generation=None)
+        room.audience.attach("Anna", connection, reply_to=None, play_id=None, last_generation=None)
         connection.take()
-        changes = [room.configure({"n": n}, "Anna") for n in range(3)]
-        self.assertEqual((connection.take(), room.configuration), ([], {}))
+        changes = [room.refereed.configure({"n": n}, "Anna") for n in range(3)]
+        self.assertEqual((connection.take(), room.value.configuration), ([], {}))
         held.release()
         self.assertEqual([message["revision"] for message in connection.take()], [1])
         held.release()
         self.assertEqual([message["revision"] for message in connection.take()], [2, 3])
         for change in changes:
             self.successResultOf(change)
-        self.assertEqual((room.configuration, held.waiting), ({"n": 2}, []))
+        self.assertEqual((room.value.configuration, held.waiting), ({"n": 2}, []))
 
     def test_taken_back(self) -> None:
         """What could not be saved is taken back, with what was built on it; later changes work again."""
@@ -570,14 +570,14 @@ class DurabilityTests(SynchronousTestCase):
         making = house.registry.create(house.request(), ANNA)
         held.release_all()
         room = self.successResultOf(making)
-        first, second = room.configure({"a": 1}, "Anna"), room.configure({"b": 1}, "Anna")
+        first, second = room.refereed.configure({"a": 1}, "Anna"), room.refereed.configure({"b": 1}, "Anna")
         held.fail(OSError("disk full"))
         self.failureResultOf(first, OSError)
         self.failureResultOf(second, OSError)
-        third = room.configure({"c": 1}, "Anna")
+        third = room.refereed.configure({"c": 1}, "Anna")
         held.release_all()
         self.successResultOf(third)
-        self.assertEqual((room.configuration, room.revision), ({"c": 1}, 1))
+        self.assertEqual((room.value.configuration, room.value.revision), ({"c": 1}, 1))
 
     def test_nothing_new_is_confirmed_with_what_it_rests_on(self) -> None:
         """Saying again what is just being saved is acknowledged when that is saved, and fails with it."""

@@ -118,7 +118,7 @@ class HelloTests(ConversationTestCase):
         again, connection = self.open()
         self.say(again, type="hello", token=token, last_generation=1000, id=1)
         self.assertEqual([(message["type"], message["code"]) for message in connection.take()], [("error", 105)])
-        self.assertFalse(self.room.is_connected(bert.user_id))
+        self.assertFalse(self.room.refereed.is_connected(bert.user_id))
         self.say(again, type="hello", token=token, last_generation=3, id=2)
         self.assertEqual(connection.take()[0]["type"], "welcome")
 
@@ -191,7 +191,7 @@ class SayingTests(ConversationTestCase):
     def test_ready_for_what_was(self) -> None:
         """Ready for an older revision is 105 and not ready, also for one who was."""
         self.ask(self.anna, self.annas, type="ready", ready=True, revision=0)
-        self.successResultOf(self.room.configure({"a": 1}, "Anna"))
+        self.successResultOf(self.room.refereed.configure({"a": 1}, "Anna"))
         self.ask(self.anna, self.annas, type="ready", ready=True, revision=1)
         self.assertEqual(self.ask(self.anna, self.annas, type="ready", ready=True, revision=0)["code"], 105)
         self.assertFalse(self.room.value.member("Anna").ready)
@@ -234,9 +234,9 @@ class SayingTests(ConversationTestCase):
         again, _ = self.welcomed(self.tokens["Anna"])
         self.assertIsInstance(self.annas.closed[0], BadState)
         self.anna.lost()
-        self.assertTrue(self.room.is_connected("Anna"))
+        self.assertTrue(self.room.refereed.is_connected("Anna"))
         again.lost()
-        self.assertFalse(self.room.is_connected("Anna"))
+        self.assertFalse(self.room.refereed.is_connected("Anna"))
 
     @given(
         st.binary(max_size=40)

@@ -157,7 +157,7 @@ class PipeliningTests(SynchronousTestCase):
         peer.lose()
         self.assertEqual([], again.presence.online())
         # Who was gone when the SUBSCRIBE came to its turn is in no room.
-        self.assertFalse(again.registry.here(room_id).is_connected("alice"))
+        self.assertFalse(again.registry.here(room_id).refereed.is_connected("alice"))
 
     def test_waits_with_its_sender(self) -> None:
         """While a request waits, what comes is not read any further, and then it is."""

@@ -339,7 +339,7 @@ class RoomTests(SynchronousTestCase):
         """Without SUBSCRIBE a room message is carried out and refusals are answered; what needs to be heard is not taken."""
         room_id = self.world.room(self.alice)
         self.alice.ok("ROOM_MESSAGE", room_id=room_id, body={"type": "ready", "ready": True})
-        self.assertTrue(self.world.registry.here(room_id).member("Alice").ready)
+        self.assertTrue(self.world.registry.here(room_id).latest.member("Alice").ready)
         self.assertEqual(100, self.alice.code("ROOM_MESSAGE", room_id=room_id, body={"type": "ready", "ready": 1}))
         self.assertEqual(100, self.alice.code("ROOM_MESSAGE", room_id=room_id, body={}))
         self.assertEqual(105, self.alice.code("ROOM_MESSAGE", room_id=room_id, body={"type": "hello"}))
@@ -543,9 +543,9 @@ class PushTests(SynchronousTestCase):
         """A connection that is gone is told nothing and is no longer in its room."""
         room_id = self.world.room(self.alice)
         self.alice.ok("SUBSCRIBE", rooms=True, presence=True)
-        self.assertTrue(self.world.registry.here(room_id).is_connected("alice"))
+        self.assertTrue(self.world.registry.here(room_id).refereed.is_connected("alice"))
         self.alice.lose()
-        self.assertFalse(self.world.registry.here(room_id).is_connected("alice"))
+        self.assertFalse(self.world.registry.here(room_id).refereed.is_connected("alice"))
         self.alice.answers()
         self.bob.ok("JOIN_ROOM", room_id=room_id)
         self.world.clock.advance(2)

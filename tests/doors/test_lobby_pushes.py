@@ -59,7 +59,7 @@ class SeatTests(SynchronousTestCase):
         self.room_id = self.world.room(self.alice)
         self.room = self.world.registry.here(self.room_id)
         self.alice.ok("SUBSCRIBE", rooms=True)
-        [self.seat] = self.room.connections("alice")
+        [self.seat] = self.room.refereed.connections("alice")
         self.alice.pushed()
 
     def test_connections(self) -> None:
@@ -94,7 +94,7 @@ class SeatTests(SynchronousTestCase):
         for number in range(35):
             self.alice.send("ROOM_MESSAGE", room_id=self.room_id, body={"type": "ping", "t": number})
         self.assertTrue(self.alice.transport.write_lost)
-        self.assertFalse(self.room.is_connected("alice"))
+        self.assertFalse(self.room.refereed.is_connected("alice"))
 
     def test_comes_back(self) -> None:
         """Who leaves a room and comes again is welcomed again."""
@@ -119,7 +119,7 @@ class SeatTests(SynchronousTestCase):
         peer.ok("CHAT", room_id=self.room_id, text="hi")
         self.assertEqual(["bob"], [push["from"] for push in peer.pushed("CHAT")])
         peer.ok("SUBSCRIBE", presence=True)
-        self.assertFalse(self.room.is_connected("alice"))
+        self.assertFalse(self.room.refereed.is_connected("alice"))
         other.ok("CHAT", room_id=self.room_id, text="ho")
         self.assertEqual([], peer.pushed())
         peer.token = alices

@@ -1,0 +1,113 @@
+"""A room as its referee sees it: what the referee may ask of it, and how a play of it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gameroom.interfaces import IRoom
+from gameroom.room_views import state_of
+from gameroom.rules import room as rules
+from gameroom.rules.room import PLAYING, Member, Room, RoomOptions
+from gameroom.store import rooms as table
+from gameroom.wire.room_messages import Outgoing
+
+if TYPE_CHECKING:
+    from gameroom.room import LivingRoom
+
+
+@implementer(IRoom)
+class RefereedRoom:
+    """What one room's referee knows of it. `state` is the state that members were told last."""
+
+    _log = Logger()
+
+    def __init__(self, room: LivingRoom) -> None:
+        self.room_id: str = room.room_id
+        self.options: RoomOptions = room.options
+        self.state = state_of(room.value)
+        self._room = room
+        self._ending: tuple[str, Any] | None = None
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return self._room.value.configuration
+
+    @property
+    def revision(self) -> int:
+        return self._room.value.revision
+
+    @property
+    def host(self) -> str | None:
+        return self._room.value.host
+
+    def now(self) -> float:
+        return self._room.now()
+
+    def member(self, user_id: str) -> Member:
+        return self._room.latest.member(user_id)
+
+    def is_connected(self, user_id: str) -> bool:
+        return bool(self._room.audience.of(user_id))
+
+    def connections(self, user_id: str) -> Sequence[Any]:
+        return self._room.audience.of(user_id)
+
+    def everyone(self) -> Iterable[Any]:
+        return self._room.audience
+
+    def broadcast(self, outgoing: Outgoing) -> None:
+        self._room.audience.tell_all(outgoing)
+
+    def tell(self, user_id: str, outgoing: Outgoing) -> None:
+        for connection in self._room.audience.of(user_id):
+            connection.deliver(outgoing)
+
+    def configure(self, patch: Mapping[str, Any], by: str) -> Deferred[None]:
+        self.member(by)
+
+        def tell(room: Room) -> None:
+            self.broadcast(Outgoing.json({"type": "setup", "configuration": room.configuration, "revision": room.revision, "by": by}))
+
+        return self._room.change(rules.configure(self._room.latest, patch), tell)
+
+    def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
+        self.state = state
+        message: dict[str, Any] = {"type": "state", "state": state}
+        if reason is not None:
+            message["reason"] = reason
+        if members is not None:
+            message["members"] = list(members)
+        self.broadcast(Outgoing.json(message))
+
+    def over(self, reason: str, results: Any = None) -> None:
+        if self._room.latest.phase == PLAYING and self._ending is None:
+            self._ending = (reason, results)
+            self._end_play()
+
+    def end_again(self) -> None:
+        """Try once more to end a play whose end could not be saved."""
+        if self._ending is not None:
+            self._end_play()
+
+    def _end_play(self) -> None:
+        assert self._ending is not None
+        room, (reason, results) = self._room, self._ending
+        play_id = room.latest.play_id
+
+        def tell(after: Room) -> None:
+            self._ending = None
+            room.referee.end()
+            self._log.info("play {play_id} of room {room_id} is over: {reason}", play_id=play_id, room_id=self.room_id, reason=reason)
+            message = {"type": "over", "reason": reason, "play_id": play_id}
+            self.broadcast(Outgoing.json(message if results is None else {**message, "results": results}))
+            room.audience.restart_clocks()
+            self.show_state("setup", reason)
+
+        saved = room.change(rules.finish(room.latest), tell, (table.end_play, (play_id, int(self.now() * 1000), reason)))
+        # It stays in _ending, so the room's next look at the time tries again.
+        saved.addErrback(lambda failure: self._log.failure("the end of a play of room {room_id} was not saved", failure, room_id=self.room_id))
