@@ -29,4 +29,7 @@ CREATE TABLE sessions (
     superseded_ms BIGINT
 );
 
-CREATE INDEX sessions_by_account ON sessions (account_id);
+CREATE INDEX sessions_by_end ON sessions (account_id, expires_ms);
+
+-- Of an account that logs in all day long only the newest session is looked at.
+CREATE INDEX sessions_that_live ON sessions (account_id) WHERE superseded_ms IS NULL;
