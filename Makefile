@@ -36,7 +36,7 @@ $(TOOLS): .ci/tools | $(READY)
 run: $(READY)
 	@exec $(BIN)/twistd --nodaemon --pidfile= gameroom --data var $(ARGS)
 
-test: $(READY) $(TOOLS) lint unit js system
+test: $(READY) $(TOOLS) lint docs unit js system
 
 lint: $(READY)
 	$(BIN)/ruff check .
