@@ -13,7 +13,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IDelayedCall, IProtocol
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, parse_qs
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 128 * 1024
 """Bytes of a body that are kept in memory; a longer one waits in a temporary file."""
+
+AT_A_TIME = 16
+"""Requests of one connection that are answered before others have their turn; a peer may have pipelined thousands."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +98,9 @@ class LimitedChannel(HTTPChannel):
 
     _idle = False
     _refused = False
+    _in_a_row = 0
+    _rest: IDelayedCall | None = None
+    """Until others have had their turn."""
     _socket: RoomSocket | None = None
 
     def connectionMade(self) -> None:
@@ -146,7 +152,24 @@ class LimitedChannel(HTTPChannel):
     def requestDone(self, request: Any) -> None:
         self._idle = True
         self._savedTimeOut = self.limits.idle_seconds
+        self._in_a_row += 1
+        if self._in_a_row >= AT_A_TIME and self._rest is None:
+            self.paused = True
+            self._rest = self.callLater(0, self._go_on)
         super().requestDone(request)
+        if self._rest is not None:
+            self._networkProducer.pauseProducing()
+
+    def _go_on(self) -> None:
+        self._rest, self._in_a_row = None, 0
+        if not self._waitingForTransport:
+            self._parse_on()
+
+    def _parse_on(self) -> None:
+        """Take up what came meanwhile, and read further."""
+        self.paused = False
+        self._networkProducer.resumeProducing()
+        LineReceiver.dataReceived(self, b"")
 
     def pauseProducing(self) -> None:
         """The peer does not read: neither do we, and requests that it has pipelined wait where they are."""
@@ -158,11 +181,12 @@ class LimitedChannel(HTTPChannel):
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
-        self.paused = False
-        self._networkProducer.resumeProducing()
         if self._handlingRequest:
             self.setTimeout(None)
-        LineReceiver.dataReceived(self, b"")
+        if self._rest is None:
+            self._parse_on()
+        else:
+            self._networkProducer.pauseProducing()
 
     def timeoutConnection(self) -> None:
         """As Twisted's, without a line in the log for each browser that keeps a connection open."""
@@ -171,6 +195,8 @@ class LimitedChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         super().connectionLost(reason)
+        if self._rest is not None:
+            self._rest.cancel()
         self.leave()
         self.ended()
 

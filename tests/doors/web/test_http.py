@@ -174,6 +174,42 @@ class ConnectionTests(HttpCase):
         self.peer.raw(request("GET", "/rooms") + request("POST", "/login", LOGIN) + request("GET", "/nothing"))
         self.assertEqual([response.status for response in read_responses(self.peer.take())], [200, 401, 404])
 
+    def test_thousands_pipelined(self) -> None:
+        """Many requests that come together are answered a few at a time, so that others have their turn, and nothing is read meanwhile."""
+        self.peer.raw(b"".join(request("GET", f"/nothing/{n}") for n in range(100)))
+        turns: list[int] = []
+
+        def others_turn() -> None:
+            turns.append(self.peer.take().count(b"HTTP/1.1 404"))
+            if not self.peer.transport.reading:
+                self.world.clock.callLater(0, others_turn)
+
+        others_turn()
+        self.world.clock.advance(0)
+        self.assertEqual(turns, [16, 16, 16, 16, 16, 16, 4])
+
+    def test_pipelined_by_one_who_does_not_read(self) -> None:
+        """A turn does not begin before the peer takes answers again, and that it does is no turn."""
+        self.peer.raw(b"".join(request("GET", "/nothing") for _ in range(40)))
+        channel = self.peer.transport.protocol
+        channel.pauseProducing()
+        self.world.clock.advance(0)
+        self.assertEqual(self.peer.take().count(b"HTTP/1.1 404"), 16)
+        channel.resumeProducing()
+        self.assertEqual(self.peer.take().count(b"HTTP/1.1 404"), 16)
+        channel.resumeProducing()
+        self.assertEqual((self.peer.take(), self.peer.transport.reading), (b"", False))
+        self.world.clock.advance(0)
+        self.assertEqual((self.peer.take().count(b"HTTP/1.1 404"), self.peer.transport.reading), (8, True))
+
+    def test_gone_between_turns(self) -> None:
+        """A peer that leaves while others have their turn is not come back to."""
+        self.peer.raw(b"".join(request("GET", "/nothing") for _ in range(40)))
+        self.peer.take()
+        self.peer.lose()
+        self.world.clock.advance(1)
+        self.assertEqual(self.peer.take(), b"")
+
     def test_per_address(self) -> None:
         """An address has so many connections; one that is over makes room."""
         world = WebWorld(connections_per_address=2)
