@@ -137,7 +137,7 @@ class Pages:
             headers["Access-Control-Allow-Origin"] = "*"
         if path.suffix == ".html":
             # A frame of ours for engines that have no page: they may come from any room, or any URL.
-            headers["Content-Security-Policy"] = sandbox_policy(call.hosts, "/static/", f"/{SDK}", "/join/", scripts_from="http: https:")
+            headers["Content-Security-Policy"] = sandbox_policy(call.hosts, "/static/", f"/{SDK}", scripts_from="http: https:")
         if tag in [each.strip().removeprefix("W/") for each in header(call.request, "if-none-match").split(",")]:
             return Answer(status=304, headers=headers)
         return Answer(data=data, media_type=media_type(path), headers=headers)

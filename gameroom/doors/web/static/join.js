@@ -200,10 +200,11 @@ async function gameFrame() {
     frame.src = `/play/${encodeURIComponent(game_id)}/${encodeURIComponent(version)}/`;
     return (await fetch(frame.src, { headers: { Accept: "text/html" } }).then((answer) => answer.ok, () => true)) ? frame : null;
   }
-  if (!url?.startsWith("/")) return null;
-  if (/html/.test(media_type ?? "")) frame.src = url;
-  // A submitted module gets an empty page: it draws what it needs.
-  else frame.srcdoc = `<!doctype html><meta charset="utf-8"><title>Game</title><body><script type="module" src="${encodeURI(url)}"></script>`;
+  if (!url) return null;
+  const { href, pathname, origin } = new URL(url, location.href);
+  const isModule = origin === location.origin ? !/html|xml/.test(media_type ?? "") : /\.m?js$/.test(pathname);
+  // A module gets an empty page, which has a policy of its own; one made here would have ours.
+  frame.src = isModule ? `/static/engine.html#${encodeURIComponent(href)}` : href;
   return frame;
 }
 
