@@ -195,24 +195,27 @@ class LivingRoom:
         if self.closing:
             return
         room, settings = self.value, self.around.settings
-        self._mend(now)
         if room.phase == PLAYING:
             self.referee.tick(now)
-            if not self.ledger.saving:
-                self.refereed.end_again()
+        if self.ledger.saving:
+            return
+        if self.ledger.unsure:
+            self._mend(now)
+            return
+        self.refereed.end_again()
         self.starting.tick(now)
         if self.audience.empty_for(now) >= settings.room_ttl:
             self.close("nobody was connected for too long")
             return
         late = [user_id for user_id in self.audience.overdue(now, settings.reconnect_window) if not self._is_kept(room, user_id)]
-        if late and not self.ledger.saving:
-            self.remove(late, "timeout").addErrback(lambda failure: None)
+        if late:
+            self.remove(late, "timeout").addErrback(_is_logged)
 
     def _mend(self, now: float) -> None:
-        """Where it is not known what was saved, save what is so."""
-        if self.ledger.unsure and not self.ledger.saving and now >= self._mend_at:
+        """Where it is not known what was saved, save what is so, before anything else is tried."""
+        if now >= self._mend_at:
             self._mend_at = now + AGAIN
-            self.change(self.latest).addErrback(lambda failure: None)
+            self.change(self.latest).addErrback(_is_logged)
 
     def _is_kept(self, room: Room, user_id: str) -> bool:
         """Whether the member may be away for as long as it likes."""
@@ -259,3 +262,7 @@ class LivingRoom:
                 if self.around.stopped():
                     raise
                 await deferLater(self.around.clock, AGAIN)
+
+
+def _is_logged(failure: object) -> None:
+    """The ledger has said so; what was to be saved is tried again."""

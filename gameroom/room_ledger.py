@@ -95,6 +95,7 @@ class RoomLedger:
                 known = None if self._unsure else before
                 await self._database.interact(_write, known, after, [change.also for change in batch if change.also is not None])
             except Exception as error:
+                self._log.error("changes of room {room_id} could not be saved: {error}", room_id=before.room_id, error=str(error))
                 self._unsure = self._unsure or not isinstance(error, UniqueViolation)
                 # What gathered meanwhile was worked out from what is now taken back.
                 batch, self._waiting = batch + self._waiting, []

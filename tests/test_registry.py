@@ -659,3 +659,24 @@ class DurabilityTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(joining).seat, 0)
         kept = self.successResultOf(held.database.interact(table.load_all))
         self.assertEqual({value.room_id: value for value in kept}, {room.room_id: room.value, other.room_id: other.value})
+
+    def test_the_end_of_a_play_is_tried_again(self) -> None:
+        """A play whose end could not be saved is over as soon as it can be, and is over once."""
+        held = HeldDatabase(holding=False)
+        house = House(held)
+        self.successResultOf(house.registry.start())
+        room = self.successResultOf(house.registry.create(house.request(), ANNA))
+        self.successResultOf(house.registry.join(room.room_id, BERT))
+        connections = [NotingConnection(), NotingConnection()]
+        for user_id, connection in zip(("Anna", "Bert"), connections, strict=True):
+            room.audience.attach(user_id, connection, reply_to=None, play_id=None, last_generation=None)
+            self.successResultOf(room.apply(set_ready, user_id, True, None))
+        held.holding = True
+        connections[0].take()
+        room.refereed.over("finished")
+        held.fail(DatabaseUnavailable("the disk is full"))
+        self.assertEqual((room.value.phase, connections[0].take()), (PLAYING, []))
+        held.holding = False
+        house.clock.pump([0.1] * 15)
+        self.assertEqual(connections[0].types().count("over"), 1)
+        self.assertEqual(room.value.phase, SETUP)
