@@ -41,6 +41,7 @@ from gameroom.doors.admin import AdminSite
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.doors.web import WebSite
 from gameroom.hashing import PasswordHasher
+from gameroom.housekeeping import Housekeeping
 from gameroom.interfaces import IDatabase
 from gameroom.logs import for_twistd
 from gameroom.metrics import Metrics
@@ -201,6 +202,7 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         },
     )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
+    housekeeping = Housekeeping(database=database, clock=reactor, keep_plays=settings.lockstep.keep_recordings)
     folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
     stack = Stack(
         [
@@ -210,6 +212,7 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
             Part(name="store", start=catalogue.start, stop=lambda: None),
             Part(name="recordings", start=recordings.start, stop=recordings.stop),
             Part(name="rooms", start=registry.start, stop=registry.stop),
+            Part(name="housekeeping", start=housekeeping.start, stop=housekeeping.stop),
         ]
     )
     return Nouns(

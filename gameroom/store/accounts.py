@@ -186,6 +186,11 @@ async def extend_session(cursor: ICursor, token_hash: str, expires_ms: int) -> N
     )
 
 
+async def forget_sessions(cursor: ICursor, now_ms: int) -> None:
+    """Forget the sessions of all accounts that have expired, superseded ones too; their tokens are unknown from now on."""
+    await cursor.execute("DELETE FROM sessions WHERE expires_ms <= :now_ms", {"now_ms": now_ms})
+
+
 async def end_session(cursor: ICursor, token_hash: str) -> list[str]:
     """Log out: the token is unknown from now on. One that was superseded meanwhile stays so. Gives it."""
     await cursor.execute("DELETE FROM sessions WHERE token_hash = :token_hash AND superseded_ms IS NULL", {"token_hash": token_hash})
