@@ -1,20 +1,11 @@
 // @ts-check
 /** The front page: games, open rooms, join by code, accounts. */
+import { $, element } from "./dom.js";
 import { RoomError, api, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
 
-/** @param {string} id @returns {any} */
-const $ = (id) => document.getElementById(id);
-
 const ROOMS_EVERY = 3000;
 const MOST_DETAILS = 24;
-
-/** @param {string} tag @param {Record<string, any>} [properties] @param {(Node | string)[]} children */
-const element = (tag, properties = {}, ...children) => {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-};
 
 // --- the account
 

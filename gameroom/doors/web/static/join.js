@@ -1,19 +1,10 @@
 // @ts-check
 /** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
+import { $, element } from "./dom.js";
 import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrl, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
 
 /** @typedef {import("./gameroom.js").Seat} Seat @typedef {import("./gameroom.js").RoomError} RoomError */
-
-/** @param {string} id @returns {any} */
-const $ = (id) => document.getElementById(id);
-
-/** @param {string} tag @param {Record<string, any>} [properties] @param {(Node | string)[]} children */
-const element = (tag, properties = {}, ...children) => {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-};
 
 const LOOK_EVERY = 2500;
 const roomId = new URLSearchParams(location.search).get("game_id") ?? location.pathname.split("/")[2];
