@@ -11,13 +11,14 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import attrs
 from generator import LoadFailed, Pace, build, load
 from processes import cpu_seconds, resident_bytes, two_cores
-from servers import SERVERS, ServerUnderTest, Shape
+from servers import SERVERS, Gameroom, ServerUnderTest, Shape
 
 
 @attrs.frozen(kw_only=True)
@@ -121,8 +122,17 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--window", type=int, default=2, help="input_delay")
     parser.add_argument("--bytes", type=int, default=32, help="size of a command")
     parser.add_argument("--server", choices=sorted(SERVERS), nargs="+", default=["gameroom"])
+    parser.add_argument("--reactor", choices=["gameroom", "epoll"], nargs="+", default=["gameroom"], help="what gameroom runs on (both to compare)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.parse_args(arguments)
+
+
+def servers_of(options: argparse.Namespace) -> dict[str, Callable[[], ServerUnderTest]]:
+    """What makes each server that was asked for, by its name in the table; gameroom once for each reactor."""
+    others = {name: SERVERS[name] for name in options.server if name != "gameroom"}
+    if "gameroom" not in options.server:
+        return others
+    return {("gameroom" if reactor == "gameroom" else f"on {reactor}"): partial(Gameroom, reactor) for reactor in options.reactor} | others
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -134,7 +144,8 @@ def main(arguments: Sequence[str]) -> int:
         Shape(rooms=rooms, players=options.players, encoding=encoding, window=options.window)
         for rooms, encoding in itertools.product(options.rooms, encodings)
     ]
-    results: dict[tuple[str, Shape], list[Figures]] = {case: [] for case in itertools.product(options.server, shapes)}
+    servers = servers_of(options)
+    results: dict[tuple[str, Shape], list[Figures]] = {case: [] for case in itertools.product(servers, shapes)}
     if two_cores() == (None, None):
         print("only one core here: server and load share it, and the figures mean little", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="gameroom-bench-") as folder:
@@ -143,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
             for (name, shape), runs in results.items():
                 print(f"run {turn + 1} of {options.repeat}: {name}, {shape}", file=sys.stderr)
                 try:
-                    runs.append(run_once(SERVERS[name](), program, shape, pace))
+                    runs.append(run_once(servers[name](), program, shape, pace))
                 except LoadFailed as problem:
                     print(f"{name}, {shape}: {problem}", file=sys.stderr)
                     return 1
