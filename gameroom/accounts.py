@@ -143,6 +143,7 @@ class Accounts:
         """End the session: its token is unknown from then on. Fails as `identify` does."""
         session = await self.identify(token, None)
         await self._sessions.change(session.account, sql.end_session, session.token_hash)
+        self._log.info("{role} {username} logged out", role=session.account.role, username=session.account.username)
 
     @deferring
     async def change_password(self, token: str | None, old: str, new: str, address: str) -> None:

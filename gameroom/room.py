@@ -169,15 +169,22 @@ class LivingRoom:
     def _committed(self, before: Room, after: Room) -> None:
         if self.closing:
             return
-        present = {member.user_id for member in after.members}
-        for member in before.members:
-            if member.user_id not in present:
-                self._dismiss(member, before)
+        if before.members is not after.members:
+            self._tell_movements(before, after)
         self.around.changed(self, before, after)
         if after.deserted:
             self.close("everybody has left")
         else:
             self.audience.refresh()
+
+    def _tell_movements(self, before: Room, after: Room) -> None:
+        known, present = ({member.user_id for member in room.members} for room in (before, after))
+        for member in before.members:
+            if member.user_id not in present:
+                self._dismiss(member, before)
+        for member in after.members:
+            if member.user_id not in known:
+                self._log.info("{user_id} is in room {room_id}", user_id=member.user_id, room_id=self.room_id)
 
     def _dismiss(self, member: Member, before: Room) -> None:
         reason = self._departures.pop(member.user_id, "left")

@@ -229,7 +229,8 @@ class LineFactory(Factory):
         self._metrics = metrics
         self._peers = PeerCount(lambda: limits().connections_per_address)
         self._stopping: list[Deferred[None]] = []
-        self.connections: set[LineProtocol] = set()
+        self.connections: dict[LineProtocol, float] = {}
+        """With the time since which each has been here."""
         if metrics is not None:
             metrics.queued(door, self.queued_bytes)
 
@@ -262,13 +263,20 @@ class LineFactory(Factory):
         return sum(connection.outbox.queued_bytes for connection in self.connections)
 
     def opened(self, connection: LineProtocol) -> None:
-        self.connections.add(connection)
+        self.connections[connection] = self.clock.seconds()
         if self._metrics is not None:
             self._metrics.connection_opened(self.door)
 
     def closed(self, connection: LineProtocol, reason: str) -> None:
         """`reason` is a word or two of ours."""
-        self.connections.discard(connection)
+        since = self.connections.pop(connection)
+        self._log.info(
+            "{door} connection of {address} ended after {seconds:.1f} s: {why}",
+            door=self.door,
+            address=connection.conversation.address,
+            seconds=self.clock.seconds() - since,
+            why=reason,
+        )
         if not self.connections:
             stopping, self._stopping = self._stopping, []
             for stopped in stopping:

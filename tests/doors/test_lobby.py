@@ -13,6 +13,7 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory, IPushProducer
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -110,7 +111,15 @@ class ConnectionTests(SynchronousTestCase):
         peer.lose()
         self.world.clock.advance(5)
         self.assertEqual(before, len(self.world.clock.getDelayedCalls()))
-        self.assertEqual((set(), []), (self.world.lobby.connections, self.world.presence.online()))
+        self.assertEqual(({}, []), (self.world.lobby.connections, self.world.presence.online()))
+
+    def test_a_line_for_each_connection(self) -> None:
+        """A connection has one line in the log, with the address, how long it was here and why it ended."""
+        with capturedLogs() as events:
+            peer = self.world.peer()
+            self.world.clock.advance(2)
+            peer.lose()
+        self.assertEqual([formatEvent(event) for event in events], ["lobby connection of 192.0.2.1 ended after 2.0 s: done"])
 
 
 class PipeliningTests(SynchronousTestCase):
