@@ -36,6 +36,7 @@ from twisted.internet.error import ConnectionDone, ConnectionFdescWentAway, Conn
 from twisted.internet.interfaces import Binding, IConnector, IListeningPort, IProtocolFactory
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST, installReactor
 from twisted.internet.protocol import ClientFactory
+from twisted.logger import Logger
 from twisted.python import log
 from twisted.python.context import get as get_context
 from twisted.python.context import theContextTracker
@@ -77,8 +78,8 @@ class _LeanConnection(tcp.Connection):
             sent = 0
             self._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
         if sent < len(data):
+            # No push producer is to be paused: what is more than its buffer did not come this way.
             self.dataBuffer, self.offset = data, sent
-            self._maybePauseProducer()
             self.startWriting()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -127,6 +128,11 @@ class LeanPort(tcp.Port):
     """A listening TCP port that makes lean connections."""
 
     transport = LeanServer
+
+    @property
+    def _logger(self) -> Logger:  # type: ignore[override]
+        """Used-up descriptors are logged by the name that they have in stock, which filters know."""
+        return tcp.Port._logger
 
 
 class _LeanConnector(tcp.Connector):

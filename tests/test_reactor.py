@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom.reactor import FIRST_READ, LeanReactor, LeanServer
+from gameroom.reactor import FIRST_READ, LeanPort, LeanReactor, LeanServer
 
 BUFFER = LeanServer.bufferSize
 
@@ -232,14 +232,14 @@ class WriteTests(ConnectionCase):
 
 
 class FailureTests(ConnectionCase):
-    def fail(self, error: int = errno.ECONNRESET) -> None:  # type: ignore[override]
+    def send_in_vain(self, error: int = errno.ECONNRESET) -> None:
         self.kernel.error = error
         self.connection.write(b"abc")
         self.kernel.error = None
 
     def test_not_from_inside_write(self) -> None:
         """A send that fails tells nobody from inside write, and asks for the next round."""
-        self.fail()
+        self.send_in_vain()
         self.assertEqual(self.protocol.lost, [])
         self.assertTrue(self.waits_to_write)
         self.connection.write(b"def")
@@ -249,13 +249,13 @@ class FailureTests(ConnectionCase):
         """The next round says ConnectionLost, though the kernel has told its error and would take bytes now."""
         for error in (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT):
             self.setUp()
-            self.fail(error)
+            self.send_in_vain(error)
             self.assertIsInstance(self.connection.doWrite(), ConnectionLost)
             self.assertEqual(self.kernel.taken, b"")
 
     def test_lost_when_read(self) -> None:
         """The end of file that the kernel tells after its error is no clean end; what had come before is delivered."""
-        self.fail()
+        self.send_in_vain()
         self.kernel.incoming = [b"last words", b""]
         self.assertIsNone(self.connection.doRead())
         self.assertEqual(self.protocol.data, b"last words")
@@ -263,7 +263,7 @@ class FailureTests(ConnectionCase):
 
     def test_lost_though_closing(self) -> None:
         """LoseConnection after a failed send does not make it a clean end."""
-        self.fail()
+        self.send_in_vain()
         self.connection.loseConnection()
         self.assertIsInstance(self.connection.doWrite(), ConnectionLost)
 
@@ -359,6 +359,14 @@ class EndTests(ConnectionCase):
         self.assertIsInstance(self.connection.doWrite(), ConnectionDone)
         self.assertEqual(self.kernel.taken, b"bye")
 
+    def test_write_after_lose(self) -> None:
+        """What is written after loseConnection is left to stock, and goes before the end."""
+        self.connection.loseConnection()
+        self.connection.write(b"late")
+        self.assertEqual(self.kernel.sends, 0)
+        self.assertIsInstance(self.connection.doWrite(), ConnectionDone)
+        self.assertEqual(self.kernel.taken, b"late")
+
     def test_half_close_with_a_tail(self) -> None:
         """LoseWriteConnection shuts the sending side down behind the tail."""
         protocol = HalfCloseable()
@@ -385,6 +393,22 @@ class EndTests(ConnectionCase):
         self.assertEqual([reason.type for reason in self.protocol.lost], [ConnectionAborted])
         self.connection.write(b"ghi")
         self.assertEqual((self.kernel.taken, self.kernel.closed), (b"a", True))
+
+    def test_abort_with_nothing_queued(self) -> None:
+        """After abortConnection nothing is sent, before its end has come and after it."""
+        self.connection.abortConnection()
+        self.connection.write(b"abc")
+        self.reactor.advance(0)
+        self.connection.write(b"def")
+        self.connection.writeSequence([b"ghi"])
+        self.assertEqual((self.kernel.sends, [reason.type for reason in self.protocol.lost]), (0, [ConnectionAborted]))
+
+    def test_write_when_it_is_over(self) -> None:
+        """A connection that is lost drops what is written to it."""
+        self.connection.connectionLost(Failure(ConnectionLost()))
+        self.connection.write(b"abc")
+        self.connection.writeSequence([b"def"])
+        self.assertEqual((self.kernel.sends, self.waits_to_write), (0, False))
 
 
 class ReadTests(ConnectionCase):
@@ -441,6 +465,11 @@ class ReactorTests(SynchronousTestCase):
         names = {kind.shortName: kind for kind in getReactorTypes()}
         self.assertEqual(getattr(names["gameroom"], "moduleName", None), "gameroom.reactor")
         self.assertTrue(IReactorFDSet.providedBy(self.reactor))
+
+    def test_ports_log_by_their_stock_name(self) -> None:
+        """What filters know a stock port's events by is theirs too."""
+        port = LeanPort(0, None, reactor=self.reactor)  # type: ignore[arg-type]
+        self.assertEqual(port._logger.namespace, "twisted.internet.tcp.Port")
 
     def test_data_and_answer_in_one_round(self) -> None:
         """One round reads a request and sends its answer, and what is logged meanwhile is logged by the connection."""
