@@ -1,4 +1,4 @@
-# make run     sets everything up and runs the daemon here, in ./var
+# make run     sets everything up and runs the daemon here, in ./var (REACTOR=gameroom for the lean reactor)
 # make test    sets everything up and runs every check and test
 # make lint | unit | system | docs | bench | lock | clean
 # All may be run again at any time; what is done already is not done again.
@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 ARGS ?=
+REACTOR ?= epoll
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test lint unit js system docs bench lock clean
@@ -34,7 +35,7 @@ $(TOOLS): .ci/tools | $(READY)
 	@touch $(TOOLS)
 
 run: $(READY)
-	@exec $(BIN)/twistd --nodaemon --pidfile= gameroom --data var $(ARGS)
+	@exec $(BIN)/twistd --reactor=$(REACTOR) --nodaemon --pidfile= gameroom --data var $(ARGS)
 
 test: $(READY) $(TOOLS) lint docs unit js system
 
@@ -52,7 +53,7 @@ js: $(TOOLS)
 	else echo "node 20 or newer is not here: the JavaScript unit tests are left out; the browser tests run that code all the same"; fi
 
 system: $(READY) $(TOOLS)
-	$(BIN)/python -m pytest -q tests/system $(ARGS)
+	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q tests/system $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

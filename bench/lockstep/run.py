@@ -122,7 +122,7 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--window", type=int, default=2, help="input_delay")
     parser.add_argument("--bytes", type=int, default=32, help="size of a command")
     parser.add_argument("--server", choices=sorted(SERVERS), nargs="+", default=["gameroom"])
-    parser.add_argument("--reactor", choices=["gameroom", "epoll"], nargs="+", default=["gameroom"], help="what gameroom runs on (both to compare)")
+    parser.add_argument("--reactor", choices=["gameroom", "epoll"], nargs="+", default=["epoll"], help="what gameroom runs on (both to compare)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.parse_args(arguments)
 
@@ -132,7 +132,7 @@ def servers_of(options: argparse.Namespace) -> dict[str, Callable[[], ServerUnde
     others = {name: SERVERS[name] for name in options.server if name != "gameroom"}
     if "gameroom" not in options.server:
         return others
-    return {("gameroom" if reactor == "gameroom" else f"on {reactor}"): partial(Gameroom, reactor) for reactor in options.reactor} | others
+    return {("gameroom" if reactor == "epoll" else "on lean"): partial(Gameroom, reactor) for reactor in options.reactor} | others
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -81,7 +81,7 @@ class Gameroom:
 
     config = "[limits]\nconnections_per_address = 100000\n"
 
-    def __init__(self, reactor: str = "gameroom") -> None:
+    def __init__(self, reactor: str = "epoll") -> None:
         self.reactor = reactor
         self.port, self.admin_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-bench-"))

@@ -20,6 +20,8 @@ from typing import Any
 STARTS_WITHIN = 30.0
 ENDS_WITHIN = 15.0
 LOOPBACK = "127.0.0.1"
+REACTOR = os.environ.get("REACTOR", "epoll")
+"""What the daemon runs on, as in `make run`."""
 
 Settings = Mapping[str, Mapping[str, Any]]
 DaemonMaker = Callable[..., "Daemon"]
@@ -93,7 +95,7 @@ class Daemon:
 
     def command(self) -> list[str]:
         doors = {"lobby": self.lobby_port, "web": self.web_port, "admin": self.admin_port}
-        command = [twistd(), "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
+        command = [twistd(), f"--reactor={REACTOR}", "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
         for door, port in doors.items():
             command += [f"--{door}", f"tcp:{port}:interface={LOOPBACK}"]
         if self.database is not None:
