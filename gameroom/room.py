@@ -112,10 +112,6 @@ class LivingRoom:
                 return member
         raise Unauthorized("this seat token is not of this room, or a newer one is in its place; join again")
 
-    @property
-    def is_public(self) -> bool:
-        return self.options.public
-
     def has(self, user_id: str) -> bool:
         return self.value.find(user_id) is not None
 

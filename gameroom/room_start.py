@@ -71,10 +71,13 @@ class RoomStart:
             Deferred.fromCoroutine(self._confirm()).addErrback(lambda failure: self._log.failure("starting broke", failure))
 
     def tick(self, now: float) -> None:
-        """Free the seats of locked players who did not come in time; lift the lock when too few are left."""
+        """Free the seats of locked players who did not come in time; lift the lock when too few are left.
+
+        The room calls it while nothing is being saved.
+        """
         room = self._room
         latest = room.latest
-        if latest.phase != STARTING or self._confirming or room.ledger.saving:
+        if latest.phase != STARTING or self._confirming:
             return
         if self._reserved_at is None:
             self._reserved_at = now
@@ -96,11 +99,12 @@ class RoomStart:
             await room.referee.begin(play_id, players)
             latest = room.latest
             if room.closing or rules.lock(latest).locked != players:
-                # Somebody left or took readiness back while the referee got ready; what is so now decides anew.
+                # Somebody left while the referee got ready; what is so now decides anew.
                 room.referee.end()
             else:
-                play = (table.begin_play, (play_id, rules.begin(latest, play_id), int(room.now() * 1000)))
-                await room.change(rules.begin(latest, play_id), lambda after: self._begun(after, players), play)
+                playing = rules.begin(latest, play_id)
+                play = (table.begin_play, (play_id, playing, int(room.now() * 1000)))
+                await room.change(playing, lambda after: self._begun(after, players), play)
         except Exception as error:
             self._failed(error)
         finally:
