@@ -48,6 +48,7 @@ FLOORS: dict[str, int] = {
     },
     "gameroom.doors": 4,
     "gameroom.client": 4,
+    "gameroom.cli": 5,
     "gameroom.config": 5,
     "gameroom.daemon": 5,
     "gameroom.logs": 5,

@@ -54,6 +54,27 @@ class Divergence(NamedTuple):
     fields: dict[str, Any]
 
 
+class AskSnapshot(NamedTuple):
+    """Ask that player for the state after that generation: the others are to be given it."""
+
+    seat: int
+    generation: int
+
+
+class Restore(NamedTuple):
+    """Give those players the snapshot of that generation which `giver` has just given; they go on from it."""
+
+    seats: tuple[int, ...]
+    generation: int
+    giver: int
+
+
+class Evict(NamedTuple):
+    """That player is a viewer from the master on that says so, and is to be brought up from a good snapshot."""
+
+    seat: int
+
+
 class Over(NamedTuple):
     """The play is over."""
 
@@ -61,7 +82,7 @@ class Over(NamedTuple):
     results: Any = None
 
 
-Effect = Master | Repeat | Resend | StateChange | Warn | Divergence | Over
+Effect = Master | Repeat | Resend | StateChange | Warn | Divergence | AskSnapshot | Restore | Evict | Over
 Effects = Sequence[Effect]
 NOTHING: Effects = ()
 
@@ -75,6 +96,10 @@ class Terms:
     lag_after: float = 1.0
     drop_after: float = 60.0
     room_ttl: float = 120.0
+    on_divergence: str = "halt"
+    """`halt`, `evict` or `resync`."""
+    patience: float | None = None
+    """After so long a generation is sealed without the seats that are missing."""
 
 
 @attrs.frozen(kw_only=True)

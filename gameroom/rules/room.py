@@ -34,6 +34,15 @@ class RoomOptions:
     input_delay: int = 2
     checksum_interval: int = 1
     on_divergence: str = "halt"
+    """`halt`, `evict` or `resync`."""
+    patience: int | None = None
+    """Milliseconds after which a generation is sealed without the seats that are missing."""
+    states: dict[str, Any] | None = None
+    """A description of an engine's own states; checked."""
+    command_schema: dict[str, Any] | bool | None = None
+    """A JSON schema of each command; checked."""
+    viewer_delay: int = 0
+    """Generations that viewers are held behind."""
     viewers: bool = True
     public: bool = True
     journal: str = ""

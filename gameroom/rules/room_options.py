@@ -120,6 +120,14 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
+def _states(name: str, value: Any) -> dict[str, Any]:
+    return _object(name, value)
+
+
+def _command_schema(name: str, value: Any) -> dict[str, Any] | bool:
+    return value if type(value) is bool else _object(name, value)
+
+
 PLAY_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "seed": _seed,
     "configuration": _configuration,
@@ -128,7 +136,11 @@ PLAY_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "encoding": _one_of("json", "binary"),
     "input_delay": _integer(1, 16),
     "checksum_interval": _integer(1, 1000),
-    "on_divergence": _one_of("halt"),
+    "on_divergence": _one_of("halt", "evict", "resync"),
+    "patience": _integer(50, 60_000),
+    "states": _states,
+    "command_schema": _command_schema,
+    "viewer_delay": _integer(0, 10_000),
     "viewers": _boolean,
     "journal": _one_of("async", "sync"),
     "public": _boolean,

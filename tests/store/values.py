@@ -50,9 +50,16 @@ objects = st.dictionaries(texts, values_of_json, max_size=4)
 options = st.builds(
     RoomOptions,
     **{
-        field.name: {"int": st.integers(0, 64), "bool": st.booleans(), "str": texts, "int | str": numbers | texts, "dict[str, Any]": objects}[
-            str(field.type)
-        ]
+        field.name: {
+            "int": st.integers(0, 64),
+            "bool": st.booleans(),
+            "str": texts,
+            "int | str": numbers | texts,
+            "dict[str, Any]": objects,
+            "int | None": numbers | st.none(),
+            "dict[str, Any] | None": objects | st.none(),
+            "dict[str, Any] | bool | None": objects | st.booleans() | st.none(),
+        }[str(field.type)]
         for field in attrs.fields(RoomOptions)
     },
 )

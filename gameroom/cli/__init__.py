@@ -1,0 +1,15 @@
+"""The command line: `gameroom …`, for those who play, make games and operate a server."""
+
+from __future__ import annotations
+
+import click
+
+from gameroom import __version__
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gameroom")
+def main() -> None:
+    """What one does with gameroom from a terminal; the daemon itself is `twistd gameroom`."""
