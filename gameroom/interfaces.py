@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gameroom.rules.room import Member, Player, RoomOptions
     from gameroom.rules.room_options import RoomRequest
     from gameroom.rules.sessions import Account
-    from gameroom.wire.room_messages import Outgoing
+    from gameroom.wire.room_messages import Hello, Outgoing
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -146,10 +146,10 @@ class IReferee(Interface):
     def welcome_fields(user_id: str) -> dict[str, Any]:
         """What the hosting kind adds to `welcome`."""
 
-    def check_hello(play_id: str | None, last_generation: int | None) -> None:
-        """While it plays: may somebody who had these last be brought up to date? Raises `BadState` for a generation not yet there."""
+    def check_hello(hello: Hello) -> None:
+        """While it plays: may somebody who has this be brought up to date? Raises `BadState` for a generation not yet there."""
 
-    def welcomed(user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
+    def welcomed(user_id: str, connection: Any, hello: Hello) -> None:
         """While it plays: the `IConnection` has its `welcome`, and `check_hello` did not refuse; bring it up to date."""
 
     def text(user_id: str, message: dict[str, Any], connection: Any) -> dict[str, Any] | None | Deferred[Any]:

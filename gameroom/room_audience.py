@@ -9,7 +9,7 @@ from gameroom import room_views as views
 from gameroom.attendance import TAKEN_OVER, Attendance
 from gameroom.errors import GameroomError
 from gameroom.rules.room import PLAYING, SETUP, Member
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Hello, Outgoing
 
 if TYPE_CHECKING:
     from gameroom.room import LivingRoom
@@ -43,7 +43,7 @@ class RoomAudience:
         for connection in self._attendance:
             connection.deliver(outgoing)
 
-    def attach(self, user_id: str, connection: Any, *, reply_to: int | None, play_id: str | None, last_generation: int | None) -> None:
+    def attach(self, user_id: str, connection: Any, *, reply_to: int | None, hello: Hello) -> None:
         """A connection of the member is welcomed and brought up to date; an older exclusive one is taken over.
 
         Raises `NotFound` for one who is no member, and `BadState`, with nothing changed, where the referee does not know
@@ -52,7 +52,7 @@ class RoomAudience:
         room = self._room
         member, plays = room.latest.member(user_id), room.value.phase == PLAYING
         if plays:
-            room.referee.check_hello(play_id, last_generation)
+            room.referee.check_hello(hello)
         first = not self._attendance.of(user_id)
         for old in self._attendance.arrive(user_id, connection):
             old.close(TAKEN_OVER)
@@ -66,7 +66,7 @@ class RoomAudience:
             welcome["reply_to"] = reply_to
         connection.deliver(Outgoing.json({**welcome, **room.referee.welcome_fields(user_id)}))
         if plays:
-            room.referee.welcomed(user_id, connection, play_id, last_generation)
+            room.referee.welcomed(user_id, connection, hello)
             if first:
                 room.referee.connected(user_id)
         self.refresh()

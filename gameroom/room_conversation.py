@@ -18,7 +18,7 @@ from gameroom.errors import BadState, GameroomError, InvalidRequest, RateLimited
 from gameroom.rules import room as rules
 from gameroom.rules.limits import TokenBucket, too_many
 from gameroom.settings import Limits
-from gameroom.wire.room_messages import Outgoing, size_of, text_field
+from gameroom.wire.room_messages import Hello, Outgoing, size_of, text_field
 
 if TYPE_CHECKING:
     from gameroom.registry import Registry
@@ -97,7 +97,7 @@ class RoomConversation:
     def begin(self) -> None:
         """Welcome the connection: room messages go to it from now on."""
         assert self._room is not None
-        self._room.audience.attach(self._user_id, self._connection, reply_to=None, play_id=None, last_generation=None)
+        self._room.audience.attach(self._user_id, self._connection, reply_to=None, hello=Hello())
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -157,15 +157,12 @@ class RoomConversation:
 
     def _hello(self, message: dict[str, Any], message_id: int | None) -> Answer:
         token = text_field(message, "token", 256, default="")
-        play_id = text_field(message, "play_id", 64, default="") or None
-        last_generation = message.get("last_generation")
-        if last_generation is not None and (type(last_generation) is not int or not -1 <= last_generation < 2**32):
-            raise InvalidRequest("last_generation must be the number of a generation", pointer="/last_generation")
+        hello = Hello.of(message)
         room = self._room if self._room is not None else self._prove(token)
         self._flood(room).count_hello(room.now())
         if self._room is None:
             self._enter(room, token)
-        room.audience.attach(self._user_id, self._connection, reply_to=message_id, play_id=play_id, last_generation=last_generation)
+        room.audience.attach(self._user_id, self._connection, reply_to=message_id, hello=hello)
         self._remember(room, message_id)
         return ANSWERED
 

@@ -20,7 +20,7 @@ from gameroom.rules.room import Player
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import Account
 from gameroom.settings import Addresses, Limits, RoomSettings
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Hello, Outgoing
 from tests.memory import MemoryDatabase
 
 
@@ -89,12 +89,12 @@ class NotingReferee:
     def welcome_fields(self, user_id: str) -> dict[str, Any]:
         return {"extra": user_id}
 
-    def check_hello(self, play_id: str | None, last_generation: int | None) -> None:
-        if last_generation is not None and last_generation > 100:
+    def check_hello(self, hello: Hello) -> None:
+        if hello.last_generation is not None and hello.last_generation > 100:
             raise BadState("that generation has not been played yet")
 
-    def welcomed(self, user_id: str, connection: Any, play_id: str | None, last_generation: int | None) -> None:
-        self.told.append(("welcomed", user_id, last_generation))
+    def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
+        self.told.append(("welcomed", user_id, hello.last_generation))
 
     def text(self, user_id: str, message: dict[str, Any], connection: Any) -> Any:
         if message["type"] == "boom":

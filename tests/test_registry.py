@@ -16,6 +16,7 @@ from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import token_hash
 from gameroom.store import DatabaseUnavailable
 from gameroom.store import rooms as table
+from gameroom.wire.room_messages import Hello
 from tests.held import HeldDatabase
 from tests.rooms import House, NotingConnection, account
 
@@ -38,7 +39,7 @@ class RegistryTestCase(SynchronousTestCase):
 
     def connect(self, room: LivingRoom, user_id: str, door: str = "web", **hello: Any) -> NotingConnection:
         connection = NotingConnection(door)
-        room.audience.attach(user_id, connection, **{"reply_to": None, "play_id": None, "last_generation": None, **hello})
+        room.audience.attach(user_id, connection, reply_to=None, hello=Hello(**hello))
         return connection
 
     def ready(self, room: LivingRoom, *user_ids: str) -> None:
@@ -551,7 +552,7 @@ class DurabilityTests(SynchronousTestCase):
         held.release_all()
         room = self.successResultOf(making)
         connection = NotingConnection()
-        room.audience.attach("Anna", connection, reply_to=None, play_id=None, last_generation=None)
+        room.audience.attach("Anna", connection, reply_to=None, hello=Hello())
         connection.take()
         changes = [room.refereed.configure({"n": n}, "Anna") for n in range(3)]
         self.assertEqual((connection.take(), room.value.configuration), ([], {}))
@@ -669,7 +670,7 @@ class DurabilityTests(SynchronousTestCase):
         self.successResultOf(house.registry.join(room.room_id, BERT))
         connections = [NotingConnection(), NotingConnection()]
         for user_id, connection in zip(("Anna", "Bert"), connections, strict=True):
-            room.audience.attach(user_id, connection, reply_to=None, play_id=None, last_generation=None)
+            room.audience.attach(user_id, connection, reply_to=None, hello=Hello())
             self.successResultOf(room.apply(set_ready, user_id, True, None))
         held.holding = True
         connections[0].take()

@@ -1,7 +1,6 @@
 """One lock-step play that is on: what its rules say is done here, in order (docs/protocol/lockstep.md).
 
-A master is recorded, then given to every connection that is up to date.
-Those who come later read the recording first, at their own pace.
+A master is recorded, then given to its audience.
 """
 
 from __future__ import annotations
@@ -12,23 +11,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from gameroom.errors import BadState, InvalidRequest
+from gameroom.errors import InvalidRequest
 from gameroom.interfaces import IRoom
-from gameroom.rules.lockstep import Play
+from gameroom.referees.lockstep_audience import Audience
+from gameroom.rules.lockstep import ABANDONED, Play
 from gameroom.rules.lockstep_values import Divergence, Effect, Effects, Master, Over, Past, Repeat, Resend, StateChange, Terms, Warn
-from gameroom.rules.pace import FIRST_ITERATIONS
 from gameroom.wire.lockstep import BINARY, JSON
 from gameroom.wire.room_messages import Outgoing
 
 if TYPE_CHECKING:
-    from gameroom.store.recording import Reader, Recording
+    from gameroom.store.recording import Recording
 
 RECORDING_FAILED: Final = "recording_failed"
 """Why a play is over whose masters cannot be kept; beside the reasons of the rules."""
 
 
 class Stage:
-    """A play's rules, its recording, and who gets its masters.
+    """A play's rules, its recording and its audience.
 
     `about` is what both the recording's head and `start` say of it. `metrics` may be None.
     """
@@ -53,34 +52,30 @@ class Stage:
         self.on = True
         """False once the play is over."""
         self.recording = recording
-        self.codec = BINARY if recording.binary else JSON
+        codec = BINARY if recording.binary else JSON
         self.play = Play(
             terms=terms,
-            packets=self.codec,
+            packets=codec,
             seats=[player["seat"] for player in about["players"]],
             connected=[seat for user_id, seat in seats.items() if room.is_connected(user_id)],
             now=room.now(),
             past=past,
         )
-        self._about = about
+        self.audience = Audience(room=room, play_id=play_id, about=about, recording=recording, codec=codec)
         self._room = room
         self._metrics = metrics
         self._user_ids = {player["seat"]: player["user_id"] for player in about["players"]}
-        self._told = recording.masters
         self._held: deque[Outgoing] = deque()
-        self._live: list[Any] = []
-        self._reading: dict[Any, Reader] = {}
-        """The connections that are given history, and the newest of it where they asked again."""
         self._to_do: deque[Effect] = deque()
         self._busy = False
         if recording.sync:
             recording.synced, recording.failed = self._on_the_disk, self._not_recorded
         self._doing: dict[type, Callable[[Any], None]] = {
             Master: self._master,
-            Repeat: self._repeat,
+            Repeat: lambda wanted: self.audience.repeat(self._room.connections(self._user_ids[wanted.seat]), wanted.generation),
             Resend: lambda asked: self._tell(asked.seat, {"type": "resend", "generation": asked.generation}),
             Warn: lambda warning: self._tell(warning.seat, {"type": "error", "code": InvalidRequest.code, "message": warning.message}),
-            StateChange: lambda change: self.show_state(change.state, change.seats),
+            StateChange: lambda change: self._show_state(change.state, change.seats),
             Divergence: self._divergence,
             Over: lambda ended: self.over(ended.reason, ended.results),
         }
@@ -99,6 +94,38 @@ class Stage:
         finally:
             self._busy = False
 
+    # How it begins.
+
+    def begin(self) -> None:
+        """The first generation is open."""
+        self.audience.begin()
+
+    def taken_up(self) -> None:
+        """After a restart: who had left when the daemon was killed may not stand in a master yet."""
+        self._show_state(self.play.state, self.play.awaited())
+        for seat, user_id in self._user_ids.items():
+            if user_id not in self.seats:
+                self.do(self.play.left(seat, self._room.now()))
+
+    # Who is there.
+
+    def connected(self, user_id: str) -> None:
+        """A member has a connection again."""
+        if self.on and user_id in self.seats:
+            self.do(self.play.connected(self.seats[user_id], self._room.now()))
+
+    def disconnected(self, user_id: str) -> None:
+        """A member's last connection is gone."""
+        if self.on:
+            self.audience.look_for_gone()
+            if user_id in self.seats:
+                self.do(self.play.disconnected(self.seats[user_id], self._room.now()))
+
+    def left(self, user_id: str, seat: int) -> None:
+        """A player is gone for good."""
+        if self.on and self.seats.pop(user_id, None) is not None:
+            self.do(self.play.left(seat, self._room.now()))
+
     # Masters.
 
     def _master(self, master: Master) -> None:
@@ -114,94 +141,19 @@ class Stage:
         if self.recording.sync:
             self._held.append(outgoing)
         else:
-            self._give(outgoing)
-
-    def _give(self, outgoing: Outgoing) -> None:
-        self._told += 1
-        for connection in self._live:
-            connection.deliver(outgoing)
+            self.audience.give(outgoing)
 
     def _on_the_disk(self, masters: int) -> None:
-        while self.on and self._held and self._told < masters:
-            self._give(self._held.popleft())
+        while self.on and self._held and self.audience.told < masters:
+            self.audience.give(self._held.popleft())
 
     def _not_recorded(self, error: OSError) -> None:
         self._log.error("play {play_id} ends, since it cannot be recorded: {error}", play_id=self.play_id, error=str(error))
         self.over(RECORDING_FAILED)
 
-    def _repeat(self, wanted: Repeat) -> None:
-        masters = self.recording.reader(wanted.generation).batch(min(self._told, wanted.generation + 1))
-        for connection in self._room.connections(self._user_ids[wanted.seat]):
-            # The others are being given it as history.
-            if masters and connection in self._live:
-                connection.deliver(Outgoing(masters[0], self.recording.binary))
-
-    # Who gets them.
-
-    def begin(self) -> None:
-        """Everybody is told `start`, and gets the masters from the first on."""
-        self._room.broadcast(Outgoing.json(self._start()))
-        self._live = [connection for connection in self._room.everyone() if self._takes_packets(connection)]
-
-    def _start(self) -> dict[str, Any]:
-        return {"type": "start", "play_id": self.play_id, **self._about, "iterations_per_command": FIRST_ITERATIONS}
-
-    def _takes_packets(self, connection: Any) -> bool:
-        return bool(connection.binary or not self.recording.binary)
-
-    def first_missed(self, play_id: str | None, last_generation: int | None) -> int:
-        """The generation from which on somebody has missed masters, who says what it had last.
-
-        Raises `BadState` for a last generation that nobody was told yet.
-        """
-        if play_id != self.play_id or last_generation is None:
-            return 0
-        if last_generation >= self._told:
-            raise BadState(f"there is no generation {last_generation} yet; the next master is {self._told}")
-        return last_generation + 1
-
-    def bring_up_to_date(self, connection: Any, play_id: str | None, last_generation: int | None) -> None:
-        """A connection that has just come: `start`, the masters that it has missed, and from then on each as it comes."""
-        first = self.first_missed(play_id, last_generation)
-        self.look_for_gone()
-        connection.deliver(Outgoing.json({**self._start(), "generation": self._told}))
-        if self._takes_packets(connection):
-            connection.catch_up(self._history(connection, first))
-
-    def _history(self, connection: Any, first: int) -> Callable[[], Outgoing | None]:
-        reader = self._reading[connection] = self.recording.reader(first)
-        if connection in self._live:
-            # It has said hello again: what is mastered meanwhile is part of the history.
-            self._live.remove(connection)
-
-        def source() -> Outgoing | None:
-            if self._reading.get(connection) is not reader:
-                return None
-            start = reader.generation
-            try:
-                masters = reader.batch(self._told)
-            except OSError as error:
-                self._log.error("history of play {play_id} cannot be read: {error}", play_id=self.play_id, error=str(error))
-                connection.close(BadState("what has been played so far cannot be read at the moment; come back later"))
-                return None
-            if masters:
-                return Outgoing(self.codec.masters(start, masters), self.recording.binary)
-            del self._reading[connection]
-            if self.on:
-                self._live.append(connection)
-            return None
-
-        return source
-
-    def look_for_gone(self) -> None:
-        """Forget the connections that the room no longer has."""
-        present = set(self._room.everyone())
-        self._live = [connection for connection in self._live if connection in present]
-        self._reading = {connection: reader for connection, reader in self._reading.items() if connection in present}
-
     # Telling.
 
-    def show_state(self, state: str, seats: Iterable[int]) -> None:
+    def _show_state(self, state: str, seats: Iterable[int]) -> None:
         members = [self._user_ids[seat] for seat in seats]
         self._room.show_state(state, members=members or None)
 
@@ -211,22 +163,33 @@ class Stage:
     def _divergence(self, divergence: Divergence) -> None:
         message = {"type": "divergence", **divergence.fields}
         self._log.warn("play {play_id} has diverged at generation {generation}", play_id=self.play_id, generation=divergence.fields["generation"])
+        if self.note(message):
+            self._room.broadcast(Outgoing.json(message))
+
+    def note(self, fields: Mapping[str, Any]) -> bool:
+        """Write a line of something else into the recording; where that cannot be, the play is over, and this False."""
         try:
-            self.recording.note(message, self._room.now())
+            self.recording.note(fields, self._room.now())
         except OSError as error:
             self._not_recorded(error)
-        else:
-            self._room.broadcast(Outgoing.json(message))
+            return False
+        return True
+
+    # How it ends.
 
     def over(self, reason: str, results: Any = None) -> None:
         """The play has ended; the recording says so as well, if it can."""
         if self.on:
-            self.note_over(reason, results)
+            self._note_over(reason, results)
             self._room.over(reason, results)
 
-    def note_over(self, reason: str, results: Any = None) -> None:
-        """The play has ended: the recording's last line."""
-        self.on = False
+    def abandon(self) -> None:
+        """The room lets go of the play; one that is still on is over."""
+        if self.on:
+            self._note_over(ABANDONED)
+
+    def _note_over(self, reason: str, results: Any = None) -> None:
+        self.on = self.audience.on = False
         fields = {"type": "over", "reason": reason} if results is None else {"type": "over", "reason": reason, "results": results}
         try:
             self.recording.note(fields, self._room.now())

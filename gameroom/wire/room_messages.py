@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import attrs
 import orjson
 
 from gameroom.errors import InvalidRequest
@@ -71,3 +72,24 @@ def size_of(name: str, value: Any) -> int:
         return len(orjson.dumps(wrapped)) - 2 * LEVELS_AROUND
     except TypeError:
         raise InvalidRequest(f"{name} is nested too deeply", pointer=f"/{name}") from None
+
+
+@attrs.frozen(kw_only=True)
+class Hello:
+    """What a `hello` says beside who it is: what the client has of the play, and what it can do."""
+
+    play_id: str | None = None
+    last_generation: int | None = None
+    """The newest generation that it has; -1 for none."""
+    snapshots: bool = True
+    """Whether it can begin at a snapshot."""
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Hello:
+        """Raises `InvalidRequest`."""
+        last_generation, snapshots = message.get("last_generation"), message.get("snapshots", True)
+        if last_generation is not None and (type(last_generation) is not int or not -1 <= last_generation < 2**32):
+            raise InvalidRequest("last_generation must be the number of a generation", pointer="/last_generation")
+        if type(snapshots) is not bool:
+            raise InvalidRequest("snapshots must be true or false", pointer="/snapshots")
+        return cls(play_id=text_field(message, "play_id", 64, default="") or None, last_generation=last_generation, snapshots=snapshots)

@@ -20,7 +20,7 @@ from gameroom.rules.room import Member, Player, RoomOptions
 from gameroom.settings import LockstepSettings
 from gameroom.store.recordings import Recordings
 from gameroom.wire.lockstep import BINARY, decode_masters
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Hello, Outgoing
 
 PLAY = "11111111-2222-4333-8444-555555555555"
 START = 1_800_000_000.0
@@ -190,7 +190,7 @@ class RefereeCase(SynchronousTestCase):
         connection = FakeConnection(**kind)
         first = not self.room.here.get(user_id)
         self.room.here[user_id] = [connection]
-        self.referee.welcomed(user_id, connection, play_id, last_generation)
+        self.referee.welcomed(user_id, connection, Hello(play_id=play_id, last_generation=last_generation))
         if first:
             self.referee.connected(user_id)
         return connection

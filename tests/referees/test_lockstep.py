@@ -13,6 +13,7 @@ from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.interfaces import IReferee
 from gameroom.rules.lockstep import DIVERGED, ITERATING, LAGGING
 from gameroom.wire.lockstep import BINARY, PACKET_BYTES, CommandPacket, encode_command
+from gameroom.wire.room_messages import Hello
 from tests.referees.lockstep_world import PLAY, FakeConnection, RefereeCase
 
 
@@ -355,7 +356,7 @@ class LateTests(RefereeCase):
         for reads_first in (True, False):
             viewer = self.come("vic", reads=reads_first)
             viewer.reads = False
-            self.referee.welcomed("vic", viewer, None, None)
+            self.referee.welcomed("vic", viewer, Hello())
             first = self.lines()[-1]["generation"] + 1
             self.turns(first, first + 1)
             viewer.reads = True
@@ -395,7 +396,7 @@ class LateTests(RefereeCase):
         self.assertEqual(old.generations(), [])
         second = FakeConnection(binary=False)
         self.room.here["bob"].append(second)
-        self.referee.welcomed("bob", second, None, None)
+        self.referee.welcomed("bob", second, Hello())
         self.room.here["bob"].remove(second)
         self.wait(6)
         self.turns(1, 1)
@@ -406,7 +407,7 @@ class LateTests(RefereeCase):
         self.begin()
         lobby = FakeConnection(binary=False)
         self.room.here["bob"].append(lobby)
-        self.referee.welcomed("bob", lobby, None, None)
+        self.referee.welcomed("bob", lobby, Hello())
         self.turns(0, 1)
         self.assertEqual((lobby.generations(), self.room.here["bob"][0].generations()), ([0, 1], [0, 1]))
 

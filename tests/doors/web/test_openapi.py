@@ -12,7 +12,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from gameroom.doors.web.asyncapi import FROM_MEMBERS, TO_MEMBERS
-from gameroom.referees import lockstep
+from gameroom.referees import lockstep_messages
 from gameroom.room_conversation import RoomConversation
 from gameroom.rules.room_options import FIELDS
 from tests.doors.web.sockets import socket_of
@@ -189,7 +189,7 @@ class AsyncApiTests(DescriptionCase):
 
     def test_messages(self) -> None:
         """The room messages of the specification are in it, and those that are said in a room are as it says."""
-        self.assertEqual(set(FROM_MEMBERS), {*RoomConversation._DEEDS, *lockstep._MESSAGES, "setup", "commands"})
+        self.assertEqual(set(FROM_MEMBERS), {*RoomConversation._DEEDS, *lockstep_messages.MESSAGES, "setup", "commands"})
         self.assertLessEqual({"welcome", "players", "state", "chat", "over", "error", "pong", "ack"}, TO_MEMBERS.keys())
         room_id = self.world.create(self.alice)
         peer = socket_of(self.world, self.world.join(room_id), room_id)
