@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { sdk } from "./hooks.mjs";
 import { TestClock, TestRoom, member, socketClass } from "./room.mjs";
 
-const { FrameHost, RoomConnection, RoomError, SocketTransport, connect, socketUrl } = sdk;
+const { FrameHost, RoomConnection, RoomError, SocketTransport, connect, socketUrl, socketUrls } = sdk;
 
 /** A transport whose dials all fail; `dials` has their times. */
 function failing(clock, code, random = () => 1) {
@@ -103,14 +103,37 @@ test("the first message is hello with the seat token", async () => {
   room.take = (socket, data) => said.push(JSON.parse(data)) && take(socket, data);
   member(room, clock, "ann");
   await clock.run(100);
-  assert.deepEqual(said[0], { type: "hello", token: "secret" });
+  assert.deepEqual(said[0], { type: "hello", token: "secret", snapshots: false }, "and that this engine can load no snapshot");
 });
 
-test("a socket on loopback is dialled at the page's own host; another node's is dialled as it is", () => {
+test("a socket on loopback is dialled at the page's own host; another's first as the server said, then at the page's own; a page of this machine the other way round", () => {
   const page = { protocol: "http:", host: "192.168.1.5:8080" };
-  assert.equal(socketUrl({ socket: "ws://127.0.0.1:8080/socket/r" }, page), "ws://192.168.1.5:8080/socket/r");
-  assert.equal(socketUrl({ socket: "ws://two.example/socket/r" }, page), "ws://two.example/socket/r");
+  const here = { protocol: "http:", host: "localhost:8080" };
+  const [elsewhere, own] = ["ws://two.example/socket/r", "ws://192.168.1.5:8080/socket/r"];
+  assert.deepEqual(socketUrls({ socket: "ws://127.0.0.1:8080/socket/r" }, page), [own]);
+  assert.deepEqual(socketUrls({ socket: elsewhere }, page), [elsewhere, own]);
+  assert.deepEqual(socketUrls({ socket: elsewhere }, here), ["ws://localhost:8080/socket/r", elsewhere]);
+  assert.deepEqual(socketUrls({ socket: "ws://two.example/socket/r" }, { protocol: "http:", host: "two.example" }), [elsewhere]);
   assert.equal(socketUrl({ socket: "ws://127.0.0.1/socket/r" }, { protocol: "https:", host: "play.example" }), "wss://play.example/socket/r");
+  assert.equal(socketUrl({ socket: elsewhere }, undefined), elsewhere);
+});
+
+test("where one URL cannot be dialled the next is tried, and the one that was good is kept", async () => {
+  const clock = new TestClock();
+  const dials = [];
+  class Sorting {
+    constructor(url) {
+      dials.push(url);
+      this.good = url === "ws://good/";
+      clock.setTimeout(() => (this.good ? this.onopen() : this.onclose({ code: 1006, reason: "" })), 5);
+      if (this.good) clock.setTimeout(() => this.onclose({ code: 1006, reason: "" }), 500);
+    }
+    close() {}
+  }
+  const transport = new SocketTransport(["ws://refused/", "ws://good/"], { clock, random: () => 1, WebSocket: Sorting });
+  transport.open();
+  await clock.run(1400);
+  assert.deepEqual(dials, ["ws://refused/", "ws://good/", "ws://good/"]);
 });
 
 test("a connection on which nothing is answered any more is given up and dialled anew; a quiet one is kept", async () => {
