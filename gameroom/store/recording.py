@@ -49,6 +49,18 @@ def master_of(line: bytes, binary: bool) -> bytes | None:
     return b"{" + line[start:]
 
 
+class _OpenFile:
+    """A file that is open for as long as somebody writes it or reads on in it."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
 class Recording:
     """The recording of a play that is on: one open file. Made by `gameroom.store.recordings.Recordings`."""
 
@@ -66,6 +78,7 @@ class Recording:
         self.dirty = False
         """Whether something was written that is not on the disk, nor on its way there."""
         self._fd = fd
+        self._file: _OpenFile | None = _OpenFile(fd)
         self._started = started
         self._tell_dirty = dirty
         self._size = 0
@@ -125,9 +138,15 @@ class Recording:
         reader.skip_to(generation)
         return reader
 
-    def read(self, size: int, offset: int) -> bytes:
-        """Some bytes of the file, none of a line that is not whole; nothing when it is closed."""
-        return os.pread(self._fd, min(size, self._size - offset), offset) if self._fd >= 0 else b""
+    @property
+    def file(self) -> _OpenFile | None:
+        """The file, which is open for as long as somebody has this; None where the recording is closed."""
+        return self._file
+
+    def read(self, size: int, offset: int, file: _OpenFile | None = None) -> bytes:
+        """Some bytes of the file, none of a line that is not whole; nothing when it is closed, but for one who has the `file`."""
+        file = file or self._file
+        return os.pread(file.fd, min(size, self._size - offset), offset) if file is not None else b""
 
     def to_disk(self) -> int:
         """In a thread: bring to the disk what was written. Gives the number of masters that this covers; raises `OSError`."""
@@ -136,10 +155,8 @@ class Recording:
         return masters
 
     def close(self) -> None:
-        """Let go of the file; `Recordings.close` does it when everything is on the disk."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Let go of the file; `Recordings.close` does it when everything is on the disk. Who reads on in it still may."""
+        self._fd, self._file = -1, None
 
     def take_up(self, found: Scan) -> None:
         """The file was there already: go on after what was found in it."""
@@ -155,6 +172,7 @@ class Reader:
         self.generation = generation
         """The next that it gives."""
         self._recording = recording
+        self._file = recording.file
         self._offset = offset
         self._buffer = b""
         self._at = 0
@@ -188,7 +206,7 @@ class Reader:
 
     def _line(self) -> bytes | None:
         while (end := self._buffer.find(b"\n", self._at)) < 0:
-            more = self._recording.read(_READ, self._offset)
+            more = self._recording.read(_READ, self._offset, self._file)
             if not more:
                 return None
             self._offset += len(more)

@@ -208,13 +208,17 @@ class ReadingTests(RecordingsCase):
         self.assertEqual(reader.batch(4), [])
 
     def test_closed(self) -> None:
-        """When it is closed a reader is at its end."""
+        """Who reads when it is closed reads on to the end; the file is let go of with the last reader."""
         recording = self.create()
         recording.append(json_master(0), START)
-        reader = recording.reader(0)
+        reader, opened = recording.reader(0), len(os.listdir("/proc/self/fd"))
         self.recordings.close(recording)
         self.clock.advance(SYNC_AFTER)
-        self.assertEqual(reader.batch(1), [])
+        self.assertEqual(recording.reader(0).batch(1), [])
+        self.assertEqual(reader.batch(1), [json_master(0)])
+        self.assertEqual(len(os.listdir("/proc/self/fd")), opened)
+        del reader
+        self.assertEqual(len(os.listdir("/proc/self/fd")), opened - 1)
 
     @given(st.lists(st.integers(0, 3000), min_size=1, max_size=80), st.data())
     @settings(max_examples=30, deadline=None)
