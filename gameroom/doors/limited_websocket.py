@@ -1,17 +1,19 @@
-"""RFC 6455 with limits: autobahn, with what it leaves open closed.
+"""RFC 6455 with limits: autobahn, with what it leaves open closed, and a short way past it for plain frames.
 
 Bytes come in by `dataReceived` and complete messages leave by `take`, whoever parses them.
+Autobahn gets whatever is not plain, and behaves as if it had got everything: tests hold the two ways against each other.
 Everything that goes out passes the outbox, so that nothing overtakes anything and a slow reader costs a bounded amount.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
 
+from gameroom.doors.frames import LONGEST, plain_frame
 from gameroom.doors.peers import ReaderPace
 from gameroom.settings import Limits
 
@@ -22,6 +24,7 @@ HANDSHAKE_BYTES = 16 * 1024
 LATE_BYTES = 64 * 1024
 """So much of what comes after a close is looked through for the peer's own close frame."""
 TOO_BIG = 1009
+_OPEN = WebSocketServerProtocol.STATE_OPEN
 
 
 class LimitedWebSocket(WebSocketServerProtocol):
@@ -45,6 +48,11 @@ class LimitedWebSocket(WebSocketServerProtocol):
     _late_bytes = 0
     _fragments = 0
     _message: bytearray
+    _longest_plain = 0
+    """Longer frames are left to autobahn; the first of them that is allowed raises it."""
+    data: bytes
+    current_frame: Any = None
+    inside_message = False
 
     @abstractmethod
     def is_proved(self) -> bool:
@@ -61,14 +69,41 @@ class LimitedWebSocket(WebSocketServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = True
+        if self.state == _OPEN:
+            data = self._take_plain(data)
+        elif self._is_endless(data):
+            return
+        if data:
+            self._dataReceived(data)
+
+    def _take_plain(self, data: bytes) -> bytes:
+        """Take the plain frames with which `data` begins, on an open connection; gives what is left, for autobahn."""
+        begun = self.current_frame
+        if begun is not None:
+            # Autobahn has a part of this frame: it gets the rest of it, and what comes behind may be plain again.
+            missing = begun.length - self.current_frame_masker.pointer()
+            self._dataReceived(data[:missing])
+            data = data[missing:]
+        if self.inside_message:
+            return data
+        if self.data:
+            # Less than a frame's head, of which autobahn has made nothing yet.
+            data, self.data = self.data + data, b""
+        at = 0
+        while self.closing_since is None and (found := plain_frame(data, at, self._longest_plain)) is not None:
+            payload, is_binary, at = found
+            self.take(payload, is_binary)
+        return data[at:] if at else data
+
+    def _is_endless(self, data: bytes) -> bool:
+        """Whether more comes before the connection is open, or behind its close, than is listened to."""
         if self.state == self.STATE_CONNECTING and len(self.data) + len(data) > HANDSHAKE_BYTES and b"\r\n\r\n" not in self.data + data:
             self.failHandshake("Request Header Fields Too Large", 431)
-            return
+            return True
         if self.closing_since is not None:
             self._late_bytes += len(data)
-            if self._late_bytes > LATE_BYTES:
-                return
-        self._dataReceived(data)
+            return self._late_bytes > LATE_BYTES
+        return False
 
     def was_heard(self) -> bool:
         """Whether anything came since this was asked last."""
@@ -95,6 +130,8 @@ class LimitedWebSocket(WebSocketServerProtocol):
             self.close_with(TOO_BIG, f"a message has at most {self.limits.websocket_message_bytes} bytes")
         elif self._fragments > self.limits.websocket_fragments:
             self.close_with(TOO_BIG, f"a message has at most {self.limits.websocket_fragments} fragments")
+        elif length > self._longest_plain:
+            self._longest_plain = min(LONGEST, self.limits.websocket_message_bytes if self.is_proved() else self.limits.unauthenticated_bytes)
 
     def onMessageFrameData(self, payload: bytes) -> None:
         if self.closing_since is None:
