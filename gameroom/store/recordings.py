@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from gameroom.errors import NotFound
 from gameroom.store.recording import Recording, Scan, scan
+from gameroom.store.snapshot_files import SnapshotFiles
 from gameroom.store.to_disk import ToDisk
 
 SWEEP_EVERY: Final = 3600.0
@@ -98,6 +99,10 @@ class Recordings:
         scanning: Deferred[Scan] = self._defer_to_thread(scan, path)
         return scanning.addCallback(found)
 
+    def snapshots(self, play_id: str) -> SnapshotFiles:
+        """The snapshots of a play that is on."""
+        return SnapshotFiles(self.path(play_id), self._defer_to_thread)
+
     def close(self, recording: Recording) -> None:
         """Nothing more is written; the file is closed once it is on the disk."""
         self._closing.add(recording)
@@ -145,4 +150,9 @@ def _sweep(folder: Path, before: float, in_use: set[Path]) -> int:
         if path not in in_use and path.stat().st_mtime < before:
             path.unlink(missing_ok=True)
             deleted += 1
+    plays = {path.stem for path in in_use}
+    for leftover in folder.glob("[0-9a-f][0-9a-f]/*.*.*"):
+        # Snapshots of plays that were killed at their end.
+        if leftover.name.partition(".")[0] not in plays and leftover.stat().st_mtime < before:
+            leftover.unlink(missing_ok=True)
     return deleted
