@@ -22,15 +22,22 @@ function* masters(seed, turns) {
   }
 }
 
+function turn(engine, { commands, system, iterations }) {
+  engine.apply(commands, system);
+  for (let i = 0; i < iterations; i++) engine.iterate();
+}
+
 function run(engine, from, turns, each = () => {}) {
   engine.init(from);
-  for (const { commands, system, iterations } of masters("masters", turns)) {
-    engine.apply(commands, system);
-    for (let i = 0; i < iterations; i++) engine.iterate();
-    each(engine.hash());
+  for (const master of masters("masters", turns)) {
+    turn(engine, master);
+    each(hashOf(engine));
   }
   return engine;
 }
+
+/** The hash of a state as one string. */
+const hashOf = (engine) => JSON.stringify(engine.hash());
 
 test("two engines given the same masters have the same hash after each of 5,000 turns", () => {
   const hashes = [];
@@ -40,10 +47,10 @@ test("two engines given the same masters have the same hash after each of 5,000 
   assert.ok(new Set(hashes).size > 2000, "the hash moves with the game");
 });
 
-const GOLDEN = "b500e7718feb8f5e";
+const GOLDEN = { clock: "bac685157d42faa9", floor: "7d36f16efaf367ed", items: "5b1a7a5dd88a6c74", painters: "09e9273e87692048" };
 
 test("golden hash: a change of the rules is noticed, and asks for a new version of the bundle", () => {
-  assert.equal(run(new WetPaint(), start(), 2000).hash(), GOLDEN);
+  assert.deepEqual(run(new WetPaint(), start(), 2000).hash(), GOLDEN);
 });
 
 test("an engine that has played before begins a play like a new one", () => {
@@ -51,11 +58,74 @@ test("an engine that has played before begins a play like a new one", () => {
   used.init(start());
   const fresh = new WetPaint();
   fresh.init(start());
-  assert.equal(used.hash(), fresh.hash());
+  assert.deepEqual(used.hash(), fresh.hash());
+});
+
+test("saved at any generation and loaded in another engine, the game goes on to the same hashes", () => {
+  const random = new sdk.Random("any generation");
+  for (let i = 0; i < 40; i++) {
+    const configuration = { seconds: 10 + random.below(60), arena: ARENAS[random.below(4)], bots: random.below(4) };
+    const from = start(`play ${i}`, configuration, 1 + random.below(6));
+    const [all, saved] = [[...masters(`masters ${i}`, 1200)], random.below(900)];
+    const [one, other] = [new WetPaint(), run(new WetPaint(), start("another play"), random.below(50))];
+    one.init(from);
+    for (const master of all.slice(0, saved)) turn(one, master);
+    const state = JSON.parse(JSON.stringify(one.save()));
+    other.init(from);
+    other.load(state);
+    assert.deepEqual(other.hash(), one.hash(), `play ${i}, loaded after ${saved}`);
+    assert.deepEqual(other.painters.map(({ name }) => name), one.painters.map(({ name }) => name));
+    for (const [n, master] of all.slice(saved).entries()) {
+      for (const engine of [one, other]) turn(engine, master);
+      assert.deepEqual(other.hash(), one.hash(), `play ${i}, ${n} turns after ${saved}`);
+    }
+    assert.deepEqual(other.over(), one.over());
+  }
+});
+
+test("every number of a saved state is hashed: another one there is another hash, or no state at all", () => {
+  const engine = run(new WetPaint(), start(), 700);
+  assert.ok(engine.items.length > 0);
+  const [state, hash] = [engine.save(), hashOf(engine)];
+  const places = (value, path) => (typeof value === "object" ? Object.entries(value).flatMap(([key, inner]) => places(inner, [...path, key])) : [path]);
+  for (const path of places(state, [])) {
+    const changed = structuredClone(state);
+    const inner = path.slice(0, -1).reduce((at, key) => at[key], changed);
+    inner[path.at(-1)] ^= 1;
+    engine.load(changed);
+    assert.notEqual(hashOf(engine), hash, path.join("."));
+  }
+  engine.load(state);
+  assert.equal(hashOf(engine), hash);
+});
+
+test("a divergence is in the section in which it is", () => {
+  const differing = (change) => {
+    const [one, other] = [run(new WetPaint(), start(), 300), run(new WetPaint(), start(), 300)];
+    change(other);
+    const [ours, theirs] = [one.hash(), other.hash()];
+    return Object.keys(ours).filter((name) => ours[name] !== theirs[name]);
+  };
+  assert.deepEqual(differing((engine) => engine.tick++), ["clock"]);
+  assert.deepEqual(differing((engine) => engine.random.next()), ["clock"]);
+  assert.deepEqual(differing((engine) => (engine.tiles[5] ^= 1)), ["floor"]);
+  assert.deepEqual(differing((engine) => engine.painters[1].rest++), ["painters"]);
+  assert.deepEqual(differing((engine) => engine.items.push({ x: 1, y: 1, kind: 0 })), ["items"]);
+});
+
+test("what is no state is not loaded", () => {
+  const good = run(new WetPaint(), start(), 300).save();
+  const painters = (change) => ({ ...good, painters: good.painters.map((one) => change([...one])) });
+  const bad = [
+    null, 7, "state", [], {}, { ...good, tiles: good.tiles.slice(1) }, { ...good, tiles: { length: 484 } }, { ...good, random: [1, 2, 3, 0.5] },
+    { ...good, tick: "7" }, { ...good, items: Array(99).fill([1, 1, 0]) }, { ...good, painters: Array(10).fill(good.painters[0]) },
+    painters((one) => one.slice(1)), painters((one) => one.map(String)), { ...good, items: undefined },
+  ];
+  for (const state of bad) assert.throws(() => new WetPaint().load(state), TypeError, JSON.stringify(state)?.slice(0, 80));
 });
 
 test("seeds may be strings and integers, and different ones make different games", () => {
-  const hashes = ["a", "b", 0, 1, 2 ** 53 - 1].map((seed) => run(new WetPaint(), start(seed), 50).hash());
+  const hashes = ["a", "b", 0, 1, 2 ** 53 - 1].map((seed) => hashOf(run(new WetPaint(), start(seed), 50)));
   assert.equal(new Set(hashes).size, hashes.length);
 });
 
@@ -90,12 +160,12 @@ test("time runs out once: results name everyone's tiles and the winners, and not
   assert.deepEqual(Object.keys(scores).sort(), ["-1", "0", "1"]);
   const most = Math.max(...Object.values(scores));
   assert.deepEqual(winners.map((seat) => scores[seat]), winners.map(() => most));
-  const hash = engine.hash();
+  const hash = hashOf(engine);
   engine.apply({ 0: [DASH] }, []);
   engine.iterate();
   engine.events.length = 0;
   assert.deepEqual([engine.over().scores, engine.painters[0].dash], [scores, 0]);
-  assert.equal(engine.hash(), hash);
+  assert.equal(hashOf(engine), hash);
 });
 
 test("a closed ring is filled, an open one is not", () => {

@@ -41,6 +41,8 @@ const SAFE_AFTER = 45;
 const LARGEST_FILL = 64;
 const ITEM_EVERY = 140;
 const MOST_ITEMS = 5;
+/** What is hashed and saved of a painter, in this order. The name is the room's, and where it was is for drawing. */
+const COUNTERS = /** @type {const} */ (["x", "y", "heading", "wish", "progress", "dizzy", "safe", "rest", "bolt", "roller", "dash", "tiles"]);
 const STARTS = [[3, 3], [14, 14], [14, 3], [3, 14], [8, 8], [19, 19], [19, 8], [8, 19], [19, 3]];
 
 /**
@@ -102,6 +104,27 @@ export function floorOf(arena, random) {
     }
   }
   return tiles;
+}
+
+/** A painter as integers. @param {Painter} painter @returns {number[]} */
+const numbersOf = (painter) => [painter.seat, +painter.auto, +painter.moving, ...COUNTERS.map((name) => painter[name])];
+
+/** The other way round. @param {number[]} saved @param {string} name @returns {Painter} */
+function painterOf([seat, auto, moving, ...counted], name) {
+  const counters = Object.fromEntries(COUNTERS.map((counter, i) => [counter, counted[i]]));
+  return /** @type {Painter} */ ({ seat, name, auto: auto === 1, moving: moving === 1, ...counters, fromX: 0, fromY: 0 });
+}
+
+/** A list of so many integers, or it throws. @param {any} list @param {number} length @returns {number[]} */
+function numbers(list, length) {
+  if (Array.isArray(list) && list.length === length && list.every(Number.isSafeInteger)) return list;
+  throw new TypeError("not a state of Wet Paint");
+}
+
+/** A list of at most so many such lists. @param {any} list @param {number} most @param {number} length @returns {number[][]} */
+function lists(list, most, length) {
+  if (Array.isArray(list) && list.length <= most) return list.map((one) => numbers(one, length));
+  throw new TypeError("not a state of Wet Paint");
 }
 
 /** The engine; see `Engine` of gameroom.js for what each of its first methods is for. */
@@ -183,15 +206,43 @@ export class WetPaint {
     painter.fromY = painter.y * STEP + DY[painter.heading] * painter.progress;
   }
 
+  /** In sections, so that a divergence says where it is. */
   hash() {
-    const hash = new StateHash();
-    hash.add(this.tick).add(this.lasts).addAll(this.random.words).addAll(this.tiles).add(this.painters.length);
-    for (const p of this.painters) {
-      hash.addAll([p.seat, +p.auto, p.x, p.y, p.heading, p.wish, +p.moving, p.progress]);
-      hash.addAll([p.dizzy, p.safe, p.rest, p.bolt, p.roller, p.dash, p.tiles]);
-    }
-    for (const item of this.items) hash.add(item.x).add(item.y).add(item.kind);
-    return hash.hex();
+    const clock = new StateHash().add(this.tick).add(this.lasts).addAll(this.random.words);
+    const floor = new StateHash().addAll(this.tiles);
+    const painters = new StateHash().add(this.painters.length);
+    for (const painter of this.painters) painters.addAll(numbersOf(painter));
+    const items = new StateHash();
+    for (const item of this.items) items.add(item.x).add(item.y).add(item.kind);
+    return { clock: clock.hex(), floor: floor.hex(), items: items.hex(), painters: painters.hex() };
+  }
+
+  /** Everything that is hashed, for those who come late. */
+  save() {
+    return {
+      tick: this.tick,
+      lasts: this.lasts,
+      random: [...this.random.words],
+      tiles: [...this.tiles],
+      painters: this.painters.map(numbersOf),
+      items: this.items.map(({ x, y, kind }) => [x, y, kind]),
+    };
+  }
+
+  /** The other way round, after `init` of the same play. @param {any} state a stranger's: it throws where it is none of ours */
+  load(state) {
+    const painters = lists(state?.painters, STARTS.length, 3 + COUNTERS.length);
+    const items = lists(state.items, MOST_ITEMS, 3);
+    const [tiles, words, [tick, lasts]] = [numbers(state.tiles, SIZE * SIZE), numbers(state.random, 4), numbers([state.tick, state.lasts], 2)];
+    const names = new Map(this.painters.map(({ seat, name }) => [seat, name]));
+    this.painters = painters.map((saved) => painterOf(saved, names.get(saved[0]) ?? ""));
+    for (const painter of this.painters) this.remember(painter);
+    this.items = items.map(([x, y, kind]) => ({ x, y, kind }));
+    this.tiles = Uint8Array.from(tiles);
+    this.random.words.set(words);
+    this.tick = tick;
+    this.lasts = lasts;
+    this.events = [];
   }
 
   /** Who has how much, once time is up: `winners` are seats, several in a draw, negative ones bots. */

@@ -89,6 +89,8 @@ room.on("connection", (event) => document.body.toggleAttribute("data-away", even
 client.on("diverged", (event) => {
   $("net").dataset.diverged = String(event.generation);
 });
+// The room has put us right, or we watch now: what was wrong is gone.
+client.on("restored", () => delete $("net").dataset.diverged);
 
 /** @param {string} userId */
 const nameOf = (userId) => room.players.filter((player) => player.user_id === userId).map(shownName)[0] ?? "somebody";
@@ -179,6 +181,7 @@ function showClock() {
 function showBanner() {
   const { tick } = engine;
   if ($("net").dataset.diverged) return say(`This game differs from the others' since generation ${$("net").dataset.diverged}`, true);
+  if (client.paused && !laggards.length) return say("Paused", true);
   if (client.behind) return say(`Catching up: ${Math.floor((100 * client.begun) / Math.max(1, client.received))} %`, true);
   if (room.state === "away") return say("Reconnecting…", true);
   if (laggards.length) return say(`Waiting for ${laggards.join(", ")}`, true);
@@ -217,7 +220,7 @@ function showEnding(results) {
 
 function showNet(/** @type {number} */ now) {
   $("generation").textContent = client.newest ? String(client.newest.generation) : "–";
-  $("hash").textContent = client.newest?.value ?? "–";
+  $("hash").textContent = client.newest ? Object.values(client.newest.value).map((section) => section.slice(0, 6)).join(" ") : "–";
   $("turn").textContent = client.running ? `${Math.round((1000 * client.iterationsPerCommand) / RATE)} ms` : "–";
   $("iterations").textContent = client.running ? String(client.iterationsPerCommand) : "–";
   $("latency").textContent = room.latency === null ? "–" : `${Math.round(room.latency)} ms`;
