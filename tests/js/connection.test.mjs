@@ -207,6 +207,25 @@ test("a game in a frame is welcomed through its page, never sees the token, and 
   host.close();
 });
 
+test("a game in a frame may give its state and move the room's, and says through its page that it can load none", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  const { host, page } = framed(clock, room);
+  const game = connect({ clock });
+  game.helloFields = () => ({ snapshots: false, token: "another", as: "host" });
+  await host.opened();
+  await settle(clock);
+  const took = [];
+  room.take = (_, data) => took.push(JSON.parse(data));
+  for (const type of ["transition", "snapshot", "dump", "token", "hello", "kick"]) game.send({ type });
+  await settle(clock, 3);
+  assert.deepEqual(took.map(({ type }) => type).filter((type) => type !== "ping"), ["transition", "snapshot", "dump"]);
+  assert.deepEqual(room.hellos, [{ user: "ann", play_id: undefined, last_generation: undefined, snapshots: false }]);
+  game.close();
+  page.close();
+  host.close();
+});
+
 test("a frame that is loaded anew gets welcome and start again", async () => {
   const clock = new TestClock();
   const room = new TestRoom({ users: ["ann"] });

@@ -107,6 +107,47 @@ export class TestRoom {
     /** Seats that nobody waits for, and from which generation on the packets of a seat count. */
     this.dropped = new Set();
     this.countsFrom = users.map(() => 0);
+    /** Seats that watch from now on. */
+    this.evicted = new Set();
+    /** Seats whose packets are thrown away, as if they came too late for the room's patience. */
+    this.slow = new Set();
+    /** What clients gave when they were asked, and the newest that newcomers begin with. */
+    this.given = [];
+    this.snapshot = null;
+    this.hellos = [];
+    this.packets = 0;
+  }
+
+  /** The sockets of a user. */
+  of(user) {
+    return [...this.sockets].filter((socket) => socket.user === user && socket.proved);
+  }
+
+  /** Ask a user for its state after a generation. */
+  request(type, user, generation) {
+    for (const socket of this.of(user)) this.tell(socket, { type, generation });
+  }
+
+  /** The room's state instead of a user's own, and the masters that follow on it. */
+  restore(user, snapshot) {
+    for (const socket of this.of(user)) {
+      this.tell(socket, { ...snapshot, type: "snapshot" });
+      this.history(socket, snapshot.generation + 1);
+    }
+  }
+
+  /** The seat watches from the next master on. */
+  evict(seat) {
+    this.evicted.add(seat);
+    this.system.push({ evicted: seat });
+    this.goOn();
+  }
+
+  /** After a divergence: what was reported so far is forgotten. */
+  goOn() {
+    this.diverged = null;
+    this.reports.clear();
+    this.seal();
   }
 
   drop(seat) {
@@ -116,7 +157,7 @@ export class TestRoom {
   }
 
   counts(seat, generation) {
-    return !this.dropped.has(seat) && generation >= this.countsFrom[seat];
+    return !this.dropped.has(seat) && !this.evicted.has(seat) && generation >= this.countsFrom[seat];
   }
 
   tell(socket, message) {
@@ -149,6 +190,7 @@ export class TestRoom {
     if (message.type === "hello") return this.hello(socket, seat, message);
     if (message.type === "commands") return this.packet(socket, seat, message);
     if (message.type === "finish") return this.finish(seat, message);
+    if (message.type === "snapshot" || message.type === "dump") return void this.given.push({ user: socket.user, ...message });
     if (message.id !== undefined) this.tell(socket, { type: message.type === "ping" ? "pong" : "ack", t: message.t, reply_to: message.id });
   }
 
@@ -160,7 +202,8 @@ export class TestRoom {
     this.agreed = null;
   }
 
-  hello(socket, seat, { play_id, last_generation }) {
+  hello(socket, seat, { play_id, last_generation, snapshots }) {
+    this.hellos.push({ user: socket.user, play_id, last_generation, snapshots });
     if (play_id === this.start.play_id && last_generation >= this.masters.length) {
       return this.tell(socket, { type: "error", code: 105, message: "there is no such generation yet" });
     }
@@ -169,8 +212,16 @@ export class TestRoom {
     const room = { room_id: "r", state, encoding: this.encoding, configuration: this.start.configuration, revision: 0, players: [] };
     this.tell(socket, { type: "welcome", room, you: { user_id: socket.user, name: socket.user, seat: seat < 0 ? null : seat, viewer: seat < 0, host: seat === 0 }, last_id: 0 });
     if (state === "setup") return;
-    const from = play_id === this.start.play_id && last_generation !== undefined ? last_generation + 1 : 0;
+    let from = play_id === this.start.play_id && last_generation !== undefined ? last_generation + 1 : 0;
     this.tell(socket, { ...this.start, generation: this.masters.length });
+    if (this.snapshot && snapshots !== false && this.snapshot.generation > from) {
+      this.tell(socket, { ...this.snapshot, type: "snapshot" });
+      from = this.snapshot.generation + 1;
+    }
+    this.history(socket, from);
+  }
+
+  history(socket, from) {
     for (let g = from; g < this.masters.length; g += 100) {
       const batch = this.masters.slice(g, g + 100);
       if (this.encoding === "binary") socket.push(sdk.encodeMasters(g, batch).buffer);
@@ -180,7 +231,9 @@ export class TestRoom {
 
   packet(socket, seat, packet) {
     if (seat < 0 || this.over) return;
+    if (this.evicted.has(seat)) throw new Error("a packet of a seat that was evicted");
     const { generation } = packet;
+    this.packets++;
     if (generation < this.masters.length) {
       this.repeats++;
       return this.send(socket, this.masters[generation]);
@@ -190,6 +243,7 @@ export class TestRoom {
       this.system.push({ rejoined: seat });
       this.countsFrom[seat] = this.masters.length + 1;
     }
+    if (this.slow.has(seat)) return this.seal();
     const packets = this.open.get(generation) ?? new Map();
     if (packets.has(seat) || !this.counts(seat, generation)) return;
     this.open.set(generation, packets.set(seat, packet));
@@ -205,18 +259,21 @@ export class TestRoom {
   report(seat, { generation, value }) {
     const values = this.reports.get(generation) ?? new Map();
     this.reports.set(generation, values.set(seat, value));
-    if (new Set(values.values()).size > 1) this.diverged = { generation, values };
-    else if (values.size === this.users.length) this.agreed = { generation, value };
+    if (this.evicted.has(seat)) return;
+    if (new Set([...values.values()].map((one) => JSON.stringify(one))).size > 1) this.diverged = { generation, values };
+    else if (values.size === this.users.length - this.evicted.size) this.agreed = { generation, value };
   }
 
   seal() {
     for (;;) {
       const generation = this.masters.length;
       const packets = this.open.get(generation);
-      const missing = this.users.some((_, seat) => this.counts(seat, generation) && !packets?.has(seat));
+      const late = this.users.map((_, seat) => seat).filter((seat) => this.slow.has(seat) && this.counts(seat, generation) && !packets?.has(seat));
+      const missing = this.users.some((_, seat) => this.counts(seat, generation) && !packets?.has(seat) && !late.includes(seat));
       if (!packets || missing || this.diverged) return;
       this.open.delete(generation);
       const seats = [...packets].sort(([a], [b]) => a - b).filter(([, packet]) => packet.commands.length);
+      if (late.length) this.system.push({ missed: late });
       const head = { generation, iterations_per_command: 3, ...(this.agreed && { checksum: this.agreed }), ...(this.system.length && { system: this.system }) };
       this.system = [];
       const master =
@@ -235,7 +292,7 @@ export class TestRoom {
 
   finish(seat, { generation, results }) {
     this.finishes.set(seat, JSON.stringify([generation, results]));
-    if (this.finishes.size < this.users.length || new Set(this.finishes.values()).size > 1) return;
+    if (this.finishes.size < this.users.length - this.evicted.size || new Set(this.finishes.values()).size > 1) return;
     this.over = { type: "over", reason: "finished", results, play_id: this.start.play_id };
     this.all(this.over);
   }
@@ -278,6 +335,33 @@ export class Mixer {
 
   over() {
     return this.turns >= this.length ? { winners: [this.value & 1] } : null;
+  }
+}
+
+/** The same, able to leave and to begin anywhere; `asBytes` for binary rooms. */
+export class SavingMixer extends Mixer {
+  constructor(length, asBytes = false) {
+    super(length);
+    this.asBytes = asBytes;
+    this.loads = 0;
+  }
+
+  save() {
+    const state = { value: this.value, ticks: this.ticks, turns: this.turns, words: [...this.random.words] };
+    return this.asBytes ? new Uint8Array(Int32Array.of(state.value, state.ticks, state.turns, ...state.words).buffer) : state;
+  }
+
+  load(state) {
+    this.loads++;
+    const [value, ticks, turns, ...words] = state instanceof Uint8Array ? new Int32Array(state.buffer) : [state.value, state.ticks, state.turns, ...state.words];
+    Object.assign(this, { value, ticks, turns });
+    this.random.words.set(words);
+  }
+
+  /** In sections: the hash of a JSON room may have them. */
+  hash() {
+    if (this.asBytes) return super.hash();
+    return { value: new sdk.StateHash().add(this.value).hex(), rest: new sdk.StateHash().add(this.ticks).add(this.turns).addAll(this.random.words).hex() };
   }
 }
 
