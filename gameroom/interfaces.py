@@ -90,6 +90,8 @@ class IRoom(Interface):
     configuration: dict[str, Any] = Attribute("the setup's configuration")
     revision: int = Attribute("the number of the configuration")
     host: str | None = Attribute("the user_id of the member who may start and resolve")
+    setup_state: str = Attribute("the full path of its state while it is set up")
+    seated: Sequence[str] = Attribute("the user_ids of the players, by seat")
 
     def now() -> float:
         """Unix time in seconds."""
@@ -114,6 +116,9 @@ class IRoom(Interface):
 
     def configure(patch: Mapping[str, Any], by: str) -> Deferred[None]:
         """Apply a JSON merge patch to the configuration; fires when it is durable and everyone was told."""
+
+    def enter(state: str) -> Deferred[None]:
+        """While it is set up: this is its state, and nobody is ready. Fires when that is durable and told; raises `BadState` in a play."""
 
     def show_state(state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
         """Tell everyone the referee's state, as `running.paused.lagging`. Kept for those who come later."""
@@ -174,7 +179,7 @@ class IReferee(Interface):
         """While it plays: this player is gone for good, `reason` being `left`, `kicked` or `timeout`."""
 
     def tick(now: float) -> None:
-        """Called some ten times a second while it plays: look at deadlines."""
+        """Called some ten times a second, but not while the room in setup saves something: look at deadlines."""
 
     def end() -> None:
         """The room is going, or its play is over: let go of everything. A play that is still on is over, `abandoned`."""

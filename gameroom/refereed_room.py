@@ -10,7 +10,6 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gameroom.interfaces import IRoom
-from gameroom.room_views import state_of
 from gameroom.rules import room as rules
 from gameroom.rules.room import PLAYING, Member, Room, RoomOptions
 from gameroom.store import rooms as table
@@ -29,7 +28,7 @@ class RefereedRoom:
     def __init__(self, room: LivingRoom) -> None:
         self.room_id: str = room.room_id
         self.options: RoomOptions = room.options
-        self.state = state_of(room.value)
+        self.state = room.value.state
         self._room = room
         self._ending: tuple[str, Any] | None = None
 
@@ -44,6 +43,14 @@ class RefereedRoom:
     @property
     def host(self) -> str | None:
         return self._room.value.host
+
+    @property
+    def setup_state(self) -> str:
+        return self._room.latest.state
+
+    @property
+    def seated(self) -> list[str]:
+        return [member.user_id for member in self._room.latest.players]
 
     def now(self) -> float:
         return self._room.now()
@@ -74,6 +81,9 @@ class RefereedRoom:
             self.broadcast(Outgoing.json({"type": "setup", "configuration": room.configuration, "revision": room.revision, "by": by}))
 
         return self._room.change(rules.configure(self._room.latest, patch), tell)
+
+    def enter(self, state: str) -> Deferred[None]:
+        return self._room.change(rules.enter(self._room.latest, state), lambda room: self.show_state(state))
 
     def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
         self.state = state
@@ -106,7 +116,7 @@ class RefereedRoom:
             message = {"type": "over", "reason": reason, "play_id": play_id}
             self.broadcast(Outgoing.json(message if results is None else {**message, "results": results}))
             room.audience.restart_clocks()
-            self.show_state("setup", reason)
+            self.show_state(after.state, reason)
 
         also = (table.end_play, (play_id, int(self.now() * 1000), reason))
         # The ledger logs what goes wrong. It stays in _ending, so the room's next look at the time tries again.

@@ -206,6 +206,8 @@ class LivingRoom:
             self._mend(now)
             return
         self.refereed.end_again()
+        if room.phase != PLAYING:
+            self.referee.tick(now)
         self.starting.tick(now)
         if self.audience.empty_for(now) >= settings.room_ttl:
             self.close("nobody was connected for too long")

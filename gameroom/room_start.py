@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from gameroom.errors import BadState, GameroomError
 from gameroom.rules import room as rules
 from gameroom.rules.room import PLAYING, SETUP, STARTING, Player, Room
+from gameroom.rules.states import RUNNING, beginning
 from gameroom.store import rooms as table
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class RoomStart:
         room = self._room
         self._reserved_at = None
         self._log.info("play {play_id} of room {room_id} begins", play_id=after.play_id, room_id=after.room_id)
-        room.refereed.show_state("running.iterating")
+        room.refereed.show_state(beginning(after.options.states, RUNNING))
         room.referee.begun()
         for player in players:
             if not room.refereed.is_connected(player.user_id):
@@ -133,9 +134,9 @@ class RoomStart:
         self._reserved_at = None
 
         def tell(after: Room) -> None:
-            room.refereed.show_state("setup", START_FAILED)
+            room.refereed.show_state(after.state, START_FAILED)
 
         try:
-            room.change(rules.finish(left), tell).addErrback(lambda failure: None)
+            room.change(rules.unlock(left), tell).addErrback(lambda failure: None)
         except GameroomError:
             self._log.info("room {room_id} was gone before its start was given up", room_id=room.room_id)

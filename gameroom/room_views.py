@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from gameroom.rules.room import PLAYING, Member, Room
+from gameroom.rules.room import Member, Room
 
 if TYPE_CHECKING:
     from gameroom.room import LivingRoom
-
-
-def state_of(room: Room) -> str:
-    """The state that is shown until a referee says more."""
-    return "running" if room.phase == PLAYING else "setup"
 
 
 def lobby_entry(room: Room) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred, execute
 from zope.interface import implementer
 
-from gameroom.errors import InvalidRequest
+from gameroom.errors import BadState, InvalidRequest
 from gameroom.interfaces import IReferee, IRoom
-from gameroom.referees.lockstep_messages import take, take_message, take_setup
+from gameroom.referees.lockstep_messages import player, take, take_message, take_setup
 from gameroom.referees.lockstep_plays import Plays, Reserved
 from gameroom.referees.lockstep_stage import Stage
+from gameroom.referees.lockstep_states import SetupStates, event_of
 from gameroom.settings import LockstepSettings
 from gameroom.wire.lockstep import BINARY, JSON
 
@@ -39,6 +40,7 @@ class LockstepReferee:
         self._room = room
         self._binary = room.options.encoding == "binary"
         self._plays = Plays(room, recordings=recordings, settings=settings, metrics=metrics, room_ttl=room_ttl)
+        self._setup = None if self._plays.description is None else SetupStates(room, self._plays.description)
         self._reserved: Reserved | None = None
         self._stage: Stage | None = None
         self._looked = 0.0
@@ -69,6 +71,8 @@ class LockstepReferee:
             self._plays.discard(self._reserved)
         if self._stage is not None:
             self._plays.end(self._stage)
+            if self._setup is not None:
+                self._setup.leave()
         self._reserved = self._stage = None
 
     # Who is there.
@@ -99,11 +103,15 @@ class LockstepReferee:
     def tick(self, now: float) -> None:
         stage = self._stage
         if stage is None or not stage.on:
+            if stage is None and self._setup is not None:
+                self._setup.tick(now)
             return
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
             stage.audience.look_for_gone()
         stage.do(stage.play.tick(now))
+        if stage.states is not None and stage.on:
+            stage.states.tick(now)
 
     # What members say.
 
@@ -119,7 +127,19 @@ class LockstepReferee:
             return None
         if kind == "setup":
             return take_setup(self._room, self._stage is not None, user_id, message)
+        if kind == "transition":
+            return self._transition(user_id, event_of(message))
         take_message(self._room, self._stage, user_id, message)
+        return None
+
+    def _transition(self, user_id: str, event: str) -> Deferred[None] | None:
+        if self._setup is None:
+            raise BadState("the engine of this room describes no states, so there are no events")
+        if self._stage is None:
+            return self._setup.ask(user_id, event)
+        stage, seat = player(self._stage, user_id)
+        if stage.states is not None:
+            stage.states.ask(user_id, seat, event)
         return None
 
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:

@@ -12,6 +12,8 @@ from gameroom import __version__
 from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import IRoom
 from gameroom.referees.lockstep_stage import Stage
+from gameroom.referees.lockstep_states import PlayStates
+from gameroom.rules import states
 from gameroom.rules.lockstep_values import Past, Terms
 from gameroom.settings import LockstepSettings
 
@@ -58,6 +60,8 @@ class Plays:
         self._recordings = recordings
         self._metrics = metrics
         self._sync = (room.options.journal or settings.journal) == "sync"
+        self.description = None if room.options.states is None else states.parse(room.options.states)
+        """Of the engine's own states."""
         self._terms = terms_of(room.options, settings, room_ttl)
 
     def reserve(self, play_id: str, players: Sequence[Player]) -> Reserved:
@@ -87,6 +91,8 @@ class Plays:
         """Everybody is told `start`; those who have gone meanwhile have left."""
         stage = self._stage(reserved, None)
         stage.begin()
+        if stage.states is not None:
+            stage.states.begin()
         for user_id, seat in reserved.seats.items():
             if not self._is_member(user_id):
                 stage.left(user_id, seat)
@@ -100,7 +106,7 @@ class Plays:
         return True
 
     def _stage(self, play: Reserved, past: Past | None) -> Stage:
-        return Stage(
+        stage = Stage(
             room=self._room,
             play_id=play.play_id,
             about=play.about,
@@ -110,6 +116,9 @@ class Plays:
             past=past,
             metrics=self._metrics,
         )
+        if self.description is not None:
+            stage.states = PlayStates(self._room, stage, self.description)
+        return stage
 
     async def restore(self, play_id: str, seats: dict[str, int]) -> Stage | None:
         """Take a play up from its recording, with these players, by user_id; None where it had ended, as the room is told then."""
@@ -120,6 +129,8 @@ class Plays:
             return None
         about = {key: found.header[key] for key in ABOUT}
         stage = self._stage(Reserved(play_id=play_id, about=about, seats=seats, recording=recording), _past(found))
+        if stage.states is not None:
+            stage.states.taken_up(found.state)
         stage.taken_up()
         return stage
 

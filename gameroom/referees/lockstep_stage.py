@@ -20,6 +20,7 @@ from gameroom.wire.lockstep import BINARY, JSON
 from gameroom.wire.room_messages import Outgoing
 
 if TYPE_CHECKING:
+    from gameroom.referees.lockstep_states import PlayStates
     from gameroom.store.recording import Recording
 
 RECORDING_FAILED: Final = "recording_failed"
@@ -51,6 +52,8 @@ class Stage:
         """The players' seats by user_id, without those who have left."""
         self.on = True
         """False once the play is over."""
+        self.states: PlayStates | None = None
+        """Where the engine describes states of its own."""
         self.recording = recording
         codec = BINARY if recording.binary else JSON
         self.play = Play(
@@ -75,7 +78,7 @@ class Stage:
             Repeat: lambda wanted: self.audience.repeat(self._room.connections(self._user_ids[wanted.seat]), wanted.generation),
             Resend: lambda asked: self._tell(asked.seat, {"type": "resend", "generation": asked.generation}),
             Warn: lambda warning: self._tell(warning.seat, {"type": "error", "code": InvalidRequest.code, "message": warning.message}),
-            StateChange: lambda change: self._show_state(change.state, change.seats),
+            StateChange: self._state_change,
             Divergence: self._divergence,
             Over: lambda ended: self.over(ended.reason, ended.results),
         }
@@ -102,7 +105,8 @@ class Stage:
 
     def taken_up(self) -> None:
         """After a restart: who had left when the daemon was killed may not stand in a master yet."""
-        self._show_state(self.play.state, self.play.awaited())
+        if self.states is None:
+            self.show_state(self.play.state, self.play.awaited())
         for seat, user_id in self._user_ids.items():
             if user_id not in self.seats:
                 self.do(self.play.left(seat, self._room.now()))
@@ -153,7 +157,14 @@ class Stage:
 
     # Telling.
 
-    def _show_state(self, state: str, seats: Iterable[int]) -> None:
+    def _state_change(self, change: StateChange) -> None:
+        if self.states is None:
+            self.show_state(change.state, change.seats)
+        else:
+            self.states.changed(change)
+
+    def show_state(self, state: str, seats: Iterable[int]) -> None:
+        """Tell everyone the state, and whom it is about."""
         members = [self._user_ids[seat] for seat in seats]
         self._room.show_state(state, members=members or None)
 

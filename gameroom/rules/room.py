@@ -12,6 +12,7 @@ import attrs
 
 from gameroom.errors import BadState, Conflict, Forbidden, InvalidRequest, NotFound
 from gameroom.rules import usernames
+from gameroom.rules.states import RUNNING, beginning
 from gameroom.wire.room_messages import size_of
 
 CONFIGURATION_BYTES = 64 << 10
@@ -99,6 +100,13 @@ class Room:
     banned: frozenset[str] = frozenset()
     """The user_ids that were kicked."""
     next_joined: int = 1
+    setup_state: str = ""
+    """The state below `setup`, where the engine describes states of its own; empty where setup begins."""
+
+    @property
+    def state(self) -> str:
+        """The full path of its state in setup; in a play its referee knows more."""
+        return RUNNING if self.phase == PLAYING else self.setup_state or beginning(self.options.states, SETUP)
 
     @property
     def status(self) -> str:
@@ -265,8 +273,18 @@ def configure(room: Room, patch: Any) -> Room:
     configuration = merge_patch(room.configuration, patch)
     if size_of("configuration", configuration) > CONFIGURATION_BYTES:
         raise InvalidRequest("the configuration would be over 64 KiB", pointer="/patch")
-    members = tuple(attrs.evolve(member, ready=False) if member.ready else member for member in room.members)
-    return attrs.evolve(room, configuration=configuration, revision=room.revision + 1, members=members)
+    return attrs.evolve(_none_ready(room), configuration=configuration, revision=room.revision + 1)
+
+
+def enter(room: Room, state: str) -> Room:
+    """The engine's own state in setup is another one, or anew the same; everyone's readiness is taken back."""
+    if room.phase == PLAYING:
+        raise BadState("the play is on; this was an event of its setup")
+    return attrs.evolve(_none_ready(room), setup_state=state)
+
+
+def _none_ready(room: Room) -> Room:
+    return attrs.evolve(room, members=tuple(attrs.evolve(member, ready=False) if member.ready else member for member in room.members))
 
 
 def all_ready(room: Room, connected: Iterable[str]) -> bool:
@@ -293,6 +311,11 @@ def begin(room: Room, play_id: str) -> Room:
 
 
 def finish(room: Room) -> Room:
-    """The play is over, or its start came to nothing: setup again, nobody ready, nobody locked."""
+    """The play is over: setup again from its beginning, nobody ready, nobody locked."""
+    return attrs.evolve(unlock(room), setup_state="")
+
+
+def unlock(room: Room) -> Room:
+    """A start came to nothing: setup again, as it was but for nobody ready, nobody locked."""
     members = tuple(attrs.evolve(member, ready=False, locked=False) for member in room.members)
     return attrs.evolve(room, phase=SETUP, play_id=None, members=members)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from gameroom.errors import InvalidRequest
+from gameroom.rules import states
 from gameroom.rules.room import CONFIGURATION_BYTES, RoomOptions
 from gameroom.wire.lockstep import SEATS
 from gameroom.wire.room_messages import size_of
@@ -121,7 +122,8 @@ def _escaped(key: str) -> str:
 
 
 def _states(name: str, value: Any) -> dict[str, Any]:
-    return _object(name, value)
+    states.parse(_object(name, value), f"/{name}")
+    return value  # type: ignore[no-any-return]
 
 
 def _command_schema(name: str, value: Any) -> dict[str, Any] | bool:

@@ -225,6 +225,8 @@ class Scan:
     events: list[dict[str, Any]] = attrs.field(factory=list)
     """All `system` events, in order."""
     last: MasterPacket | None = None
+    state: str | None = None
+    """Of the engine's own states: the newest."""
     over: dict[str, Any] | None = None
     """The line that says how the play ended."""
     end: int = 0
@@ -248,6 +250,8 @@ class Scan:
             self.header = fields
         elif fields["type"] == "master":
             self._take_master(line)
+        elif fields["type"] == "state":
+            self.state = fields["state"]
         elif fields["type"] == "over":
             self.over = fields
         self.end += len(line) + 1

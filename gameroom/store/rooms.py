@@ -15,7 +15,7 @@ from gameroom.interfaces import ICursor, Row
 from gameroom.rules.room import Member, Room, RoomOptions
 
 _OPTIONS = frozenset(field.name for field in attrs.fields(RoomOptions))
-_CHANGING = ("party_code", "phase", "play_id", "configuration", "revision", "host", "banned", "next_joined")
+_CHANGING = ("party_code", "phase", "play_id", "configuration", "revision", "host", "banned", "next_joined", "setup_state")
 
 
 async def insert(cursor: ICursor, room: Room, node: str) -> None:
@@ -26,8 +26,11 @@ async def insert(cursor: ICursor, room: Room, node: str) -> None:
     """
     await cursor.execute(
         """
-        INSERT INTO rooms (room_id, node, party_code, created_ms, phase, play_id, options, configuration, revision, host, banned, next_joined)
-        VALUES (:room_id, :node, :party_code, :created_ms, :phase, :play_id, :options, :configuration, :revision, :host, :banned, :next_joined)
+        INSERT INTO rooms
+            (room_id, node, party_code, created_ms, phase, play_id, options, configuration, revision, host, banned, next_joined, setup_state)
+        VALUES
+            (:room_id, :node, :party_code, :created_ms, :phase, :play_id, :options, :configuration, :revision, :host, :banned, :next_joined,
+            :setup_state)
         """,
         {
             "room_id": room.room_id,
@@ -105,7 +108,7 @@ async def load_all(cursor: ICursor, node: str | None = None) -> list[Room]:
     of_node = "" if node is None else "WHERE node = :node"
     rows = await cursor.execute(
         f"""
-        SELECT room_id, party_code, created_ms, phase, play_id, options, configuration, revision, host, banned, next_joined
+        SELECT room_id, party_code, created_ms, phase, play_id, options, configuration, revision, host, banned, next_joined, setup_state
         FROM rooms {of_node} ORDER BY created_ms, room_id
         """,
         {"node": node},
@@ -193,7 +196,7 @@ def _differs(before: Room, after: Room, column: str) -> bool:
 
 
 def _room(row: Row, members: Iterable[Member]) -> Room:
-    room_id, party_code, created_ms, phase, play_id, options, configuration, revision, host, banned, next_joined = row
+    room_id, party_code, created_ms, phase, play_id, options, configuration, revision, host, banned, next_joined, setup_state = row
     return Room(
         room_id=room_id,
         party_code=party_code,
@@ -207,6 +210,7 @@ def _room(row: Row, members: Iterable[Member]) -> Room:
         revision=revision,
         banned=frozenset(orjson.loads(banned)),
         next_joined=next_joined,
+        setup_state=setup_state,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -17,6 +18,7 @@ from gameroom.interfaces import IConnection, IRoom
 from gameroom.metrics import Metrics
 from gameroom.referees.lockstep import LockstepReferee
 from gameroom.rules.room import Member, Player, RoomOptions
+from gameroom.rules.states import SETUP, beginning
 from gameroom.settings import LockstepSettings
 from gameroom.store.recordings import Recordings
 from gameroom.wire.lockstep import BINARY, decode_masters
@@ -97,6 +99,9 @@ class FakeRoom:
         self.states: list[tuple[str, list[str] | None]] = []
         self.ended: list[tuple[str, Any]] = []
         self.patches: list[tuple[Mapping[str, Any], str]] = []
+        self.setup_state = beginning(options.states, SETUP)
+        self.saving: Deferred[None] = succeed(None)
+        """What is waited for where a state of setup is entered."""
         self._clock = clock
 
     def now(self) -> float:
@@ -127,6 +132,19 @@ class FakeRoom:
     def configure(self, patch: Mapping[str, Any], by: str) -> Deferred[None]:
         self.patches.append((patch, by))
         return succeed(None)
+
+    @property
+    def seated(self) -> list[str]:
+        return [member.user_id for member in self.members.values() if member.seat is not None]
+
+    def enter(self, state: str) -> Deferred[None]:
+        before, self.setup_state = self.setup_state, state
+
+        def taken_back(failure: Failure) -> Failure:
+            self.setup_state = before
+            return failure
+
+        return self.saving.addCallbacks(lambda _: self.show_state(state), taken_back)
 
     def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
         self.states.append((state, None if members is None else list(members)))
