@@ -8,10 +8,13 @@ Everything that goes out passes the outbox, so that nothing overtakes anything a
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.utf8validator import Utf8Validator
+from twisted.internet.defer import Deferred
 
 from gameroom.doors.frames import LONGEST, plain_frame
 from gameroom.doors.peers import ReaderPace
@@ -25,14 +28,37 @@ LATE_BYTES = 64 * 1024
 """So much of what comes after a close is looked through for the peer's own close frame."""
 TOO_BIG = 1009
 _OPEN = WebSocketServerProtocol.STATE_OPEN
+_OWN: dict[str, Callable[[], Any]] = {"utf8validator": Utf8Validator, "is_closed": Deferred}
+"""What each connection makes anew where autobahn asks for it."""
 
 
 class LimitedWebSocket(WebSocketServerProtocol):
-    """One WebSocket connection. A subclass sets `limits` and `outbox` before it calls our `connectionMade`.
+    """One WebSocket connection. A subclass sets `limits` and `outbox` before it calls our `connectionMade`, and keeps what is its own in slots.
 
     Its `is_proved` says whether long messages are taken yet, `take` gets messages whose text is valid UTF-8,
     and `closing` is called once when the connection begins to end.
     """
+
+    # Not in `__dict__`, which is autobahn's and is emptied whenever autobahn is done: see `_leave_to_autobahn`.
+    __slots__ = (
+        "_fragments",
+        "_heard",
+        "_is_binary",
+        "_late_bytes",
+        "_longest_plain",
+        "_message",
+        "closing_since",
+        "connected",
+        "current_frame",
+        "data",
+        "factory",
+        "inside_message",
+        "limits",
+        "outbox",
+        "state",
+        "transport",
+        "why",
+    )
 
     log = txaio.make_logger(level="error")  # type: ignore[attr-defined]
     """autobahn's own: it has a line or two for each peer that breaks the protocol, and we have one for each connection."""
@@ -40,19 +66,29 @@ class LimitedWebSocket(WebSocketServerProtocol):
     factory: RoomSocketFactory
     limits: Limits
     outbox: ReaderPace
-    closing_since: float | None = None
-    why = "gone"
-    """Why it ended, in a word or two."""
-
-    _heard = True
-    _late_bytes = 0
-    _fragments = 0
-    _message: bytearray
-    _longest_plain = 0
-    """Longer frames are left to autobahn; the first of them that is allowed raises it."""
     data: bytes
-    current_frame: Any = None
-    inside_message = False
+    _message: bytearray
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connected = 0
+        self.closing_since: float | None = None
+        self.why = "gone"
+        """Why it ended, in a word or two."""
+        self.state, self.inside_message = self.STATE_CONNECTING, False
+        self.current_frame: Any = None
+        self._heard = True
+        self._late_bytes = self._fragments = 0
+        self._longest_plain = 0
+        """Longer frames are left to autobahn; the first of them that is allowed raises it."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What autobahn has set at the beginning of every connection, and not changed in this one."""
+        make = _OWN.get(name)
+        if make is None:
+            return getattr(self.factory.pristine, name)
+        made = self.__dict__[name] = make()
+        return made
 
     @abstractmethod
     def is_proved(self) -> bool:
@@ -74,7 +110,14 @@ class LimitedWebSocket(WebSocketServerProtocol):
         elif self._is_endless(data):
             return
         if data:
-            self._dataReceived(data)
+            self._leave_to_autobahn(data)
+
+    def _leave_to_autobahn(self, data: bytes) -> None:
+        self._dataReceived(data)
+        if self.state == _OPEN and self.current_frame is None and not self.inside_message:
+            # Between the messages of an open connection autobahn knows nothing that `pristine` does not.
+            # Its hundred attributes would be most of the memory of an idle connection.
+            self.__dict__.clear()
 
     def _take_plain(self, data: bytes) -> bytes:
         """Take the plain frames with which `data` begins, on an open connection; gives what is left, for autobahn."""
@@ -82,7 +125,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
         if begun is not None:
             # Autobahn has a part of this frame: it gets the rest of it, and what comes behind may be plain again.
             missing = begun.length - self.current_frame_masker.pointer()
-            self._dataReceived(data[:missing])
+            self._leave_to_autobahn(data[:missing])
             data = data[missing:]
         if self.inside_message:
             return data
@@ -115,7 +158,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
             self.sendPong(payload)
 
     def onMessageBegin(self, isBinary: bool) -> None:
-        self.message_is_binary = isBinary
+        self._is_binary = isBinary
         self._message = bytearray()
         self._fragments = 0
 
@@ -141,9 +184,10 @@ class LimitedWebSocket(WebSocketServerProtocol):
         """Nothing: the message is put together as it comes."""
 
     def onMessageEnd(self) -> None:
-        message, self._message = self._message, bytearray()
+        message = bytes(self._message)
+        del self._message
         if self.closing_since is None:
-            self.take(bytes(message), self.message_is_binary)
+            self.take(message, self._is_binary)
 
     # -- out
 

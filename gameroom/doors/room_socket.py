@@ -54,12 +54,12 @@ class IsConversation(Protocol):
 class RoomSocket(LimitedWebSocket):
     """One peer. `factory` is the `RoomSocketFactory`, and so is every setting."""
 
+    __slots__ = ("_conversation", "_deadline", "_last_heard", "_last_ping", "_leave", "_opened", "address", "room_id", "upgraded")
+
     door = "web"
     exclusive = True
     binary = True
     events = Logger()
-
-    room_id = ""
 
     def __init__(self, address: str, leave: Callable[[], None], upgraded: bool) -> None:
         super().__init__()
@@ -67,6 +67,8 @@ class RoomSocket(LimitedWebSocket):
         self.upgraded = upgraded
         """True where it began as an HTTP request of a `WebSite`, which has counted the connection."""
         self._leave = leave
+        self.room_id = ""
+        self._deadline: IDelayedCall | None = None
         self._conversation: IsConversation | None = None
 
     # -- how it begins
@@ -77,7 +79,7 @@ class RoomSocket(LimitedWebSocket):
         self._opened = self._last_heard = self._last_ping = clock.seconds()
         self.outbox = ReaderPace(self.transport, self.limits.queue_bytes, self._overflowed)
         seconds = self.limits.unauthenticated_seconds
-        self._deadline: IDelayedCall = clock.callLater(PROOF_WITHIN if seconds is None else seconds, self._check_proof)
+        self._deadline = clock.callLater(PROOF_WITHIN if seconds is None else seconds, self._check_proof)
         super().connectionMade()
         self.factory.arrived(self)
 
@@ -142,6 +144,8 @@ class RoomSocket(LimitedWebSocket):
             if now - self.closing_since >= CLOSING_GRACE:
                 self.transport.abortConnection()
             return
+        if self._deadline is not None and self.is_proved():
+            self._forget_deadline()
         if self.was_heard():
             self._last_heard = now
         elif now - self._last_heard >= SILENCE:
@@ -153,11 +157,17 @@ class RoomSocket(LimitedWebSocket):
             self.sendPing()
 
     def _check_proof(self) -> None:
+        self._deadline = None
         if self.state == self.STATE_CONNECTING:
             self.why = "no handshake"
             self.transport.abortConnection()
         elif not self.is_proved():
             self.close(Unauthorized("a good hello did not come in time; join the room and connect again"))
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     # -- the end
 
@@ -180,8 +190,7 @@ class RoomSocket(LimitedWebSocket):
             self.factory.clock.callLater(0, self._tell_lost)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._deadline.active():
-            self._deadline.cancel()
+        self._forget_deadline()
         self.outbox.stopProducing()
         self.factory.departed(self)
         self._leave()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autobahn.twisted.websocket import WebSocketServerFactory
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -70,6 +70,11 @@ class RoomSocketFactory(WebSocketServerFactory):
             perMessageCompressionAccept=lambda offers: None,
             allowNullOrigin=False,
         )
+        self.pristine = WebSocketServerProtocol()
+        """A connection as autobahn begins it: what all have in common while they are open."""
+        self.pristine.factory = self
+        self.pristine._connectionMade()
+        self.pristine.websocket_version = 13
 
     # -- new connections
 

@@ -187,17 +187,16 @@ class BothWaysTests(SynchronousTestCase):
 
     def test_short_way_after_autobahn(self) -> None:
         """A part of a frame at the end of a read, or a fragmented message, costs the short way for no longer than itself."""
-        way = Way(RoomSocket)
         taken: list[bytes] = []
-        socket = way.conversations[0].connection
+
+        class Noted(RoomSocket):
+            def _dataReceived(self, data: bytes) -> None:
+                taken.append(data)
+                super()._dataReceived(data)
+
+        way = Way(Noted)
         way.read(frame(b"prove"))
-        by_autobahn = socket._dataReceived
-
-        def noted(data: bytes) -> None:
-            taken.append(data)
-            by_autobahn(data)
-
-        socket._dataReceived = noted
+        taken.clear()
         for beginning, rest in ((b"", b""), (frame(b"abc")[:7], frame(b"abc")[7:]), (frame(b"abc")[:3], frame(b"abc")[3:])):
             way.read(frame(b"whole") * 3 + beginning)
             way.read(rest + frame(b"whole") * 3)
@@ -205,3 +204,14 @@ class BothWaysTests(SynchronousTestCase):
         way.read(frame(b"whole"))
         self.assertEqual(taken, [frame(b"abc")[:7], frame(b"abc")[7:], frame(b"abc")[:3], frame(b"a", fin=False) + frame(b"b", 0)])
         self.assertEqual(way.said.count("whole"), 19)
+
+    def test_small(self) -> None:
+        """Autobahn's attributes are gone after the handshake and after whatever came the long way, and not in the midst of it."""
+        way = Way(RoomSocket)
+        socket = way.conversations[0].connection
+        self.assertEqual(vars(socket), {})
+        for whole in (frame(b"prove"), frame(b"x", PONG), frame(b"x" * 900) * 2, frame("ü".encode(), fin=False) + frame(b"b", 0)):
+            way.read(whole[:-1])
+            self.assertNotEqual(vars(socket), {})
+            way.read(whole[-1:])
+            self.assertEqual(vars(socket), {})
