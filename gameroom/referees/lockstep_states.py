@@ -95,7 +95,7 @@ class PlayStates:
     def taken_up(self, state: str | None) -> None:
         """After a restart the play lags, and then is back in the state that its recording says last."""
         now = self._room.now()
-        if state in self._description.states:
+        if state is not None and state in self._description.states:
             self._states = States(self._description, state, now)
         self._hold_or_release(now)
         if self._holding:
