@@ -15,3 +15,4 @@ register("data:text/javascript," + encodeURIComponent(resolver));
 const root = new URL("../../gameroom/", import.meta.url).href;
 export const sdk = await import(root + "doors/web/static/gameroom.js");
 export const paint = await import(root + "games/wet-paint/engine.js");
+export const words = await import(root + "doors/web/static/words.js");

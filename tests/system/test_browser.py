@@ -183,8 +183,8 @@ def test_a_game_that_comes_out_differently_stops_for_everyone_and_the_host_ends_
     for one in table:
         one.until(lambda one: "come out differently" in one.driver.find_element(By.ID, "waiting").text, "the page says so")
     stopped = ada.generation()
-    assert grace.named("button", "End the match") is None
-    ada.press("End the match")
+    assert grace.named("button", "End the game") is None
+    ada.press("End the game")
     for one in table:
         one.until(lambda one: one.status() == "The match was ended", "it is over")
         one.press("Play again")

@@ -83,7 +83,7 @@ room.on("players", showSetup);
 room.on("again", () => client.running || enter("setup"));
 room.on("state", (message) => {
   laggards = message.state.startsWith("running.paused") ? (message.members ?? []).map(nameOf) : [];
-  if (message.state === "setup" && !client.running && phase === "play") enter("setup");
+  if (message.state.startsWith("setup") && !client.running && phase === "play") enter("setup");
 });
 room.on("connection", (event) => document.body.toggleAttribute("data-away", event.state === "away"));
 client.on("diverged", (event) => {

@@ -1,8 +1,10 @@
 // @ts-check
 /** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
 import { $, element } from "./dom.js";
-import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrl, viewRoom } from "./gameroom.js";
+import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
+import { Trouble } from "./trouble.js";
+import { list } from "./words.js";
 
 /** @typedef {import("./gameroom.js").Seat} Seat @typedef {import("./gameroom.js").RoomError} RoomError */
 
@@ -11,6 +13,8 @@ const roomId = new URLSearchParams(location.search).get("game_id") ?? location.p
 
 /** @type {RoomConnection | null} */
 let room = null;
+/** @type {Trouble | null} */
+let trouble = null;
 /** @type {FrameHost | null} */
 let host = null;
 /** @type {Seat | null} */
@@ -166,7 +170,7 @@ async function enter(taken) {
   $("link").href = $("link").textContent = `${location.origin}/join/${roomId}`;
   $("qr").src = `/join/${roomId}/qr.svg`;
   const exists = () => viewRoom(roomId).then(() => true, (error) => error.code !== 103);
-  room = new RoomConnection(new SocketTransport(socketUrl(seat), { exists }), { token: seat.token });
+  room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
   listen(room);
   const frame = await gameFrame();
@@ -201,10 +205,11 @@ async function gameFrame() {
 
 /** @param {RoomConnection} room */
 function listen(room) {
+  const waiting = (trouble = new Trouble(room, ask, showRoom));
   room.on("welcome", (message) => {
     revision = message.room.revision;
     notice("");
-    showWaiting({ state: message.room.state });
+    waiting.show({ state: message.room.state });
     if (playId && message.room.state.startsWith("setup")) missedOver(playId);
     showRoom();
   });
@@ -212,7 +217,6 @@ function listen(room) {
   room.on("setup", (message) => (revision = message.revision));
   room.on("state", (message) => {
     if (message.reason === "start_failed") notice("Not everyone came back in time, so the match did not start.");
-    showWaiting(message);
     showRoom();
   });
   room.on("start", (message) => {
@@ -224,7 +228,6 @@ function listen(room) {
   room.on("over", (message) => {
     playId = null;
     room.room.state = "setup";
-    showWaiting({ state: "setup" });
     showOutcome(message);
     showRoom();
   });
@@ -232,31 +235,6 @@ function listen(room) {
   // What answers no request of ours is about the game's packets. That one came too late (105) is nobody's concern.
   room.on("error", (message) => message.reply_to === undefined && message.code !== 105 && notice(message.message, true));
   room.on("connection", connection);
-}
-
-/** Who is waited for, and the way to go on without them. @param {{state: string, members?: string[]}} message */
-function showWaiting({ state, members = [] }) {
-  if (state === "running.paused.diverged") return showDiverged();
-  const lagging = state === "running.paused.lagging";
-  const others = lagging ? (room?.players ?? []).filter((player) => members.includes(player.user_id) && player.user_id !== room?.you.user_id) : [];
-  $("waiting").hidden = !others.length;
-  $("waiting").replaceChildren(
-    element("span", { textContent: `Waiting for ${list(others.map(shownName))}.` }),
-    ...(room?.you.viewer ? [] : others.map((player) => {
-      const button = element("button", { type: "button", className: "small", textContent: `Go on without ${shownName(player)}` });
-      button.addEventListener("click", () => ask({ type: "drop", seat: player.seat }));
-      return button;
-    })),
-  );
-}
-
-/** The engines computed different games: nobody can go on, and the host has the last word. */
-function showDiverged() {
-  const end = element("button", { type: "button", className: "small", textContent: "End the match" });
-  end.addEventListener("click", () => ask({ type: "resolve", how: "abort" }));
-  const text = "The players' games have come out differently, so the match has stopped.";
-  $("waiting").hidden = false;
-  $("waiting").replaceChildren(element("span", { textContent: room?.you.host ? text : `${text} The host can end it.` }), ...(room?.you.host ? [end] : []));
 }
 
 /** The play ended while our connection was lost: its recording says how. @param {string} id */
@@ -308,16 +286,13 @@ function showRoom() {
 /** What is to be done now, in a sentence. @param {any[]} players @param {any} me @param {boolean} on */
 function sentence(players, me, on) {
   const missing = (view.min_players ?? 1) - players.length;
-  if (on) return room?.you.viewer ? "You are watching." : "";
+  if (on) return room?.you.viewer || trouble?.evicted ? "You are watching." : "";
   if (missing > 0) return `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
   const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
   if (room?.you.viewer) return "You are watching until you take a seat.";
   if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
   return slow.length ? `Waiting for ${list(slow)} to be ready.` : "Here we go.";
 }
-
-/** @param {string[]} names */
-const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0]);
 
 /** @param {(player: any) => boolean} is @returns {string | undefined} */
 const nameOf = (is) => room?.players.filter(is).map(shownName)[0];

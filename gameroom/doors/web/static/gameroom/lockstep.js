@@ -229,7 +229,7 @@ export class LockstepClient extends Emitter {
     if (message.room?.state) this.state = message.room.state;
     this.configured({ configuration: message.room?.configuration ?? {}, revision: message.room?.revision ?? 0 });
     const { play_id, state } = message.room ?? {};
-    if (this.running && (state === "setup" || (play_id && play_id !== this.play?.play_id))) {
+    if (this.running && (state?.startsWith("setup") || (play_id && play_id !== this.play?.play_id))) {
       this.ended({ reason: "missed", results: this.finished?.results, play_id: this.play?.play_id });
     }
   }
