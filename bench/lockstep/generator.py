@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from processes import pin
-from servers import Seat, Shape
+from processes import start_on
+from servers import Seat, ServerUnderTest, Shape
 
 SOURCES = Path(__file__).with_name("load")
 
@@ -65,10 +65,10 @@ class Load:
 
 
 @contextmanager
-def load(program: Path, *, port: int, shape: Shape, pace: Pace, seats: Iterable[Seat], core: int | None) -> Iterator[Load]:
+def load(program: Path, *, server: ServerUnderTest, shape: Shape, pace: Pace, seats: Iterable[Seat], core: int | None) -> Iterator[Load]:
     """Connect all these seats; the generator is ended on leaving."""
     options = {
-        "port": port,
+        "port": server.port,
         "players": shape.players,
         "window": shape.window,
         "bytes": pace.command_bytes,
@@ -77,12 +77,13 @@ def load(program: Path, *, port: int, shape: Shape, pace: Pace, seats: Iterable[
         "seconds": pace.seconds,
     }
     command = [str(program), *(part for key, value in options.items() for part in (f"--{key}", str(value)))]
-    if shape.encoding == "binary":
+    if server.framing == "colyseus":
+        command.append("--colyseus")
+    elif shape.encoding == "binary":
         command.append("--binary")
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = start_on(core, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:
-            pin(process.pid, core)
             assert process.stdin is not None
             process.stdin.writelines(f"{seat.room} {seat.number} {seat.path} {seat.token}\n" for seat in seats)
             process.stdin.write("\n")

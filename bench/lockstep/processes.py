@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 
-def pin(pid: int, core: int | None) -> None:
-    """Keep a process that has just been started on one core."""
-    if core is not None:
-        os.sched_setaffinity(pid, {core})
+def start_on(core: int | None, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a program that stays on one core, with every thread that it will ever have; `options` are those of `Popen`."""
+    usual = os.sched_getaffinity(0)
+    # A child is where its parent is. Only afterwards would miss the threads that it starts at once, as Node does.
+    os.sched_setaffinity(0, usual if core is None else {core})
+    try:
+        return subprocess.Popen(command, **options)
+    finally:
+        os.sched_setaffinity(0, usual)
 
 
 def two_cores() -> tuple[int | None, int | None]:

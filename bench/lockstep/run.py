@@ -1,6 +1,6 @@
-"""Lock-step rooms in closed loop: `python bench/lockstep/run.py --rooms 50 --players 4 --seconds 5`.
+"""gameroom's lock-step rooms by themselves: `python bench/lockstep/run.py --rooms 50 --players 4 --seconds 5`.
 
-What the columns mean stands in README.md beside this.
+`compare.py` puts them beside others. What the columns mean stands in README.md beside this.
 """
 
 from __future__ import annotations
@@ -8,87 +8,30 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import attrs
-from generator import LoadFailed, Pace, build, load
-from processes import cpu_seconds, resident_bytes, two_cores
-from servers import SERVERS, Gameroom, ServerUnderTest, Shape
-
-
-@attrs.frozen(kw_only=True)
-class Figures:
-    """What one run showed; times in seconds, sizes in bytes."""
-
-    masters_per_second: float
-    masters_per_cpu_second: float
-    latency_p50: float
-    latency_p99: float
-    server_busy: float
-    """The part of a core that the server used; 1.0 in closed loop, if it was the bottleneck."""
-    load_busy: float
-    bytes_per_idle_connection: float
-    bytes_per_playing_connection: float
-    lags: float
-    stalls: float
-
-
-def run_once(server: ServerUnderTest, program: Path, shape: Shape, pace: Pace) -> Figures:
-    """Start the server, play, and measure."""
-    server_core, load_core = two_cores()
-    try:
-        server.start(server_core)
-        seats, pids = server.seats(shape), server.pids()
-        without = resident_bytes(pids)
-        with load(program, port=server.port, shape=shape, pace=pace, seats=seats, core=load_core) as clients:
-            clients.wait_for("connected")
-            idle = resident_bytes(pids)
-            clients.go()
-            clients.wait_for("started")
-            clients.wait_for("measuring")
-            before = cpu_seconds(pids)
-            measured = clients.wait_for("measured")
-            used = cpu_seconds(pids) - before
-            playing = resident_bytes(pids)
-    finally:
-        server.stop()
-    return Figures(
-        masters_per_second=measured["masters"] / measured["seconds"],
-        masters_per_cpu_second=measured["masters"] / used,
-        latency_p50=measured["latency_p50"],
-        latency_p99=measured["latency_p99"],
-        server_busy=used / measured["seconds"],
-        load_busy=measured["load_cpu"] / measured["seconds"],
-        bytes_per_idle_connection=(idle - without) / len(seats),
-        bytes_per_playing_connection=(playing - without) / len(seats),
-        lags=measured["lags"],
-        stalls=measured["stalls"],
-    )
-
-
-def median_of(runs: Sequence[Figures]) -> Figures:
-    """The median of each figure by itself."""
-    return Figures(**{field.name: statistics.median(getattr(run, field.name) for run in runs) for field in attrs.fields(Figures)})
+from generator import LoadFailed, Pace, build
+from measuring import Figures, median_of, run_once, spread_of
+from processes import two_cores
+from servers import Gameroom, Shape
 
 
 def table_of(results: dict[tuple[str, Shape], list[Figures]]) -> str:
     """The medians for a person, with the spread of the first figure."""
     head = (
-        f"{'server':<10} {'rooms × players':<18} {'masters/s':>10} {'spread':>8} {'per CPU s':>10} {'p50 ms':>8} {'p99 ms':>8}"
+        f"{'reactor':<10} {'rooms × players':<18} {'masters/s':>10} {'spread':>8} {'per CPU s':>10} {'p50 ms':>8} {'p99 ms':>8}"
         f" {'server':>7} {'load':>6} {'idle kB':>8} {'playing kB':>10}"
     )
     lines = [head, "-" * len(head)]
     for (name, shape), runs in results.items():
         figures = median_of(runs)
-        rates = [run.masters_per_second for run in runs]
-        spread = (max(rates) - min(rates)) / figures.masters_per_second if figures.masters_per_second else 0.0
         lines.append(
-            f"{name:<10} {shape!s:<18} {figures.masters_per_second:>10,.0f} {spread:>8.0%} {figures.masters_per_cpu_second:>10,.0f}"
+            f"{name:<10} {shape!s:<18} {figures.masters_per_second:>10,.0f} {spread_of(runs):>8.0%} {figures.masters_per_cpu_second:>10,.0f}"
             f" {figures.latency_p50 * 1e3:>8.2f} {figures.latency_p99 * 1e3:>8.2f} {figures.server_busy:>7.0%} {figures.load_busy:>6.0%}"
             f" {figures.bytes_per_idle_connection / 1e3:>8.1f} {figures.bytes_per_playing_connection / 1e3:>10.1f}"
         )
@@ -121,18 +64,9 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=0.0, help="turns a second of each room; without it, as many as the server can")
     parser.add_argument("--window", type=int, default=2, help="input_delay")
     parser.add_argument("--bytes", type=int, default=32, help="size of a command")
-    parser.add_argument("--server", choices=sorted(SERVERS), nargs="+", default=["gameroom"])
-    parser.add_argument("--reactor", choices=["gameroom", "epoll"], nargs="+", default=["epoll"], help="what gameroom runs on (both to compare)")
+    parser.add_argument("--reactor", choices=["gameroom", "epoll"], nargs="+", default=["gameroom"], help="the lean one, stock, or both")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.parse_args(arguments)
-
-
-def servers_of(options: argparse.Namespace) -> dict[str, Callable[[], ServerUnderTest]]:
-    """What makes each server that was asked for, by its name in the table; gameroom once for each reactor."""
-    others = {name: SERVERS[name] for name in options.server if name != "gameroom"}
-    if "gameroom" not in options.server:
-        return others
-    return {("gameroom" if reactor == "epoll" else "on lean"): partial(Gameroom, reactor) for reactor in options.reactor} | others
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -144,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         Shape(rooms=rooms, players=options.players, encoding=encoding, window=options.window)
         for rooms, encoding in itertools.product(options.rooms, encodings)
     ]
-    servers = servers_of(options)
+    servers = {("lean" if reactor == "gameroom" else "stock"): partial(Gameroom, reactor) for reactor in options.reactor}
     results: dict[tuple[str, Shape], list[Figures]] = {case: [] for case in itertools.product(servers, shapes)}
     if two_cores() == (None, None):
         print("only one core here: server and load share it, and the figures mean little", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 A `ServerUnderTest` is started on one core, makes the seats of a shape, tells which processes are to be measured, and is
 stopped.
-Another server that speaks `gameroom.v1` is one more class here and one more line in `SERVERS`.
+The peers are in `peer_servers.py`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import attrs
-from processes import pin
+from processes import start_on
 
 STARTS_WITHIN = 30.0
 STOPS_WITHIN = 10.0
@@ -56,6 +55,8 @@ class ServerUnderTest(Protocol):
     """A server that the load can be put on; made anew for each run."""
 
     port: int
+    framing: str
+    """How packets travel: "gameroom", as they are, or "colyseus", in its messages."""
 
     def start(self, core: int | None) -> None:
         """Start it on this core; return when it answers."""
@@ -79,9 +80,10 @@ def free_port() -> int:
 class Gameroom:
     """`twistd gameroom` on its embedded database, with recordings, as anybody would run it, on the reactor of that name."""
 
+    framing = "gameroom"
     config = "[limits]\nconnections_per_address = 100000\n"
 
-    def __init__(self, reactor: str = "epoll") -> None:
+    def __init__(self, reactor: str = "gameroom") -> None:
         self.reactor = reactor
         self.port, self.admin_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-bench-"))
@@ -96,8 +98,7 @@ class Gameroom:
     def start(self, core: int | None) -> None:
         (self.folder / "gameroom.toml").write_text(self.config)
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=log, stderr=log)
-        pin(self.process.pid, core)
+            self.process = start_on(core, self.command(), cwd=self.folder, stdout=log, stderr=log)
         deadline = time.monotonic() + STARTS_WITHIN
         while not self._ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -124,7 +125,7 @@ class Gameroom:
 
     def _take_seats(self, web: http.client.HTTPConnection, shape: Shape) -> list[Seat]:
         account = {"username": "bench", "password": secrets.token_hex(8)}
-        session = _post(web, "/register", account)["session_token"]
+        session = post(web, "/register", account)["session_token"]
         content = {
             "engine": {"url": "http://127.0.0.1/bench.js"},
             "seed": 1,
@@ -135,9 +136,9 @@ class Gameroom:
         }
         taken = []
         for room in range(shape.rooms):
-            join = _post(web, "/create", content, session)["join"]
+            join = post(web, "/create", content, session)["join"]
             for _ in range(shape.players):
-                seat = _post(web, urlsplit(join).path, {})
+                seat = post(web, urlsplit(join).path, {})
                 taken.append(Seat(room=room, number=seat["seat"], path=urlsplit(seat["socket"]).path, token=seat["token"]))
         return taken
 
@@ -158,7 +159,8 @@ class Gameroom:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _post(web: http.client.HTTPConnection, path: str, body: dict[str, Any], session: str | None = None) -> dict[str, Any]:
+def post(web: http.client.HTTPConnection, path: str, body: dict[str, Any], session: str | None = None) -> dict[str, Any]:
+    """What a server answers to JSON; raises RuntimeError where it refuses."""
     headers = {"Content-Type": "application/json"}
     if session is not None:
         headers["Authorization"] = f"Bearer {session}"
@@ -169,6 +171,3 @@ def _post(web: http.client.HTTPConnection, path: str, body: dict[str, Any], sess
         raise RuntimeError(f"POST {path} was answered {answer.status}: {content[:500]!r}")
     fields: dict[str, Any] = json.loads(content)
     return fields
-
-
-SERVERS: dict[str, Callable[[], ServerUnderTest]] = {"gameroom": Gameroom}

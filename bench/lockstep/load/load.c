@@ -1,6 +1,6 @@
 /* Plays many lock-step rooms at once over WebSocket, on one core, and checks every master that comes.
  *
- *   load --port P --players N [--host H] [--binary] [--bytes 32] [--window D] [--rate R] [--warmup S] [--seconds S]
+ *   load --port P --players N [--host H] [--binary | --colyseus] [--bytes 32] [--window D] [--rate R] [--warmup S] [--seconds S]
  *
  * stdin: one line `<room> <seat> <path> <seat token>` for each seat, an empty line, and later `go`.
  * stdout: one JSON line at the end of each phase: `connected` (every seat has its welcome; waits for `go`),
@@ -9,6 +9,7 @@
  *
  * Without --rate each client sends its next packet when a master arrives, so the server is as busy as it can be;
  * with it each client sends R packets a second as the window allows, the clients of a room evenly spread.
+ * With --colyseus the same binary packets travel in Colyseus's messages, and its way of joining stands for `hello` and `welcome`.
  * The turn latency runs from the sending of a generation's last packet to the master's arrival, for each member.
  */
 #define _GNU_SOURCE
@@ -25,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "colyseus.h"
 #include "histogram.h"
 #include "json.h"
 #include "packets.h"
@@ -46,7 +48,7 @@ struct seat {
 
 static struct {
     const char *host;
-    int port, players, binary, window;
+    int port, players, binary, colyseus, window;
     size_t bytes;
     double rate, warmup, seconds;
 } options = {.host = "127.0.0.1", .window = 2, .bytes = 32, .warmup = 1, .seconds = 5};
@@ -100,7 +102,7 @@ static void watch_out(struct seat *seat, int on)
 {
     if (seat->polled_out == on)
         return;
-    struct epoll_event event = {.events = EPOLLIN | (on ? EPOLLOUT : 0), .data.ptr = seat};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET | (on ? EPOLLOUT : 0), .data.ptr = seat};
     epoll_ctl(poller, EPOLL_CTL_MOD, seat->fd, &event);
     seat->polled_out = on;
 }
@@ -129,11 +131,12 @@ static void queue_message(struct seat *seat, int opcode, const void *data, size_
 
 static void queue_packet(struct seat *seat)
 {
-    uint8_t packet[PACKET_MAX];
+    uint8_t packet[COLYSEUS_HEAD + PACKET_MAX] = {COLYSEUS_ROOM_DATA_BYTES, COLYSEUS_PLAY};
+    size_t head = options.colyseus ? COLYSEUS_HEAD : 0;
     uint32_t generation = seat->next_send++;
     int64_t applied = (int64_t)generation - options.window;
-    size_t size = packet_build(packet, options.binary, (unsigned)seat->number, generation, applied, options.bytes);
-    queue_message(seat, options.binary ? WS_BINARY : WS_TEXT, packet, size);
+    size_t size = packet_build(packet + head, options.binary, (unsigned)seat->number, generation, applied, options.bytes);
+    queue_message(seat, options.binary ? WS_BINARY : WS_TEXT, packet, head + size);
     rooms[seat->room].last_sent[generation % HISTORY] = now_ns();
 }
 
@@ -163,10 +166,10 @@ static void take_master(struct seat *seat, const struct frame *frame, uint64_t n
     queue_owed(seat);
 }
 
-static void take_start(struct seat *seat, struct text message)
+static void take_start(struct seat *seat, int64_t input_delay)
 {
-    if (json_integer(json_field(message, "input_delay")) != options.window)
-        fail(seat, "another input_delay than ours: %.*s", (int)message.size, message.at);
+    if (input_delay != options.window)
+        fail(seat, "an input_delay of %lld and not ours", (long long)input_delay);
     seat->playing = 1;
     playing++;
     seat->owed += (uint32_t)options.window;
@@ -182,7 +185,7 @@ static void take_text(struct seat *seat, const struct frame *frame, uint64_t now
         seat->welcomed = 1;
         welcomed++;
     } else if (json_is(type, "start")) {
-        take_start(seat, message);
+        take_start(seat, json_integer(json_field(message, "input_delay")));
     } else if (json_is(type, "resend")) {
         counted.resends++;
     } else if (json_is(type, "state")) {
@@ -192,11 +195,30 @@ static void take_text(struct seat *seat, const struct frame *frame, uint64_t now
     }
 }
 
+static void take_colyseus(struct seat *seat, const struct frame *frame, uint64_t now)
+{
+    const uint8_t *data = frame->data;
+    if (frame->size >= COLYSEUS_HEAD && data[0] == COLYSEUS_ROOM_DATA_BYTES && data[1] == COLYSEUS_PLAY) {
+        take_master(seat, &(struct frame){WS_BINARY, data + COLYSEUS_HEAD, frame->size - COLYSEUS_HEAD}, now);
+    } else if (frame->size == COLYSEUS_HEAD + 1 && data[0] == COLYSEUS_ROOM_DATA_BYTES && data[1] == COLYSEUS_BEGIN) {
+        take_start(seat, data[COLYSEUS_HEAD]);
+    } else if (frame->size && data[0] == COLYSEUS_JOIN_ROOM && !seat->welcomed) {
+        queue_message(seat, WS_BINARY, colyseus_joined, sizeof colyseus_joined);
+        seat->welcomed = 1;
+        welcomed++;
+    } else {
+        fail(seat, "unexpected message of Colyseus, kind %d", frame->size ? data[0] : -1);
+    }
+}
+
 static void take_frame(struct seat *seat, const struct frame *frame, uint64_t now)
 {
     switch (frame->opcode) {
     case WS_BINARY:
-        take_master(seat, frame, now);
+        if (options.colyseus)
+            take_colyseus(seat, frame, now);
+        else
+            take_master(seat, frame, now);
         break;
     case WS_TEXT:
         take_text(seat, frame, now);
@@ -227,18 +249,24 @@ static void take_buffered(struct seat *seat, uint64_t now)
     flush(seat);
 }
 
+/* Reads what is there. Events come once only (EPOLLET), so a read that filled the buffer is followed by another. */
 static void read_seat(struct seat *seat)
 {
-    if (seat->in_size == seat->in_room)
-        seat->in = allocated(realloc(seat->in, seat->in_room *= 2));
-    ssize_t size = recv(seat->fd, seat->in + seat->in_size, seat->in_room - seat->in_size, 0);
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return;
-    if (size <= 0)
-        fail(seat, "the connection ended: %s", size ? strerror(errno) : "closed without a word");
-    seat->in_size += (size_t)size;
-    counted.bytes += (uint64_t)size;
-    take_buffered(seat, now_ns());
+    size_t asked;
+    ssize_t size;
+    do {
+        if (seat->in_size == seat->in_room)
+            seat->in = allocated(realloc(seat->in, seat->in_room *= 2));
+        asked = seat->in_room - seat->in_size;
+        size = recv(seat->fd, seat->in + seat->in_size, asked, 0);
+        if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        if (size <= 0)
+            fail(seat, "the connection ended: %s", size ? strerror(errno) : "closed without a word");
+        seat->in_size += (size_t)size;
+        counted.bytes += (uint64_t)size;
+        take_buffered(seat, now_ns());
+    } while ((size_t)size == asked);
 }
 
 /* ---- connecting ---- */
@@ -248,7 +276,8 @@ static void shake_hands(struct seat *seat)
     char request[512];
     int size = snprintf(request, sizeof request,
         "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " WS_KEY
-        "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: gameroom.v1\r\n\r\n", seat->path, options.host, options.port);
+        "\r\nSec-WebSocket-Version: 13\r\n%s\r\n", seat->path, options.host, options.port,
+        options.colyseus ? "" : "Sec-WebSocket-Protocol: gameroom.v1\r\n");
     if (send(seat->fd, request, (size_t)size, MSG_NOSIGNAL) != size)
         fail(seat, "send: %s", strerror(errno));
     char *end = NULL;
@@ -260,7 +289,7 @@ static void shake_hands(struct seat *seat)
         seat->in[seat->in_size] = 0;
         end = strstr((char *)seat->in, "\r\n\r\n");
     }
-    if (!strstr((char *)seat->in, " 101 ") || !strstr((char *)seat->in, WS_ACCEPT) || !strstr((char *)seat->in, "gameroom.v1"))
+    if (!strstr((char *)seat->in, " 101 ") || !strstr((char *)seat->in, WS_ACCEPT) || (!options.colyseus && !strstr((char *)seat->in, "gameroom.v1")))
         fail(seat, "the handshake was refused: %.*s", (int)(end - (char *)seat->in), (char *)seat->in);
     size_t head = (size_t)(end + 4 - (char *)seat->in);
     seat->in_size -= head;
@@ -281,12 +310,14 @@ static void open_seat(struct seat *seat)
     setsockopt(seat->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     shake_hands(seat);
     fcntl(seat->fd, F_SETFL, O_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = seat};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = seat};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, seat->fd, &event) < 0)
         fail(seat, "epoll: %s", strerror(errno));
-    char hello[256];
-    int size = snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"token\":\"%s\"}", seat->token);
-    queue_message(seat, WS_TEXT, hello, (size_t)size);
+    if (!options.colyseus) {
+        char hello[256];
+        int size = snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"token\":\"%s\"}", seat->token);
+        queue_message(seat, WS_TEXT, hello, (size_t)size);
+    }
     take_buffered(seat, now_ns());
 }
 
@@ -400,8 +431,9 @@ static void measure(void)
 static void read_options(int count, char **given)
 {
     for (int i = 1; i < count; i++) {
-        if (strcmp(given[i], "--binary") == 0) {
+        if (strcmp(given[i], "--binary") == 0 || strcmp(given[i], "--colyseus") == 0) {
             options.binary = 1;
+            options.colyseus |= given[i][2] == 'c';
             continue;
         }
         if (i + 1 == count)
@@ -447,7 +479,10 @@ int main(int count, char **given)
         return 0;
     static const char ready[] = "{\"type\":\"ready\",\"ready\":true}";
     for (int i = 0; i < seat_count; i++) {
-        queue_message(&seats[i], WS_TEXT, ready, sizeof ready - 1);
+        if (options.colyseus)
+            queue_message(&seats[i], WS_BINARY, colyseus_ready, sizeof colyseus_ready);
+        else
+            queue_message(&seats[i], WS_TEXT, ready, sizeof ready - 1);
         flush(&seats[i]);
     }
     wait_until(&playing, seat_count, "play");

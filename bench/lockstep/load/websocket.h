@@ -1,4 +1,4 @@
-/* As much of RFC 6455 as a client of gameroom needs. */
+/* As much of RFC 6455 as a client of gameroom needs, and the mask for peers/limit.c. */
 #ifndef WEBSOCKET_H
 #define WEBSOCKET_H
 
@@ -48,6 +48,24 @@ static inline long ws_parse(const uint8_t *data, size_t have, struct frame *fram
     return (long)(head + size);
 }
 
+/* Puts a mask on `size` bytes, or takes it off; eight bytes at a time, the rest one by one. `out` may be `in`. */
+static inline void ws_mask(uint8_t *out, const uint8_t *in, size_t size, const uint8_t key[4])
+{
+    uint8_t twice[8];
+    uint64_t wide, word;
+    size_t i = 0;
+    memcpy(twice, key, 4);
+    memcpy(twice + 4, key, 4);
+    memcpy(&wide, twice, 8);
+    for (; i + 8 <= size; i += 8) {
+        memcpy(&word, in + i, 8);
+        word ^= wide;
+        memcpy(out + i, &word, 8);
+    }
+    for (; i < size; i++)
+        out[i] = in[i] ^ twice[i & 3];
+}
+
 /* Writes one masked frame to `out`, which has room for WS_HEAD + size; gives its size. */
 static inline size_t ws_build(uint8_t *out, int opcode, const void *data, size_t size, uint32_t mask)
 {
@@ -70,9 +88,7 @@ static inline size_t ws_build(uint8_t *out, int opcode, const void *data, size_t
     memcpy(key, &mask, 4);
     memcpy(out + head, key, 4);
     head += 4;
-    const uint8_t *from = data;
-    for (size_t i = 0; i < size; i++)
-        out[head + i] = from[i] ^ key[i & 3];
+    ws_mask(out + head, data, size, key);
     return head + size;
 }
 
