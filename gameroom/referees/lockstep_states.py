@@ -150,7 +150,8 @@ class PlayStates:
         if not self._note():
             return
         effects = self._hold_or_release(now) if states.left is None else NOTHING
-        if not self._holding and states.left is None and (play.state == DIVERGED or (play.state == LAGGING and within(states.state, ITERATING))):
+        # A play that was let go of looks at everything anew, and says so by its effects.
+        if not effects and states.left is None and (play.state == DIVERGED or (play.state == LAGGING and within(states.state, ITERATING))):
             states.pause(play.state, now)
         self._show(play.awaited())
         self._stage.do(effects)

@@ -83,6 +83,7 @@ def random_rooms(draw: Any, room_id: str) -> Room:
         revision=draw(numbers),
         banned=draw(st.frozensets(texts, max_size=3)),
         next_joined=draw(numbers),
+        setup_state=draw(texts),
     )
 
 

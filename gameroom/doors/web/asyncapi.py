@@ -43,6 +43,7 @@ FROM_MEMBERS: dict[str, Message] = {
     "leave": Message("Frees the seat."),
     "ping": Message("Answered by pong with the same t.", optional={"t": _ANYTHING}),
     "setup": Message("Lock-step: changes the configuration by JSON merge patch, while it is set up.", {"patch": _OBJECT}),
+    "transition": Message("Lock-step: an event of the engine's own states.", {"event": TEXT}),
     "commands": Message(
         "Lock-step, JSON rooms: one player's commands for one generation.",
         {"generation": _GENERATION, "commands": listed(_ANYTHING)},
