@@ -166,6 +166,9 @@ class IReferee(Interface):
     def packet(user_id: str, data: bytes, connection: Any) -> None:
         """A binary frame of a member."""
 
+    def chat(outgoing: Outgoing) -> bool:
+        """While it plays: a member has said this. True where the referee gives it to everyone itself, each in its time."""
+
     def is_command(message_type: str) -> bool:
         """Whether a room message of this type is a command packet, which floods' limits leave aside."""
 

@@ -54,6 +54,8 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.masters = 0
         """Lock-step master packets made."""
+        self.divergences = self.evictions = self.resyncs = self.snapshots = 0
+        """Plays that diverged, players evicted, states given to players who had another, and good snapshots of players."""
         self.turn_seconds = Histogram(TURN_BUCKETS)
         self.login_seconds = Histogram(LOGIN_BUCKETS)
         self.database_seconds = Histogram(DATABASE_BUCKETS)
@@ -101,12 +103,24 @@ class Metrics(Collector):
         masters = CounterMetricFamily("gameroom_masters", "Master packets made by lock-step rooms.")
         masters.add_metric([], self.masters)
         yield masters
+        yield from self._healing()
         yield self.turn_seconds.family("gameroom_turn_seconds", "From a generation's first command packet to its master.")
         yield self.login_seconds.family("gameroom_login_seconds", "From a log-in's arrival to its answer.")
         yield self.database_seconds.family("gameroom_database_seconds", "From asking for a transaction to its being durable.")
         lag = GaugeMetricFamily("gameroom_reactor_lag_seconds", "How late the reactor was at worst in the last ten seconds.")
         lag.add_metric([], max(self._lags, default=0.0))
         yield lag
+
+    def _healing(self) -> Iterator[Metric]:
+        for name, about, count in (
+            ("divergences", "Divergences of lock-step plays.", self.divergences),
+            ("evictions", "Players evicted after a divergence.", self.evictions),
+            ("resyncs", "Divergences that ended with one state for all.", self.resyncs),
+            ("snapshots", "Good snapshots that players gave.", self.snapshots),
+        ):
+            family = CounterMetricFamily(f"gameroom_{name}", about)
+            family.add_metric([], count)
+            yield family
 
     def _doors(self) -> Iterator[Metric]:
         connections = GaugeMetricFamily("gameroom_connections", "Open connections.", labels=["door"])

@@ -154,7 +154,9 @@ class LivingRoom:
         """A member says something to all."""
         self.latest.member(by)
         text = usernames.plain_text(text, CHAT_LENGTH)
-        self.audience.tell_all(Outgoing.json({"type": "chat", "from": by, "text": text}))
+        outgoing = Outgoing.json({"type": "chat", "from": by, "text": text})
+        if self.value.phase != PLAYING or not self.referee.chat(outgoing):
+            self.audience.tell_all(outgoing)
 
     def kick(self, by: str, user_id: str) -> Deferred[None]:
         """The host sends a member away; see `rules.kick`."""

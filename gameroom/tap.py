@@ -198,7 +198,9 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         settings=settings.rooms,
         limits=limits,
         referees={
-            "lockstep": partial(LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics, room_ttl=settings.rooms.room_ttl)
+            "lockstep": partial(
+                LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics, room_ttl=settings.rooms.room_ttl, clock=reactor
+            )
         },
     )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]

@@ -105,6 +105,9 @@ class NotingReferee:
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         self.told.append(("packet", user_id, data))
 
+    def chat(self, outgoing: Outgoing) -> bool:
+        return b"psst" in outgoing.data
+
     def is_command(self, message_type: str) -> bool:
         return message_type == "commands"
 

@@ -12,6 +12,10 @@ NAMES = {
     "gameroom_rooms": "gauge",
     "gameroom_members": "gauge",
     "gameroom_masters": "counter",
+    "gameroom_divergences": "counter",
+    "gameroom_evictions": "counter",
+    "gameroom_resyncs": "counter",
+    "gameroom_snapshots": "counter",
     "gameroom_turn_seconds": "histogram",
     "gameroom_queued_bytes": "gauge",
     "gameroom_requests": "counter",
@@ -79,6 +83,13 @@ class MetricsTests(SynchronousTestCase):
         """Masters are a plain number to add to."""
         self.metrics.masters += 5
         self.assertEqual(self.samples()["gameroom_masters_total",], 5)
+
+    def test_healing(self) -> None:
+        """What is done about divergences is plain numbers too, each its own."""
+        self.metrics.divergences, self.metrics.evictions, self.metrics.resyncs, self.metrics.snapshots = 1, 2, 3, 4
+        samples = self.samples()
+        found = [samples[f"gameroom_{name}_total",] for name in ("divergences", "evictions", "resyncs", "snapshots")]
+        self.assertEqual(found, [1, 2, 3, 4])
 
     def test_lag(self) -> None:
         """The lag is the worst of the last ten seconds, not of all time, and never negative."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, execute
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gameroom.errors import BadState, InvalidRequest
@@ -14,16 +15,14 @@ from gameroom.referees.lockstep_messages import player, take, take_message, take
 from gameroom.referees.lockstep_plays import Plays, Reserved
 from gameroom.referees.lockstep_stage import Stage
 from gameroom.referees.lockstep_states import SetupStates, event_of
+from gameroom.rules.command_schema import CommandSchema
 from gameroom.settings import LockstepSettings
 from gameroom.wire.lockstep import BINARY, JSON
 
 if TYPE_CHECKING:
     from gameroom.rules.room import Player
     from gameroom.store.recordings import Recordings
-    from gameroom.wire.room_messages import Hello
-
-LOOK_EVERY: Final = 5.0
-"""Seconds between looks for connections that are gone."""
+    from gameroom.wire.room_messages import Hello, Outgoing
 
 
 @implementer(IReferee)
@@ -31,19 +30,30 @@ class LockstepReferee:
     """Referees a lock-step room.
 
     `room_ttl` is for how many seconds a play without any of its players is kept; `metrics` may be None.
+    Without a `clock` patience is looked at by `tick` alone.
     """
 
     waits_for_ready = True
     keeps_seats = True
 
-    def __init__(self, room: IRoom, *, recordings: Recordings, settings: LockstepSettings, metrics: Any = None, room_ttl: float = 120.0) -> None:
+    def __init__(
+        self,
+        room: IRoom,
+        *,
+        recordings: Recordings,
+        settings: LockstepSettings,
+        metrics: Any = None,
+        room_ttl: float = 120.0,
+        clock: IReactorTime | None = None,
+    ) -> None:
         self._room = room
         self._binary = room.options.encoding == "binary"
-        self._plays = Plays(room, recordings=recordings, settings=settings, metrics=metrics, room_ttl=room_ttl)
+        schema = room.options.command_schema
+        self._parse = JSON.parse if schema is None else CommandSchema(schema).parse
+        self._plays = Plays(room, recordings=recordings, settings=settings, metrics=metrics, room_ttl=room_ttl, clock=clock)
         self._setup = None if self._plays.description is None else SetupStates(room, self._plays.description)
         self._reserved: Reserved | None = None
         self._stage: Stage | None = None
-        self._looked = 0.0
 
     # A play begins and ends.
 
@@ -86,7 +96,7 @@ class LockstepReferee:
 
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
         if self._stage is not None and self._stage.on:
-            self._stage.audience.bring_up_to_date(connection, hello)
+            self._stage.audience.bring_up_to_date(user_id, connection, hello)
 
     def connected(self, user_id: str) -> None:
         if self._stage is not None:
@@ -106,14 +116,14 @@ class LockstepReferee:
             if stage is None and self._setup is not None:
                 self._setup.tick(now)
             return
-        if now - self._looked >= LOOK_EVERY:
-            self._looked = now
-            stage.audience.look_for_gone()
-        stage.do(stage.play.tick(now))
+        stage.tick(now)
         if stage.states is not None and stage.on:
             stage.states.tick(now)
 
     # What members say.
+
+    def chat(self, outgoing: Outgoing) -> bool:
+        return self._stage is not None and self._stage.on and self._stage.audience.chat(outgoing)
 
     def is_command(self, message_type: str) -> bool:
         return message_type == "commands"
@@ -123,7 +133,7 @@ class LockstepReferee:
         if kind == "commands":
             if self._binary:
                 raise InvalidRequest("the packets of this room are binary frames")
-            take(self._stage, user_id, JSON.parse, message, self._room.now())
+            take(self._stage, user_id, self._parse, message, self._room.now())
             return None
         if kind == "setup":
             return take_setup(self._room, self._stage is not None, user_id, message)

@@ -1,48 +1,68 @@
-"""Who gets the masters of a lock-step play: live as they are made, or from the recording first (docs/protocol/lockstep.md)."""
+"""Who gets the masters of a lock-step play: live as they are made, or a snapshot and the recording first (docs/protocol/lockstep.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
-
-from twisted.logger import Logger
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from gameroom.errors import BadState
 from gameroom.interfaces import IRoom
+from gameroom.referees.lockstep_arrival import Arrival
+from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.pace import FIRST_ITERATIONS
 from gameroom.wire.lockstep import Packets
 from gameroom.wire.room_messages import Hello, Outgoing
 
 if TYPE_CHECKING:
-    from gameroom.store.recording import Reader, Recording
+    from gameroom.store.recording import Recording
+
+FAR: Final = 1000
+"""Who has missed more generations than this begins at a snapshot."""
 
 
 class Audience:
     """The connections of one play.
 
-    `about` is what `start` says of it.
+    `about` is what `start` says of it; `seat_of(user_id)` is the seat of one who plays, or None.
     """
 
-    _log = Logger()
-
-    def __init__(self, *, room: IRoom, play_id: str, about: Mapping[str, Any], recording: Recording, codec: Packets) -> None:
+    def __init__(
+        self,
+        *,
+        room: IRoom,
+        play_id: str,
+        about: Mapping[str, Any],
+        recording: Recording,
+        codec: Packets,
+        snapshots: Snapshots,
+        seat_of: Callable[[str], int | None],
+    ) -> None:
+        self.play_id = play_id
+        self.recording = recording
+        self.codec = codec
         self.told = recording.masters
         """How many masters may be told: the next has this generation."""
         self.on = True
         """False once the play is over."""
+        self.standing: Outgoing | None = None
+        """What everyone was told and those who come have to be told again."""
+        self.coming: dict[Any, Arrival] = {}
+        """The connections that are not up to date, and how each comes; the newest where they asked again."""
         self._room = room
-        self._play_id = play_id
         self._about = about
-        self._recording = recording
-        self._codec = codec
+        self._snapshots = snapshots
+        self._seat_of = seat_of
         self._live: list[Any] = []
-        self._reading: dict[Any, Reader] = {}
-        """The connections that are given history, and the newest of it where they asked again."""
+        self._unable: set[Any] = set()
+        """The connections of clients that can load no snapshot."""
+        self._spoiled: set[str] = set()
+        """The members who are away with a state that is not the play's."""
 
     def begin(self) -> None:
         """Everybody is told `start`, and gets the masters from the first on."""
         self._room.broadcast(Outgoing.json(self._start()))
-        self._live = [connection for connection in self._room.everyone() if self._takes_packets(connection)]
+        self._live = [connection for connection in self._room.everyone() if self.takes_packets(connection)]
 
     def give(self, outgoing: Outgoing) -> None:
         """The next master, to all who are up to date."""
@@ -52,66 +72,137 @@ class Audience:
 
     def repeat(self, connections: Iterable[Any], generation: int) -> None:
         """A master once more."""
-        masters = self._recording.reader(generation).batch(min(self.told, generation + 1))
+        masters = self.recording.reader(generation).batch(min(self.told, generation + 1))
         for connection in connections:
             # The others are being given it as history.
             if masters and connection in self._live:
-                connection.deliver(Outgoing(masters[0], self._recording.binary))
+                connection.deliver(Outgoing(masters[0], self.recording.binary))
+
+    def chat(self, outgoing: Outgoing) -> bool:
+        """Somebody has said something. True where it is given here."""
+        return False
+
+    def end(self) -> None:
+        """The play is over; nothing more is made."""
+        self.on = False
 
     # Those who come.
 
-    def _start(self) -> dict[str, Any]:
-        return {"type": "start", "play_id": self._play_id, **self._about, "iterations_per_command": FIRST_ITERATIONS}
+    @property
+    def shown(self) -> int:
+        """How many masters viewers may see."""
+        return self.told
 
-    def _takes_packets(self, connection: Any) -> bool:
-        return bool(connection.binary or not self._recording.binary)
+    def limit(self, user_id: str) -> int:
+        """How many masters a member may see."""
+        return self.told
+
+    def takes_packets(self, connection: Any) -> bool:
+        """Whether the connection can carry this play."""
+        return bool(connection.binary or not self.recording.binary)
 
     def first_missed(self, hello: Hello) -> int:
         """The generation from which on somebody has missed masters, who says what it had last.
 
         Raises `BadState` for a last generation that nobody was told yet.
         """
-        if hello.play_id != self._play_id or hello.last_generation is None:
+        if hello.play_id != self.play_id or hello.last_generation is None:
             return 0
         if hello.last_generation >= self.told:
             raise BadState(f"there is no generation {hello.last_generation} yet; the next master is {self.told}")
         return hello.last_generation + 1
 
-    def bring_up_to_date(self, connection: Any, hello: Hello) -> None:
-        """A connection that has just come: `start`, the masters that it has missed, and from then on each as it comes."""
-        first = self.first_missed(hello)
+    def bring_up_to_date(self, user_id: str, connection: Any, hello: Hello) -> None:
+        """A connection that has just come: `start`, what it has missed, and from then on each master as it comes."""
+        limit = self.limit(user_id)
+        first = min(self.first_missed(hello), limit)
         self.look_for_gone()
-        connection.deliver(Outgoing.json({**self._start(), "generation": self.told}))
-        if self._takes_packets(connection):
-            connection.catch_up(self._history(connection, first))
+        connection.deliver(Outgoing.json({**self._start(), "generation": limit}))
+        if not self.takes_packets(connection):
+            if self.standing is not None:
+                connection.deliver(self.standing)
+            return
+        if not hello.snapshots:
+            self._unable.add(connection)
+        spoiled = user_id in self._spoiled and hello.snapshots
+        self._spoiled.discard(user_id)
+        arrival = self._expect(Arrival(self, connection, user_id, 0 if spoiled else first))
+        if hello.snapshots and (spoiled or limit - first > FAR):
+            self._shorten(arrival)
+        else:
+            arrival.begin(first)
 
-    def _history(self, connection: Any, first: int) -> Callable[[], Outgoing | None]:
-        reader = self._reading[connection] = self._recording.reader(first)
-        if connection in self._live:
-            # It has said hello again: what is mastered meanwhile is part of the history.
-            self._live.remove(connection)
+    def arrived(self, arrival: Arrival) -> None:
+        """It has all that there is for it: it is live."""
+        del self.coming[arrival.connection]
+        if self.on:
+            self._enter(arrival)
+        if arrival.standing is not None and arrival.standing is self.standing:
+            arrival.connection.deliver(arrival.standing)
 
-        def source() -> Outgoing | None:
-            if self._reading.get(connection) is not reader:
-                return None
-            start = reader.generation
-            try:
-                masters = reader.batch(self.told)
-            except OSError as error:
-                self._log.error("history of play {play_id} cannot be read: {error}", play_id=self._play_id, error=str(error))
-                connection.close(BadState("what has been played so far cannot be read at the moment; come back later"))
-                return None
-            if masters:
-                return Outgoing(self._codec.masters(start, masters), self._recording.binary)
-            del self._reading[connection]
-            if self.on:
-                self._live.append(connection)
-            return None
+    def _start(self) -> dict[str, Any]:
+        return {"type": "start", "play_id": self.play_id, **self._about, "iterations_per_command": FIRST_ITERATIONS}
 
-        return source
+    def _enter(self, arrival: Arrival) -> None:
+        self._live.append(arrival.connection)
+
+    def _expect(self, arrival: Arrival) -> Arrival:
+        """What is mastered from now on is part of what it has missed."""
+        if arrival.connection in self._live:
+            self._live.remove(arrival.connection)
+        self.coming[arrival.connection] = arrival
+        return arrival
+
+    def _shorten(self, arrival: Arrival) -> None:
+        """It begins at a snapshot: one that is there and near, or a fresh one; where that does not come, from what there is."""
+        best, limit = self._snapshots.newest(self.limit(arrival.user_id)), self.limit(arrival.user_id)
+        start = partial(self._start_at_best, arrival)
+        if best is not None and limit - best <= FAR:
+            start()
+        elif limit < self.told:
+            # A fresh one is of use for those who come when this one's time has come.
+            start()
+            if self._snapshots.later() is None:
+                self._snapshots.wait_for(lambda: None)
+        else:
+            seats = (self._seat_of(other.user_id) for other in self.coming.values())
+            self._snapshots.wait_for(start, [seat for seat in seats if seat is not None])
+
+    def _start_at_best(self, arrival: Arrival) -> None:
+        best = self._snapshots.newest(self.limit(arrival.user_id))
+        if best is None or best < arrival.first:
+            arrival.begin(arrival.first)
+            return
+        loading = self._snapshots.load(best)
+        loading.addCallbacks(partial(arrival.begin, best + 1), lambda failure: arrival.begin(arrival.first))
+
+    # Those whose state is not the play's.
+
+    def restore(self, user_id: str, generation: int, snapshot: Outgoing) -> None:
+        """A member gets this state instead of its own, and goes on from there."""
+        connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
+        for connection in connections:
+            if connection not in self._unable:
+                self._expect(Arrival(self, connection, user_id, generation + 1)).begin(generation + 1, snapshot)
+        if not connections:
+            self._spoiled.add(user_id)
+
+    def evict(self, user_id: str) -> None:
+        """A player has become a viewer, and its state is not the play's: it begins anew."""
+        connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
+        restart = Outgoing.json({**self._start(), "generation": self.limit(user_id)})
+        for connection in connections:
+            arrival = self._expect(Arrival(self, connection, user_id, 0, restart))
+            if connection in self._unable:
+                arrival.begin(0)
+            else:
+                self._shorten(arrival)
+        if not connections:
+            self._spoiled.add(user_id)
 
     def look_for_gone(self) -> None:
         """Forget the connections that the room no longer has."""
         present = set(self._room.everyone())
         self._live = [connection for connection in self._live if connection in present]
-        self._reading = {connection: reader for connection, reader in self._reading.items() if connection in present}
+        self._unable &= present
+        self.coming = {connection: arrival for connection, arrival in self.coming.items() if connection in present}

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gameroom import __version__
 from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import IRoom
-from gameroom.referees.lockstep_stage import Stage
+from gameroom.referees.lockstep_stage import Ground, Stage
 from gameroom.referees.lockstep_states import PlayStates
 from gameroom.rules import states
 from gameroom.rules.lockstep_values import Past, Terms
@@ -55,9 +56,12 @@ class Plays:
 
     _log = Logger()
 
-    def __init__(self, room: IRoom, *, recordings: Recordings, settings: LockstepSettings, metrics: Any, room_ttl: float) -> None:
+    def __init__(
+        self, room: IRoom, *, recordings: Recordings, settings: LockstepSettings, metrics: Any, room_ttl: float, clock: IReactorTime | None
+    ) -> None:
         self._room = room
         self._recordings = recordings
+        self._clock = clock
         self._metrics = metrics
         self._sync = (room.options.journal or settings.journal) == "sync"
         self.description = None if room.options.states is None else states.parse(room.options.states)
@@ -90,7 +94,7 @@ class Plays:
     def begin(self, reserved: Reserved) -> Stage:
         """Everybody is told `start`; those who have gone meanwhile have left."""
         stage = self._stage(reserved, None)
-        stage.begin()
+        stage.audience.begin()
         if stage.states is not None:
             stage.states.begin()
         for user_id, seat in reserved.seats.items():
@@ -105,17 +109,18 @@ class Plays:
             return False
         return True
 
-    def _stage(self, play: Reserved, past: Past | None) -> Stage:
-        stage = Stage(
+    def _stage(self, play: Reserved, past: Past | None, dumped: int = 0) -> Stage:
+        ground = Ground(
             room=self._room,
-            play_id=play.play_id,
-            about=play.about,
-            seats=play.seats,
             recording=play.recording,
+            snapshots=self._recordings.snapshots(play.play_id),
             terms=self._terms,
-            past=past,
+            viewer_delay=self._room.options.viewer_delay,
+            dumped=dumped,
+            clock=self._clock,
             metrics=self._metrics,
         )
+        stage = Stage(ground, play_id=play.play_id, about=play.about, seats=play.seats, past=past)
         if self.description is not None:
             stage.states = PlayStates(self._room, stage, self.description)
         return stage
@@ -125,13 +130,20 @@ class Plays:
         recording, found = await self._recordings.take_up(play_id, sync=self._sync)
         if found.over is not None:
             self._recordings.close(recording)
+            await self._recordings.snapshots(play_id).keep_only(())
             self._room.over(found.over["reason"], found.over.get("results"))
             return None
         about = {key: found.header[key] for key in ABOUT}
-        stage = self._stage(Reserved(play_id=play_id, about=about, seats=seats, recording=recording), _past(found))
+        stage = self._stage(Reserved(play_id=play_id, about=about, seats=seats, recording=recording), _past(found), found.dumped)
+        await stage.snapshots.take_up()
         if stage.states is not None:
             stage.states.taken_up(found.state)
-        stage.taken_up()
+        else:
+            stage.show_state(stage.play.state, stage.play.awaited())
+        for player in about["players"]:
+            # Who had left when the daemon was killed may not stand in a master yet.
+            if player["user_id"] not in seats:
+                stage.do(stage.play.left(player["seat"], self._room.now()))
         return stage
 
     def end(self, stage: Stage) -> None:

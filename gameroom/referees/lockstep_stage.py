@@ -9,77 +9,131 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gameroom.errors import InvalidRequest
 from gameroom.interfaces import IRoom
 from gameroom.referees.lockstep_audience import Audience
+from gameroom.referees.lockstep_delay import DelayedAudience
+from gameroom.referees.lockstep_healing import Healing
+from gameroom.referees.lockstep_journal import Journal
+from gameroom.referees.lockstep_patience import PatienceTimer
+from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.lockstep import ABANDONED, Play
-from gameroom.rules.lockstep_values import Divergence, Effect, Effects, Master, Over, Past, Repeat, Resend, StateChange, Terms, Warn
+from gameroom.rules.lockstep_values import (
+    AskSnapshot,
+    Divergence,
+    Effect,
+    Effects,
+    Evict,
+    Master,
+    Over,
+    Past,
+    Repeat,
+    Resend,
+    Restore,
+    StateChange,
+    Terms,
+    Warn,
+)
+from gameroom.rules.seats import EVICTED
 from gameroom.wire.lockstep import BINARY, JSON
 from gameroom.wire.room_messages import Outgoing
 
 if TYPE_CHECKING:
     from gameroom.referees.lockstep_states import PlayStates
     from gameroom.store.recording import Recording
+    from gameroom.store.snapshot_files import SnapshotFiles
 
 RECORDING_FAILED: Final = "recording_failed"
 """Why a play is over whose masters cannot be kept; beside the reasons of the rules."""
+LOOK_EVERY: Final = 5.0
+"""Seconds between looks for connections that are gone."""
+
+
+@attrs.frozen(kw_only=True)
+class Ground:
+    """What a play stands on. `metrics` may be None, and so may `clock` where nobody's patience is short."""
+
+    room: IRoom
+    recording: Recording
+    snapshots: SnapshotFiles
+    terms: Terms
+    viewer_delay: int = 0
+    """Generations that viewers are held behind."""
+    dumped: int = 0
+    """Bytes of dumps that the recording has."""
+    clock: IReactorTime | None = None
+    metrics: Any = None
 
 
 class Stage:
     """A play's rules, its recording and its audience.
 
-    `about` is what both the recording's head and `start` say of it. `metrics` may be None.
+    `about` is what both the recording's head and `start` say of it, `seats` who plays, by user_id.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        *,
-        room: IRoom,
-        play_id: str,
-        about: Mapping[str, Any],
-        seats: Mapping[str, int],
-        recording: Recording,
-        terms: Terms,
-        past: Past | None,
-        metrics: Any,
-    ) -> None:
+    def __init__(self, ground: Ground, *, play_id: str, about: Mapping[str, Any], seats: Mapping[str, int], past: Past | None) -> None:
+        room, recording, terms = ground.room, ground.recording, ground.terms
         self.play_id = play_id
         self.seats = dict(seats)
         """The players' seats by user_id, without those who have left."""
+        self.user_ids = {player["seat"]: player["user_id"] for player in about["players"]}
         self.on = True
         """False once the play is over."""
         self.states: PlayStates | None = None
         """Where the engine describes states of its own."""
         self.recording = recording
-        codec = BINARY if recording.binary else JSON
+        self.codec = codec = BINARY if recording.binary else JSON
         self.play = Play(
             terms=terms,
             packets=codec,
-            seats=[player["seat"] for player in about["players"]],
+            seats=self.user_ids,
             connected=[seat for user_id, seat in seats.items() if room.is_connected(user_id)],
             now=room.now(),
             past=past,
         )
-        self.audience = Audience(room=room, play_id=play_id, about=about, recording=recording, codec=codec)
+        self.snapshots = Snapshots(
+            play=self.play,
+            files=ground.snapshots,
+            ask=self._ask_snapshot,
+            now=room.now,
+            shown=lambda: self.audience.shown,
+            watch=self._watch,
+            metrics=ground.metrics,
+        )
+        self.audience = self._make_audience(ground, play_id=play_id, about=about, codec=codec)
+        self.journal = Journal(recording=recording, audience=self.audience, now=room.now, failed=self._not_recorded, metrics=ground.metrics)
+        self.note, self.broadcast, self.now = self.journal.note, room.broadcast, room.now
+        self.healing = Healing(self, dumped=ground.dumped, metrics=ground.metrics)
+        self._patience = None
+        if terms.patience is not None and ground.clock is not None:
+            self._patience = PatienceTimer(play=self.play, patience=terms.patience, clock=ground.clock, do=self.do)
         self._room = room
-        self._metrics = metrics
-        self._user_ids = {player["seat"]: player["user_id"] for player in about["players"]}
-        self._held: deque[Outgoing] = deque()
+        self._looked = 0.0
         self._to_do: deque[Effect] = deque()
         self._busy = False
-        if recording.sync:
-            recording.synced, recording.failed = self._on_the_disk, self._not_recorded
-        self._doing: dict[type, Callable[[Any], None]] = {
-            Master: self._master,
-            Repeat: lambda wanted: self.audience.repeat(self._room.connections(self._user_ids[wanted.seat]), wanted.generation),
-            Resend: lambda asked: self._tell(asked.seat, {"type": "resend", "generation": asked.generation}),
-            Warn: lambda warning: self._tell(warning.seat, {"type": "error", "code": InvalidRequest.code, "message": warning.message}),
+        self._doing = self._deeds()
+
+    def _make_audience(self, ground: Ground, **play: Any) -> Audience:
+        parts = {"room": ground.room, "recording": ground.recording, "snapshots": self.snapshots, "seat_of": self.seat_of, **play}
+        return DelayedAudience(ground.viewer_delay, **parts) if ground.viewer_delay else Audience(**parts)
+
+    def _deeds(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            Master: self.journal.master,
+            Repeat: lambda wanted: self.audience.repeat(self._room.connections(self.user_ids[wanted.seat]), wanted.generation),
+            Resend: lambda asked: self.tell(asked.seat, {"type": "resend", "generation": asked.generation}),
+            Warn: lambda warning: self.tell(warning.seat, {"type": "error", "code": InvalidRequest.code, "message": warning.message}),
             StateChange: self._state_change,
-            Divergence: self._divergence,
+            Divergence: self.healing.diverged,
+            AskSnapshot: self.healing.ask,
+            Restore: self.healing.restore,
+            Evict: self.healing.evict,
             Over: lambda ended: self.over(ended.reason, ended.results),
         }
 
@@ -97,21 +151,12 @@ class Stage:
         finally:
             self._busy = False
 
-    # How it begins.
-
-    def begin(self) -> None:
-        """The first generation is open."""
-        self.audience.begin()
-
-    def taken_up(self) -> None:
-        """After a restart: who had left when the daemon was killed may not stand in a master yet."""
-        if self.states is None:
-            self.show_state(self.play.state, self.play.awaited())
-        for seat, user_id in self._user_ids.items():
-            if user_id not in self.seats:
-                self.do(self.play.left(seat, self._room.now()))
-
     # Who is there.
+
+    def seat_of(self, user_id: str) -> int | None:
+        """The seat of one who plays, is away or dropped; None for viewers, and who has left or was evicted is one."""
+        seat = self.seats.get(user_id)
+        return None if seat is None or self.play.seats.status[seat] is EVICTED else seat
 
     def connected(self, user_id: str) -> None:
         """A member has a connection again."""
@@ -130,34 +175,36 @@ class Stage:
         if self.on and self.seats.pop(user_id, None) is not None:
             self.do(self.play.left(seat, self._room.now()))
 
-    # Masters.
+    def tick(self, now: float) -> None:
+        """Look at deadlines."""
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            self.audience.look_for_gone()
+        self.do(self.play.tick(now))
+        if self.on:
+            self.snapshots.tick(now)
 
-    def _master(self, master: Master) -> None:
-        try:
-            self.recording.append(master.data, self._room.now())
-        except OSError as error:
-            self._not_recorded(error)
-            return
-        if self._metrics is not None:
-            self._metrics.masters += 1
-            self._metrics.turn_seconds.observe(master.waited)
-        outgoing = Outgoing(master.data, self.recording.binary)
-        if self.recording.sync:
-            self._held.append(outgoing)
-        else:
-            self.audience.give(outgoing)
+    # Snapshots that viewers and late players wait for.
 
-    def _on_the_disk(self, masters: int) -> None:
-        while self.on and self._held and self.audience.told < masters:
-            self.audience.give(self._held.popleft())
+    def _ask_snapshot(self, seat: int, generation: int) -> None:
+        self.tell(seat, {"type": "snapshot_request", "generation": generation})
 
-    def _not_recorded(self, error: OSError) -> None:
-        self._log.error("play {play_id} ends, since it cannot be recorded: {error}", play_id=self.play_id, error=str(error))
-        self.over(RECORDING_FAILED)
+    def _watch(self) -> None:
+        """A snapshot waits for its hash to be agreed: it is looked at after each master until then."""
+
+        def master(made: Master) -> None:
+            self.journal.master(made)
+            if self.on:
+                self.snapshots.look()
+            if not self.snapshots.candidates:
+                self._doing[Master] = self.journal.master
+
+        self._doing[Master] = master
 
     # Telling.
 
     def _state_change(self, change: StateChange) -> None:
+        self.healing.state_changed(change)
         if self.states is None:
             self.show_state(change.state, change.seats)
         else:
@@ -165,44 +212,32 @@ class Stage:
 
     def show_state(self, state: str, seats: Iterable[int]) -> None:
         """Tell everyone the state, and whom it is about."""
-        members = [self._user_ids[seat] for seat in seats]
+        members = [self.user_ids[seat] for seat in seats]
         self._room.show_state(state, members=members or None)
 
-    def _tell(self, seat: int, message: dict[str, Any]) -> None:
-        self._room.tell(self._user_ids[seat], Outgoing.json(message))
-
-    def _divergence(self, divergence: Divergence) -> None:
-        message = {"type": "divergence", **divergence.fields}
-        self._log.warn("play {play_id} has diverged at generation {generation}", play_id=self.play_id, generation=divergence.fields["generation"])
-        if self.note(message):
-            self._room.broadcast(Outgoing.json(message))
-
-    def note(self, fields: Mapping[str, Any]) -> bool:
-        """Write a line of something else into the recording; where that cannot be, the play is over, and this False."""
-        try:
-            self.recording.note(fields, self._room.now())
-        except OSError as error:
-            self._not_recorded(error)
-            return False
-        return True
+    def tell(self, seat: int, message: dict[str, Any]) -> None:
+        """Tell a player at all its connections."""
+        self._room.tell(self.user_ids[seat], Outgoing.json(message))
 
     # How it ends.
 
-    def over(self, reason: str, results: Any = None) -> None:
-        """The play has ended; the recording says so as well, if it can."""
-        if self.on:
-            self._note_over(reason, results)
+    def _not_recorded(self, error: OSError) -> None:
+        self._log.error("play {play_id} ends, since it cannot be recorded: {error}", play_id=self.play_id, error=str(error))
+        self.over(RECORDING_FAILED)
+
+    def over(self, reason: str, results: Any = None, tell: bool = True) -> None:
+        """The play has ended; the recording says so as well, if it can, and the room is told."""
+        if not self.on:
+            return
+        self.on = False
+        self.journal.over(reason, results)
+        self.audience.end()
+        self.snapshots.end()
+        if self._patience is not None:
+            self._patience.stop()
+        if tell:
             self._room.over(reason, results)
 
     def abandon(self) -> None:
         """The room lets go of the play; one that is still on is over."""
-        if self.on:
-            self._note_over(ABANDONED)
-
-    def _note_over(self, reason: str, results: Any = None) -> None:
-        self.on = self.audience.on = False
-        fields = {"type": "over", "reason": reason} if results is None else {"type": "over", "reason": reason, "results": results}
-        try:
-            self.recording.note(fields, self._room.now())
-        except OSError as error:
-            self._log.error("the end of play {play_id} is not in its recording: {error}", play_id=self.play_id, error=str(error))
+        self.over(ABANDONED, tell=False)

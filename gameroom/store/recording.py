@@ -227,6 +227,8 @@ class Scan:
     last: MasterPacket | None = None
     state: str | None = None
     """Of the engine's own states: the newest."""
+    dumped: int = 0
+    """Bytes of the lines that are dumps."""
     over: dict[str, Any] | None = None
     """The line that says how the play ended."""
     end: int = 0
@@ -252,6 +254,8 @@ class Scan:
             self._take_master(line)
         elif fields["type"] == "state":
             self.state = fields["state"]
+        elif fields["type"] == "dump":
+            self.dumped += len(line)
         elif fields["type"] == "over":
             self.over = fields
         self.end += len(line) + 1

@@ -7,6 +7,7 @@ Pure values: no Twisted, no clock, no I/O.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -22,12 +23,15 @@ BATCH_BYTES: Final = 256 << 10
 """A batch of masters; one master that is longer goes alone."""
 CHECKSUM_CHARACTERS: Final = 128
 CHECKSUM_SECTIONS: Final = 64
+OVERSIZED: Final = "a command packet must not be over 16 KiB; this one counts as one without commands"
 COMMAND, MASTER, MASTERS = 1, 2, 3
 """The kinds of binary packets."""
 SEATS: Final = 64
 """So many seats there may be in a room."""
 SYSTEM_SEAT: Final = 0xFFFF
 U16, U32, U64 = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+
+_HEX = re.compile(r"[0-9a-f]{16}")
 
 _COMMAND_HEAD = struct.Struct("!BBIHHIQ")
 _MASTER_HEAD = struct.Struct("!BBIH")
@@ -56,8 +60,8 @@ class CommandPacket(NamedTuple):
     checksum: Checksum
     commands: bytes
     """Encoded for a master; empty where there are none."""
-    oversized: bool = False
-    """It was over `PACKET_BYTES`, and counts as one without commands."""
+    fault: str = ""
+    """What is wrong with its commands, for its sender: those that cannot be used are left out."""
 
 
 @attrs.frozen
@@ -92,6 +96,9 @@ class Packets(Protocol):
     def shown(self, value: Checksum) -> Any:
         """A hash as JSON messages of such a room show it."""
 
+    def hash_of(self, shown: Any) -> Checksum:
+        """A hash that a JSON message shows; raises `InvalidRequest`."""
+
     def read_master(self, data: bytes) -> MasterPacket:
         """Take a master apart; raises `InvalidRequest`."""
 
@@ -117,14 +124,18 @@ def _generation(value: Any, name: str = "generation") -> int:
 def _checksum(given: Any) -> tuple[int, Checksum]:
     if type(given) is not dict:
         raise InvalidRequest("checksum must be an object with generation and value")
-    value: Any = given.get("value")
+    value = _value(given.get("value"), "checksum.value")
+    return _generation(given.get("generation"), "checksum.generation"), value
+
+
+def _value(value: Any, name: str) -> Checksum:
     if type(value) is str:
         good = len(value) <= CHECKSUM_CHARACTERS
     else:
         good = type(value) is dict and 0 < len(value) <= CHECKSUM_SECTIONS and all(_is_section(*section) for section in value.items())
     if not good:
-        raise InvalidRequest("checksum.value must be a string of up to 128 characters, or an object of up to 64 such strings by name")
-    return _generation(given.get("generation"), "checksum.generation"), value
+        raise InvalidRequest(f"{name} must be a string of up to 128 characters, or an object of up to 64 such strings by name")
+    return value  # type: ignore[no-any-return]
 
 
 _JSON_SEATS: Final = [b'"%d":' % seat for seat in range(SEATS)]
@@ -155,14 +166,16 @@ class JSONPackets:
         if type(commands) is not list:
             raise InvalidRequest("commands must be an array; an empty one where there are none")
         if not commands:
-            return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"", False))
+            return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"", ""))
         try:
             encoded = orjson.dumps(commands)
             # Most packets are small: the whole is measured only where it can matter.
             oversized = len(encoded) > PACKET_BYTES // 2 and len(orjson.dumps(message)) > PACKET_BYTES
         except (TypeError, ValueError) as error:
             raise InvalidRequest(f"commands cannot be sent on: {error}") from None
-        return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"" if oversized else encoded, oversized))
+        return _new_packet(
+            CommandPacket, (generation, latency, framerate, about, checksum, b"" if oversized else encoded, OVERSIZED if oversized else "")
+        )
 
     def entry(self, seat: int, commands: bytes) -> bytes:
         return _JSON_SEATS[seat] + commands if commands else b""
@@ -185,6 +198,9 @@ class JSONPackets:
 
     def shown(self, value: Checksum) -> Any:
         return value
+
+    def hash_of(self, shown: Any) -> Checksum:
+        return _value(shown, "checksum")
 
     def read_master(self, data: bytes) -> MasterPacket:
         try:
@@ -219,7 +235,7 @@ class BinaryPackets:
         commands = b"" if oversized else data[_COMMAND_HEAD.size :]
         if not flags:
             about, checksum = -1, _NO_VALUE
-        return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, commands, oversized))
+        return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, commands, OVERSIZED if oversized else ""))
 
     def entry(self, seat: int, commands: bytes) -> bytes:
         return _ENTRY.pack(seat, len(commands)) + commands if commands else b""
@@ -242,6 +258,11 @@ class BinaryPackets:
 
     def shown(self, value: Checksum) -> Any:
         return f"{value:016x}"
+
+    def hash_of(self, shown: Any) -> Checksum:
+        if type(shown) is not str or not _HEX.fullmatch(shown):
+            raise InvalidRequest("checksum must be 16 lower-case hex digits")
+        return int(shown, 16)
 
     def read_master(self, data: bytes) -> MasterPacket:
         try:

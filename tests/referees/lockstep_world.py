@@ -171,7 +171,7 @@ class RefereeCase(SynchronousTestCase):
         self.players = [Player(seat=0, user_id="ann", name="ann"), Player(seat=1, user_id="bob", name="bob")]
 
     def make(self) -> LockstepReferee:
-        return LockstepReferee(self.room, recordings=self.recordings, settings=self.settings, metrics=self.metrics, room_ttl=120.0)
+        return LockstepReferee(self.room, recordings=self.recordings, settings=self.settings, metrics=self.metrics, room_ttl=120.0, clock=self.clock)
 
     def in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """At once, or, where `threads` is a list, when `release` is called."""

@@ -1,0 +1,75 @@
+"""A lock-step play's way into its recording, and from there to its audience (docs/protocol/lockstep.md, recordings)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from gameroom.referees.lockstep_audience import Audience
+from gameroom.rules.lockstep_values import Master
+from gameroom.wire.room_messages import Outgoing
+
+if TYPE_CHECKING:
+    from gameroom.store.recording import Recording
+
+
+class Journal:
+    """Records masters, then gives them to the audience: at once, or when they are on the disk where the recording is so.
+
+    `failed(error)` is called where something cannot be recorded; `metrics` may be None.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, *, recording: Recording, audience: Audience, now: Callable[[], float], failed: Callable[[OSError], None], metrics: Any
+    ) -> None:
+        self._recording = recording
+        self._audience = audience
+        self._now = now
+        self._failed = failed
+        self._metrics = metrics
+        self._held: deque[Outgoing] = deque()
+        if recording.sync:
+            recording.synced, recording.failed = self._on_the_disk, failed
+
+    def master(self, master: Master) -> None:
+        """The next master."""
+        try:
+            self._recording.append(master.data, self._now())
+        except OSError as error:
+            self._failed(error)
+            return
+        if self._metrics is not None:
+            self._metrics.masters += 1
+            self._metrics.turn_seconds.observe(master.waited)
+        outgoing = Outgoing(master.data, self._recording.binary)
+        if self._recording.sync:
+            self._held.append(outgoing)
+        else:
+            self._audience.give(outgoing)
+
+    def _on_the_disk(self, masters: int) -> None:
+        audience = self._audience
+        while audience.on and self._held and audience.told < masters:
+            audience.give(self._held.popleft())
+
+    def note(self, fields: Mapping[str, Any]) -> bool:
+        """Write a line of something else. False where that cannot be."""
+        try:
+            self._recording.note(fields, self._now())
+        except OSError as error:
+            self._failed(error)
+            return False
+        return True
+
+    def over(self, reason: str, results: Any) -> None:
+        """The recording's last line, if it can be written."""
+        fields = {"type": "over", "reason": reason} if results is None else {"type": "over", "reason": reason, "results": results}
+        try:
+            self._recording.note(fields, self._now())
+        except OSError as error:
+            self._log.error("{path} does not say how its play ended: {error}", path=str(self._recording.path), error=str(error))
