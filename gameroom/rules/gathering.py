@@ -80,6 +80,18 @@ class Gathering:
         first = self._first[place]
         return None if first is None or not self._missing[place] else max(first, self._opened)
 
+    def first_came(self) -> float | None:
+        """When the next generation's first packet came; None while there is none."""
+        return self._first[self.generation % self.delay]
+
+    def forgo(self) -> None:
+        """The next generation is complete without the packets that are missing."""
+        self._missing[self.generation % self.delay] = 0
+
+    def reopen(self, now: float) -> None:
+        """Nobody could wait for anybody up to now."""
+        self._opened = now
+
     def close(self, now: float) -> tuple[list[bytes], float]:
         """The next generation is mastered: its entries by seat, and the seconds since its first packet."""
         place = self.generation % self.delay

@@ -1,7 +1,7 @@
 """The hashes that players report of their state, generation by generation: do they agree (docs/protocol/lockstep.md, hashes).
 
 Reports come in any order, as packets that were lost come late.
-Nobody owes a hash of a generation from before it was last connected or taken back into the play.
+Nobody owes a hash of a generation from before it was last connected, missed, restored, or taken back into the play.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from gameroom.errors import InvalidRequest
+from gameroom.rules.tally import Tally, Verdict, judge, told
 from gameroom.wire.lockstep import Checksum
 
 TOLD_AFTER: Final = 10
 """So many hashes are missing of a player while others reported them: it is told."""
 DIVERGED_AFTER: Final = 20
 """So many, and it counts as diverged."""
+KEPT: Final = 256
+"""So many agreed generations are kept, to compare late reports and snapshots with."""
+OPEN: Final = 1000
+"""No more generations than that are open at once, whatever clients report."""
 
 MISSING = "your client has left out the hashes of 10 generations that others reported; report them, or the play stops"
 
@@ -23,25 +28,40 @@ MISSING = "your client has left out the hashes of 10 generations that others rep
 class Hashes:
     """The reports of one play. Players are named by their seats."""
 
-    def __init__(self, *, interval: int, input_delay: int, seats: Collection[int], owing: Collection[int], generation: int = 0) -> None:
+    def __init__(
+        self, *, interval: int, input_delay: int, owing: Collection[int], generation: int = 0, past: tuple[int, Checksum] | None = None
+    ) -> None:
+        """`past` is what was agreed when the play was taken up again."""
         self.interval = interval
         self.differing: int | None = None
         """The oldest generation found to differ; no master may be made from then on."""
         self.agreed: int | None = None
         """The newest generation that all have reported alike."""
-        self.silent: set[int] = set()
-        """Who counts as diverged for hashes that are missing."""
         self.suspicious = False
         """Somebody may be leaving out hashes: `overdue` is to be asked."""
-        self._agreed_before: int | None = None
         self._input_delay = input_delay
-        self._reports: dict[int, dict[int, Checksum]] = {}
-        """By generation: what is not complete, and the newest agreed."""
+        self._open: dict[int, Tally] = {}
+        """By generation: what is reported and not agreed."""
+        self._agreed: list[Tally | None] = [None] * KEPT
+        """Round and round, by generation: the newest that are agreed."""
         self._closed = -1
-        """The newest generation that is no longer among them: what is not there up to it is settled."""
-        self._owes_from = dict.fromkeys(owing, generation)
-        self._passed_over = dict.fromkeys(seats, 0)
+        """Up to here nothing is opened any more: what is neither open nor agreed was passed over."""
+        self._owes_from: dict[int, int] = {}
+        self._owing = 0
+        """By bit: who owes hashes."""
+        self._all_from = 0
+        """From here on all of them owe."""
+        self._deaf: dict[int, int] = {}
+        """By seat: up to which generation its reports do not count, as its state has been replaced since."""
+        self._silent: dict[int, int] = {}
+        """Who counts as diverged for hashes that are missing, and the first of these."""
+        self._passed_over: dict[int, int] = {}
         self._told: set[int] = set()
+        for seat in owing:
+            self.owe(seat, generation)
+        if past is not None:
+            self.agreed = past[0]
+            self._keep(Tally(*past, 0))
 
     def check(self, about: int, generation: int) -> None:
         """Whether there may be a hash of generation `about` when `generation` is the next; raises `InvalidRequest`."""
@@ -50,68 +70,137 @@ class Hashes:
         if about % self.interval:
             raise InvalidRequest(f"hashes are of every {self.interval} generations; {about} is none of them")
 
+    # Reports.
+
     def report(self, seat: int, about: int, value: Checksum) -> bool:
-        """A player's hash of its state after generation `about`. Whether a newer generation is agreed now."""
-        reports = self._reports.get(about)
-        if reports is None:
-            if about > self._closed:
-                self._reports[about] = {seat: value}
-                self.suspicious = self.suspicious or len(self._reports) >= TOLD_AFTER
-                return len(self._owes_from) == 1 and self._agree(about)
+        """A player's hash of its state after generation `about`; its first word counts. Whether a newer generation is agreed now."""
+        tally = self._open.get(about)
+        if tally is None:
+            return self._first(seat, about, value)
+        if value != tally.value or tally.others is not None:
+            self._differs(tally, seat, value)
             return False
-        if seat in reports:
+        bits = tally.bits = tally.bits | 1 << seat
+        return (bits & self._owing == self._owing or about < self._all_from) and self._agree(tally)
+
+    def _first(self, seat: int, about: int, value: Checksum) -> bool:
+        if about <= self._deaf.get(seat, -1):
             return False
-        if value not in reports.values():
-            self.differing = about if self.differing is None else min(about, self.differing)
-        reports[seat] = value
-        return len(reports) >= len(self._owes_from) and self._agree(about)
+        kept = self._kept(about)
+        if kept is not None:
+            if value != kept.value and not kept.has(seat) and (votes := {each: kept.value for each in self._owes_from if kept.has(each)}):
+                kept.become(votes)
+                self._agreed[about // self.interval % KEPT] = None
+                self._open[about] = kept
+                self._differs(kept, seat, value)
+            return False
+        if about <= self._closed or len(self._open) >= OPEN:
+            return False
+        tally = self._open[about] = Tally(about, value, 1 << seat)
+        if len(self._open) >= TOLD_AFTER:
+            self.suspicious = True
+        return 1 << seat == self._owing and self._agree(tally)
 
-    def newest_agreed(self) -> tuple[int, Checksum]:
-        """The newest agreed generation that was reported here, and its hash."""
-        assert self.agreed is not None
-        return self.agreed, next(iter(self._reports[self.agreed].values()))
+    def _differs(self, tally: Tally, seat: int, value: Checksum) -> None:
+        if not tally.has(seat):
+            tally.become({**tally.votes(), seat: value})
+            self._compare()
 
-    def _agree(self, about: int) -> bool:
+    def _compare(self) -> bool:
+        """After something out of the ordinary: what differs, what is agreed. Whether a newer generation is."""
+        # A generation that only those had reported who are gone is none that anybody misses.
+        self._silent = {seat: about for seat, about in self._silent.items() if about in self._open}
+        differing = [about for about, tally in self._open.items() if tally.others is not None]
+        self.differing = min([*differing, *self._silent.values()], default=None)
+        before = self.agreed
+        for about in sorted(self._open):
+            self._agree(self._open[about])
+        return self.agreed != before
+
+    def _agree(self, tally: Tally) -> bool:
         """If all who owe it have reported this generation, it is done with. Whether it is the newest agreed now."""
-        reports, agreed = self._reports[about], self.agreed
-        if not reports.keys() >= self._owes_from.keys() and self._missing(about):
+        about, agreed = tally.about, self.agreed
+        if about < self._all_from or tally.bits & self._owing != self._owing:
+            owing = sum(1 << seat for seat, since in self._owes_from.items() if since <= about) or self._owing
+            if tally.bits & owing != owing:
+                return False
+        if self.differing is not None or not self._owing:
             return False
-        if self.differing is not None or about == agreed:
-            return False
-        if agreed is not None and about < agreed:
-            self._close(about)
-            return False
-        self._agreed_before, self.agreed = agreed, about
-        if agreed is not None and agreed in self._reports:
-            self._close(agreed)
-        if len(self._reports) > 1:
-            self.suspicious = self._is_suspicious()
-        return True
+        del self._open[about]
+        self._agreed[about // self.interval % KEPT] = tally
+        newer = agreed is None or about > agreed
+        if newer:
+            self.agreed = about
+            if agreed is not None and agreed > self._closed:
+                self._closed = agreed
+        if self._open:
+            self._suspect()
+        return newer
 
-    def _is_suspicious(self) -> bool:
-        return len(self._reports) >= TOLD_AFTER or (self.agreed is not None and min(self._reports, default=self.agreed) < self.agreed)
+    def _keep(self, tally: Tally) -> None:
+        self._agreed[tally.about // self.interval % KEPT] = tally
 
-    def _close(self, generation: int) -> None:
-        del self._reports[generation]
-        self._closed = max(generation, self._closed)
+    def _kept(self, about: int) -> Tally | None:
+        tally = self._agreed[about // self.interval % KEPT]
+        return tally if tally is not None and tally.about == about else None
 
-    def _missing(self, generation: int) -> list[int]:
-        reports = self._reports[generation]
-        return [seat for seat, since in self._owes_from.items() if generation >= since and seat not in reports]
+    def _suspect(self) -> None:
+        self.suspicious = len(self._open) >= TOLD_AFTER or (self.agreed is not None and min(self._open, default=self.agreed) < self.agreed)
+
+    # Who owes.
 
     def owe(self, seat: int, generation: int) -> None:
         """A player is connected and plays: it owes hashes from that generation on."""
         self._owes_from[seat] = generation
+        self._owing |= 1 << seat
+        self._all_from = max(self._owes_from.values())
         self._passed_over[seat] = 0
         self._told.discard(seat)
 
     def excuse(self, seat: int) -> bool:
-        """A player is away, dropped or gone. Whether a newer generation is agreed now."""
-        self._owes_from.pop(seat, None)
-        before = self.agreed
-        for generation in sorted(self._reports) if self._owes_from else ():
-            self._agree(generation)
-        return self.agreed != before
+        """A player is away, dropped or gone: it owes nothing, and what it has reported counts no longer. Whether a newer generation is agreed now."""
+        if self._owes_from.pop(seat, None) is None:
+            return False
+        self._owing &= ~(1 << seat)
+        self._all_from = max(self._owes_from.values(), default=0)
+        self._silent.pop(seat, None)
+        for tally in list(self._open.values()):
+            votes = tally.votes()
+            if votes.pop(seat, None) is not None:
+                self._revote(tally, votes)
+        return self._compare()
+
+    def miss(self, seat: int, generation: int) -> bool:
+        """The generation before that one is mastered without a player. Whether a newer generation is agreed now."""
+        if seat not in self._owes_from:
+            return False
+        self._owes_from[seat] = self._all_from = generation
+        return self._compare()
+
+    def restore(self, seats: Collection[int], generation: int, right: Collection[int]) -> bool:
+        """These have been given the state after that generation of one who is right; what they report up to it counts no longer.
+
+        Whether a newer generation is agreed now.
+        """
+        for seat in seats:
+            self._silent.pop(seat, None)
+            self._deaf[seat] = generation
+            self.owe(seat, generation + 1)
+        for tally in list(self._open.values()):
+            votes = {seat: value for seat, value in tally.votes().items() if seat not in seats}
+            value = next((votes[seat] for seat in right if seat in votes), None)
+            # They have that state now. So they count where their like are counted.
+            self._revote(tally, votes if value is None else {**votes, **dict.fromkeys(seats, value)})
+        return self._compare()
+
+    def _revote(self, tally: Tally, votes: dict[int, Checksum]) -> None:
+        if votes:
+            tally.become(votes)
+        else:
+            del self._open[tally.about]
+
+    def _missing(self, tally: Tally) -> list[int]:
+        return [seat for seat, since in self._owes_from.items() if tally.about >= since and not tally.has(seat)]
 
     def overdue(self, newest_packet: Callable[[int], int]) -> list[int]:
         """Who is to be told now that its hashes are missing; who goes on so is `silent`, and the play has diverged.
@@ -122,56 +211,75 @@ class Hashes:
         telling = []
         reach = {seat: newest_packet(seat) - self._input_delay for seat in self._owes_from}
         for seat, since in self._owes_from.items():
-            due = [generation for generation, reports in self._reports.items() if since <= generation <= reach[seat] and seat not in reports]
+            due = [about for about, tally in self._open.items() if since <= about <= reach[seat] and not tally.has(seat)]
             missing = self._passed_over[seat] + len(due)
             if missing >= TOLD_AFTER and seat not in self._told:
                 self._told.add(seat)
                 telling.append(seat)
             if missing >= DIVERGED_AFTER and due:
-                self.silent.add(seat)
-                self.differing = min(due) if self.differing is None else self.differing
+                self._silent[seat] = min(due)
+        if self._silent:
+            self._compare()
         if self.differing is None:
             self._settle_old(min(reach.values(), default=-1) - self._input_delay)
-        self.suspicious = self._is_suspicious()
+        self._suspect()
         return telling
 
     def _settle_old(self, before: int) -> None:
         """No packet that is still on its way has a hash of a generation before that one: who did not report has passed it over."""
-        for generation in [each for each in self._reports if each < before and self.agreed is not None and each < self.agreed]:
-            for seat in self._missing(generation):
+        for tally in [each for each in self._open.values() if each.about < before and self.agreed is not None and each.about < self.agreed]:
+            for seat in self._missing(tally):
                 self._passed_over[seat] += 1
-            self._close(generation)
+            del self._open[tally.about]
+            self._closed = max(tally.about, self._closed)
+
+    # What follows.
+
+    @property
+    def silent(self) -> frozenset[int]:
+        """Who counts as diverged for hashes that are missing."""
+        return frozenset(self._silent)
+
+    def newest_agreed(self) -> tuple[int, Checksum]:
+        """The newest agreed generation, and its hash; there is one."""
+        assert self.agreed is not None
+        tally = self._kept(self.agreed)
+        assert tally is not None
+        return self.agreed, tally.value
+
+    def agreed_on(self, about: int) -> Checksum | None:
+        """The agreed hash of a generation; None where it is not agreed, or too long ago."""
+        kept = self._kept(about)
+        return None if kept is None else kept.value
+
+    def is_open(self, about: int) -> bool:
+        """Whether a generation is reported and neither agreed nor passed over."""
+        return about in self._open
+
+    def reported_by(self, about: int, seats: Collection[int]) -> Checksum | None:
+        """What more than half of these have reported of a generation."""
+        tally = self._open.get(about) or self._kept(about)
+        return None if tally is None else tally.value_of(frozenset(seats))
+
+    def has_reported(self, seat: int, about: int) -> bool:
+        """Whether that player has reported that generation, which is not too long ago."""
+        tally = self._open.get(about) or self._kept(about)
+        return tally is not None and tally.has(seat)
 
     def reported(self) -> bool:
         """Whether all who owe it have reported the differing generation."""
         assert self.differing is not None
-        return not set(self._missing(self.differing)) - self.silent
+        return self._silent.keys() >= set(self._missing(self._open[self.differing]))
+
+    def verdict(self, host: int | None) -> Verdict | None:
+        """Who is right; see `judge`. Something differs."""
+        assert self.differing is not None
+        tallies = [self._open[about] for about in sorted(self._open) if about >= self.differing]
+        return judge(tallies, present=self._owes_from, silent=self.silent, host=host)
 
     def divergence(self, shown: Callable[[Checksum], Any]) -> dict[str, Any]:
-        """What is told of the divergence: who reported what, and the sections that differ where hashes have sections."""
+        """What is told of the divergence."""
         assert self.differing is not None
-        groups: list[tuple[Checksum, list[int]]] = []
-        for seat, value in sorted(self._reports[self.differing].items()):
-            for known, seats in groups:
-                if known == value:
-                    seats.append(seat)
-                    break
-            else:
-                groups.append((value, [seat]))
-        told: dict[str, Any] = {
-            "generation": self.differing,
-            "groups": [{"value": shown(value), "seats": seats} for value, seats in groups],
-        }
-        if silent := sorted(self.silent & set(self._missing(self.differing))):
-            told["groups"].append({"value": None, "seats": silent})
-        values = [value for value, _ in groups]
-        if all(isinstance(value, dict) for value in values) and len(values) > 1:
-            told["sections"] = _differing_sections([value for value in values if isinstance(value, dict)])
+        older = [tally.about for tally in self._agreed if tally is not None and tally.about < self.differing]
         # Who comes late may differ from what the others had agreed on already.
-        told["last_agreed"] = self.agreed if self.agreed != self.differing else self._agreed_before
-        return told
-
-
-def _differing_sections(values: list[dict[str, str]]) -> list[str]:
-    names = sorted({name for value in values for name in value})
-    return [name for name in names if len({value.get(name) for value in values}) > 1]
+        return {**told(self._open[self.differing], self.silent, shown), "last_agreed": max(older, default=None)}

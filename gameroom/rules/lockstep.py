@@ -1,66 +1,39 @@
 """The rules of a lock-step play: gather, order, compare, set the pace (docs/protocol/lockstep.md).
 
 Sans I/O: times are arguments (seconds), and what is to be done is given back as effects, in order.
-The states are those below `running`; in those below `running.paused` no master is made:
-
-    iterating ── a packet is missing for lag_after, another's is there ──> paused.lagging ── all have come ──> iterating
-    iterating ── two hashes differ, or too many are left out ──> paused.diverged ── the host ends the play
+What happens to a play is here; what goes on in it by itself is `gameroom.rules.course`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, Final
 
-import orjson
+from gameroom.errors import BadState, Forbidden
+from gameroom.rules.course import ABANDONED, DIVERGED, FINISHED, HELD, ITERATING, LAGGING, Course
+from gameroom.rules.lockstep_values import NOTHING, Effect, Effects, Over, Repeat, Resend
+from gameroom.rules.seats import EVICTED, GONE, LEFT, PLAYS, RETURNING
+from gameroom.wire.lockstep import CommandPacket
 
-from gameroom.errors import BadState
-from gameroom.rules.lockstep_values import NOTHING, Divergence, Effect, Effects, Over, Past, Repeat, Resend, StateChange, Terms
-from gameroom.rules.seats import DROPPED, LEFT, PLAYS, RETURNING, Seats
-from gameroom.rules.turns import Turns
-from gameroom.wire.lockstep import CommandPacket, Packets
+__all__ = ["ABANDONED", "DIVERGED", "FINISHED", "GIVEN_UP", "HELD", "ITERATING", "LAGGING", "REPEATED", "Play"]
 
-ITERATING: Final = "running.iterating"
-LAGGING: Final = "running.paused.lagging"
-DIVERGED: Final = "running.paused.diverged"
 REPEATED: Final = 1000
 """So many of the newest masters are sent again to who asks by a repeat."""
-FINISHED, ABANDONED = "finished", "abandoned"
-"""Reasons for which a play is over; after a divergence it is `diverged`."""
+GIVEN_UP: Final = "diverged"
+"""Why a play is over that its host gave up after a divergence."""
+PUT_OUT: Final = "you are no longer a player of this play: your state had diverged, and you were put out"
 
 
-class Play:
+class Play(Course):
     """One play. Players are named by their seats."""
-
-    def __init__(
-        self, *, terms: Terms, packets: Packets, seats: Collection[int], connected: Collection[int], now: float, past: Past | None = None
-    ) -> None:
-        self.terms = terms
-        self.state = ITERATING if past is None else LAGGING
-        past = past or Past()
-        self.seats = Seats(seats, connected, now)
-        self.seats.remember(past.events, now)
-        self._turns = Turns(terms=terms, packets=packets, seats=self.seats, past=past, now=now)
-        self._gathering, self._hashes = self._turns.gathering, self._turns.hashes
-        self._results: dict[int, tuple[int, bytes, Any]] = {}
-        self._lagging = tuple(self.awaited())
-        self._stopped = now
-        self._asked = now
-        self._told = False
-
-    @property
-    def generation(self) -> int:
-        """The next to be mastered."""
-        return self._gathering.generation
-
-    def awaited(self) -> list[int]:
-        """The seats whose packets the next master waits for."""
-        return self._gathering.awaited()
 
     # The hot path.
 
     def receive(self, seat: int, packet: CommandPacket, now: float) -> Effects:
-        """A player's packet. Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be."""
+        """A player's packet.
+
+        Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be, `Forbidden` for one who was put out.
+        """
         gathering, turns = self._gathering, self._turns
         if not 0 <= packet.generation - gathering.generation < gathering.delay:
             return self._outside(seat, packet.generation)
@@ -68,7 +41,7 @@ class Play:
             return self._caught_up(seat, packet, now)
         gap = turns.take(seat, packet, now)
         if gap is None:
-            return NOTHING
+            return NOTHING if self.state is not DIVERGED else self._settle([], now)
         if not gap and self._hashes.differing is None and self.state is ITERATING:
             if not gathering.complete():
                 return NOTHING
@@ -80,6 +53,7 @@ class Play:
     # Packets out of the ordinary.
 
     def _outside(self, seat: int, generation: int) -> Effects:
+        self._still_here(seat)
         next_one, delay = self.generation, self.terms.input_delay
         if generation >= next_one + delay:
             raise BadState(f"generation {generation} is too far ahead: the next master is {next_one}, packets are taken up to {next_one + delay - 1}")
@@ -87,63 +61,17 @@ class Play:
             raise BadState(f"generation {generation} is over long ago; say hello with your last_generation to get what you have missed")
         return (Repeat(seat, generation),)
 
+    def _still_here(self, seat: int) -> None:
+        if self.seats.status[seat] is EVICTED:
+            raise Forbidden(PUT_OUT)
+
     def _caught_up(self, seat: int, packet: CommandPacket, now: float) -> Effects:
         """A dropped player's packet inside the window: the next master takes it back, and its packets count after that."""
+        self._still_here(seat)
         if self.seats.status[seat] is LEFT:
             raise BadState("you have left this play")
         self._turns.come_back(seat, packet, now)
         return self._settle([], now)
-
-    # States.
-
-    def _settle(self, effects: list[Effect], now: float) -> Effects:
-        """After something out of the ordinary: what state it is now, and what can be mastered."""
-        if self.state is LAGGING:
-            lagging = tuple(self.awaited())
-            self.seats.lagging(lagging, now)
-            if lagging:
-                if lagging != self._lagging:
-                    self._enter(LAGGING, lagging, effects, now)
-                return effects
-            self._enter(ITERATING, (), effects, now)
-        if self.state is ITERATING and not self._turns.make(effects, now):
-            self._enter(DIVERGED, (), effects, now)
-        if self.state is DIVERGED and not self._told and self._hashes.reported():
-            self._tell_divergence(effects)
-        return effects
-
-    def _enter(self, state: str, seats: tuple[int, ...], effects: list[Effect], now: float) -> None:
-        if state != self.state:
-            self._stopped = self._asked = now
-        self.state, self._lagging = state, seats
-        effects.append(StateChange(state, seats))
-
-    def _tell_divergence(self, effects: list[Effect]) -> None:
-        self._told = True
-        effects.append(Divergence(self._turns.divergence()))
-
-    def tick(self, now: float) -> Effects:
-        """Look at the deadlines."""
-        terms, effects = self.terms, list[Effect]()
-        if self.seats.deserted is not None and now - self.seats.deserted >= terms.room_ttl:
-            return (Over(ABANDONED),)
-        if self.state is DIVERGED:
-            if not self._told and now - self._stopped >= terms.lag_after:
-                self._tell_divergence(effects)
-            return effects
-        if self.state is ITERATING:
-            since = self._gathering.waiting_since()
-            if since is not None and now - since >= terms.lag_after:
-                lagging = tuple(self.awaited())
-                self.seats.lagging(lagging, now)
-                self._enter(LAGGING, lagging, effects, now)
-                self._asked = now - terms.lag_after
-        if self.state is LAGGING and now - self._asked >= terms.lag_after:
-            # What was lost on the way, the first asking included, does not come by itself.
-            self._asked = now
-            effects += [Resend(seat, self.generation) for seat in self.awaited() if seat in self.seats.connected]
-        overdue = self.seats.overdue(now, terms.drop_after)
-        return self._go_on(overdue, effects, now) if overdue else effects
 
     # Who takes part.
 
@@ -164,42 +92,71 @@ class Play:
 
     def left(self, seat: int, now: float) -> Effects:
         """A player is gone for good."""
-        if self.seats.status[seat] is LEFT:
+        if self.seats.status[seat] in GONE:
             return NOTHING
         self._turns.take_out(seat, "left", LEFT, now)
-        if len(self.seats.having(LEFT)) == len(self.seats.status):
+        if self.seats.gone():
             return (Over(ABANDONED),)
         return self._go_on((), [], now)
 
-    def _go_on(self, dropping: Sequence[int], effects: list[Effect], now: float) -> Effects:
-        """The play carries on without these and those whom all others want to drop, as the next master will say."""
-        while dropping := dropping or ([] if self.state is DIVERGED else self.seats.carried()):
-            for seat in dropping:
-                self._turns.take_out(seat, "dropped", DROPPED, now)
-            dropping = ()
-        return self._ended(effects) or self._settle(effects, now)
-
     def propose_drop(self, by: int, seat: int, now: float) -> Effects:
         """A player proposes to go on without another; see `Seats.propose` for what is refused."""
+        self._still_here(by)
         if self.state is DIVERGED:
             raise BadState("the play has diverged; the host must resolve that first")
+        self.seats.in_time(self.generation)
         self.seats.propose(by, seat, self._lagging if self.state is LAGGING else ())
         return self._go_on((), [], now)
 
-    # How it ends.
-
     def finish(self, seat: int, generation: int, results: Any, now: float) -> Effects:
         """A player says that the game has ended, and how. Raises `BadState` for a generation that is not mastered yet."""
+        self._still_here(seat)
         if self.state is DIVERGED:
-            raise BadState("the play has diverged; the host must resolve that first")
+            raise BadState("the play has diverged; that must be resolved first")
         if generation >= self.generation:
             raise BadState(f"generation {generation} is not mastered yet; the next master is {self.generation}")
-        self._results[seat] = (generation, orjson.dumps(results, option=orjson.OPT_SORT_KEYS), results)
+        self._results.say(seat, generation, results)
         return self._ended([]) or NOTHING
 
-    def _ended(self, effects: list[Effect]) -> Effects | None:
-        playing = self.seats.having(PLAYS)
-        said = {self._results[seat][:2] if seat in self._results else None for seat in playing}
-        if self.state is DIVERGED or len(said) != 1 or None in said:
-            return None
-        return [*effects, Over(FINISHED, self._results[playing[0]][2])]
+    # A divergence, and states that are asked of players.
+
+    def resolve(self, how: str, host_seat: int | None, now: float) -> Effects:
+        """The host says what to do about a divergence: `abort`, `evict` or `resync`.
+
+        Raises `BadState` where nothing has diverged or it cannot be done, `InvalidRequest` for anything else to do.
+        """
+        if self.state is not DIVERGED:
+            raise BadState("the play has not diverged; there is nothing to resolve")
+        if how == "abort":
+            return (Over(GIVEN_UP),)
+        self._dispute.resolve(how, host_seat, now)
+        return self._settle([], now)
+
+    def snapshot_given(self, seat: int, generation: int, checksum: Any, now: float) -> Effects:
+        """A player's answer to `AskSnapshot`: its newest generation, and the hash of its state; None for one that cannot give it.
+
+        An answer that nobody needs any more is taken no notice of.
+        """
+        self._dispute.given(seat, generation, checksum)
+        return self._settle([], now) if self.state is DIVERGED else NOTHING
+
+    def vouched(self, generation: int, checksum: Any) -> bool | None:
+        """Whether that is the agreed hash of that generation; None while it is not agreed yet, False when it will never be known."""
+        hashes = self._hashes
+        value = hashes.agreed_on(generation)
+        if value is not None:
+            return self._turns.is_hash(value, checksum)
+        if generation % hashes.interval or generation >= self.generation:
+            return False
+        # A packet of the window reports no generation that is longer ago than the input delay.
+        return None if hashes.is_open(generation) or generation >= self.generation - self.terms.input_delay else False
+
+    def snapshot_source(self, without: Collection[int] = ()) -> int | None:
+        """A player that is there, plays, and agrees with the others, to be asked for its state; None where there is none."""
+        hashes = self._hashes
+        fit = [seat for seat in self.seats.having(PLAYS) if seat not in without and not self.seats.in_trouble(seat) and seat not in hashes.silent]
+        if hashes.differing is not None:
+            fit = [seat for seat in fit if seat in self._dispute.right()]
+        agreed = hashes.agreed
+        known = [seat for seat in fit if agreed is not None and hashes.has_reported(seat, agreed)]
+        return next(iter(known or fit), None)

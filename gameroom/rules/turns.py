@@ -5,14 +5,15 @@ It knows nothing of time-outs and of the states of a play; `gameroom.rules.locks
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from gameroom.rules.gathering import Gathering
 from gameroom.rules.hashes import MISSING, Hashes
-from gameroom.rules.lockstep_values import Effect, Master, Past, Terms, Warn
+from gameroom.rules.lockstep_values import Effect, Evict, Master, Past, Terms, Warn
 from gameroom.rules.pace import Pace
 from gameroom.rules.seats import DROPPED, PLAYS, RETURNING, Seats, Status
-from gameroom.wire.lockstep import CommandPacket, Packets
+from gameroom.wire.lockstep import Checksum, CommandPacket, Packets
 
 
 class Turns:
@@ -22,17 +23,14 @@ class Turns:
         self._packets = packets
         self._seats = seats
         self._system: list[dict[str, Any]] = []
-        self._checksum = b""
+        self._checksum = b"" if past.checksum is None else packets.checksum(*past.checksum)
         size, delay = max(seats.status) + 1, terms.input_delay
         self.counts = [seats.status.get(seat) is PLAYS for seat in range(size)]
         """By seat: who is waited for."""
         self.gathering = Gathering(delay=delay, seats=size, counting=seats.having(PLAYS), generation=past.generation, now=now)
         self._pace = Pace(delay, size, past.iterations)
         owing = [seat for seat in seats.connected if self.counts[seat]]
-        self.hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, seats=seats.status, owing=owing, generation=past.generation)
-        if past.checksum is not None:
-            self.hashes.agreed = past.checksum[0]
-            self._checksum = packets.checksum(*past.checksum)
+        self.hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, owing=owing, generation=past.generation, past=past.checksum)
 
     def take(self, seat: int, packet: CommandPacket, now: float) -> bool | None:
         """A packet inside the window, of a seat that counts.
@@ -46,8 +44,9 @@ class Turns:
         gap = gathering.put(seat, generation, self._packets.entry(seat, commands) if commands else b"", now)
         if gap is not None:
             self._pace.report(seat, latency, framerate)
-            if about >= 0 and hashes.report(seat, about, checksum):
-                self._checksum = self._packets.checksum(about, checksum)
+        # Of one that is here already too: who comes back says once more what was forgotten when it went.
+        if about >= 0 and hashes.report(seat, about, checksum):
+            self._checksum = self._packets.checksum(about, checksum)
         return gap
 
     def make(self, effects: list[Effect], now: float) -> bool:
@@ -61,22 +60,46 @@ class Turns:
             data = self._packets.master(generation, self._pace.next(), self._checksum, entries, self._system)
             effects.append(Master(generation, data, waited))
             if self._system:
+                effects += [Evict(event["evicted"]) for event in self._system if "evicted" in event]
                 self._system = []
                 self._take_back(now)
             if hashes.suspicious:
                 effects += [Warn(seat, MISSING) for seat in hashes.overdue(gathering.newest)]
         return hashes.differing is None
 
+    def seal(self, effects: list[Effect], now: float) -> bool:
+        """Make the next master without those whose packets are missing, then every one that can be made. As `make`."""
+        gathering = self.gathering
+        missing = gathering.awaited()
+        if missing and self.hashes.differing is None:
+            self._system.append({"missed": missing})
+            self._seats.missed(missing, gathering.generation, now)
+            newer = [self.hashes.miss(seat, gathering.generation + 1) for seat in missing]
+            self._agreed_now(any(newer))
+            gathering.forgo()
+        return self.make(effects, now)
+
     def divergence(self) -> dict[str, Any]:
         """What is told of a divergence."""
         return self.hashes.divergence(self._packets.shown)
+
+    def is_hash(self, value: Checksum, said: Any) -> bool:
+        """Whether that is what is said, in a packet or in a JSON message."""
+        return bool(said in (value, self._packets.shown(value)))
 
     # Who counts.
 
     def spare(self, seat: int) -> None:
         """A player is away: neither its pace nor its hashes are waited for."""
         self._pace.leave_out(seat)
-        if self.hashes.excuse(seat):
+        self._agreed_now(self.hashes.excuse(seat))
+
+    def restore(self, seats: Collection[int], right: Collection[int]) -> None:
+        """These have the state after the newest master from one who is right."""
+        self._agreed_now(self.hashes.restore(seats, self.gathering.generation - 1, right))
+
+    def _agreed_now(self, newer: bool) -> None:
+        if newer:
             self._checksum = self._packets.checksum(*self.hashes.newest_agreed())
 
     def take_out(self, seat: int, event: str, status: Status, now: float) -> None:

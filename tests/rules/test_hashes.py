@@ -18,7 +18,7 @@ class HashesTests(SynchronousTestCase):
     """The reports of three players."""
 
     def setUp(self) -> None:
-        self.hashes = Hashes(interval=1, input_delay=2, seats=(0, 1, 2), owing=(0, 1, 2))
+        self.hashes = Hashes(interval=1, input_delay=2, owing=(0, 1, 2))
 
     def test_agreed_when_all_have_reported(self) -> None:
         """The last report makes the generation the agreed one."""
@@ -104,7 +104,7 @@ class HashesTests(SynchronousTestCase):
 
     def test_check(self) -> None:
         """A hash of what is not mastered yet, or is not asked for, is refused."""
-        hashes = Hashes(interval=4, input_delay=2, seats=(0,), owing=(0,))
+        hashes = Hashes(interval=4, input_delay=2, owing=(0,))
         hashes.check(4, 5)
         self.assertRaises(InvalidRequest, hashes.check, 5, 5)
         self.assertRaises(InvalidRequest, hashes.check, 3, 5)
@@ -126,7 +126,7 @@ class MissingTests(SynchronousTestCase):
         return told
 
     def setUp(self) -> None:
-        self.hashes = Hashes(interval=1, input_delay=2, seats=(0, 1), owing=(0, 1))
+        self.hashes = Hashes(interval=1, input_delay=2, owing=(0, 1))
 
     def test_none_at_all(self) -> None:
         """10 missing: told once. 10 more: it counts as diverged, in a group of its own."""
