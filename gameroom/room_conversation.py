@@ -36,6 +36,8 @@ ACK: dict[str, Any] = {"type": "ack"}
 class Flood:
     """How much one member has said lately, over all its connections."""
 
+    __slots__ = ("_hellos", "_messages", "_storm")
+
     def __init__(self, limits: Limits) -> None:
         rate = limits.messages_per_second
         self._messages = TokenBucket(rate, 3 * rate)
@@ -65,6 +67,8 @@ class RoomConversation:
     The door calls `lost` once, when the connection is gone or was closed.
     """
 
+    __slots__ = ("_connection", "_leave_presence", "_limits", "_over", "_refused", "_registry", "_room", "_room_id", "_user_id")
+
     _log = Logger()
 
     def __init__(self, *, registry: Registry, connection: Any, room_id: str, limits: Callable[[], Limits]) -> None:
@@ -76,7 +80,7 @@ class RoomConversation:
         self._user_id = ""
         self._refused = 0
         self._over = False
-        self._leave_presence: Callable[[], None] = lambda: None
+        self._leave_presence: Callable[[], None] | None = None
 
     @classmethod
     def of_member(cls, *, registry: Registry, connection: Any, room: LivingRoom, user_id: str, limits: Callable[[], Limits]) -> RoomConversation:
@@ -102,8 +106,9 @@ class RoomConversation:
     def lost(self) -> None:
         """The connection is gone."""
         self._over = True
-        self._leave_presence()
-        self._leave_presence = lambda: None
+        if self._leave_presence is not None:
+            self._leave_presence()
+            self._leave_presence = None
         if self._room is not None:
             self._room.audience.detach(self._user_id, self._connection)
 

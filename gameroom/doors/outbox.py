@@ -32,7 +32,8 @@ class Outbox:
         self._write = write
         self._limit = queue_bytes
         self._overflow = overflow
-        self._waiting: deque[bytes | Source] = deque()
+        self._waiting: deque[bytes | Source] | None = None
+        """None while nothing does: a deque has room for 64 from the beginning, and most connections never need it."""
         self._paused = False
         self._draining = False
         self._open = True
@@ -50,7 +51,7 @@ class Outbox:
         if self._ready:
             self._write(data)
         elif self._open:
-            self._waiting.append(data)
+            self._wait(data)
             self.queued_bytes += len(data)
             if self.queued_bytes > self._limit:
                 self.stopProducing()
@@ -73,7 +74,7 @@ class Outbox:
         What is sent meanwhile waits behind it.
         """
         if self._open:
-            self._waiting.append(source)
+            self._wait(source)
             self._drain()
 
     def when_sent(self, callback: Callable[[], None]) -> None:
@@ -97,8 +98,13 @@ class Outbox:
         """The connection is gone: forget what waits, and ignore what still comes."""
         self._open = False
         self._ready = False
-        self._waiting.clear()
+        self._waiting = None
         self.queued_bytes = 0
+
+    def _wait(self, what: bytes | Source) -> None:
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append(what)
 
     def _drain(self) -> None:
         """Write what waits until the transport pauses us. Whatever we call may send or pause from inside."""
@@ -109,30 +115,32 @@ class Outbox:
         self._draining = True
         try:
             while self._waiting and not self._paused:
-                data = self._next()
+                data = self._next(self._waiting)
                 if data:
                     self._write(data)
         finally:
             self._draining = False
-        self._ready = self._open and not self._paused and not self._waiting
+        if not self._waiting:
+            self._waiting = None
+            self._ready = self._open and not self._paused
 
-    def _next(self) -> bytes | None:
+    def _next(self, waiting: deque[bytes | Source]) -> bytes | None:
         """Take the next bytes to write: one piece of history, or as many small messages as fit one write."""
-        head = self._waiting[0]
+        head = waiting[0]
         if not isinstance(head, bytes):
             data = head()
             # The source may have ended the connection, and with it the queue.
             if data is None and self._waiting:
-                self._waiting.popleft()
+                waiting.popleft()
             return data
         batch: list[bytes] = []
         size = 0
-        while self._waiting and size < _BATCH:
-            head = self._waiting[0]
+        while waiting and size < _BATCH:
+            head = waiting[0]
             if not isinstance(head, bytes):
                 break
             batch.append(head)
             size += len(head)
-            self._waiting.popleft()
+            waiting.popleft()
         self.queued_bytes -= size
         return batch[0] if len(batch) == 1 else b"".join(batch)

@@ -71,20 +71,27 @@ class PeerCount:
         if count >= self._limit():
             return None
         self._counts[place] = count + 1
-        gone = False
+        return _Place(self._counts, place)
 
-        def leave() -> None:
-            nonlocal gone
-            if gone:
-                return
-            gone = True
-            left = self._counts[place] - 1
-            if left:
-                self._counts[place] = left
-            else:
-                del self._counts[place]
 
-        return leave
+class _Place:
+    """One connection that is counted. Calling it ends that, once."""
+
+    __slots__ = ("_counts", "_of")
+
+    def __init__(self, counts: dict[str, int], of: str) -> None:
+        self._counts: dict[str, int] | None = counts
+        self._of = of
+
+    def __call__(self) -> None:
+        counts, self._counts = self._counts, None
+        if counts is None:
+            return
+        left = counts[self._of] - 1
+        if left:
+            counts[self._of] = left
+        else:
+            del counts[self._of]
 
 
 class ReaderPace(Outbox):

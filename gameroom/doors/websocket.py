@@ -54,6 +54,8 @@ class RoomSocketFactory(WebSocketServerFactory):
         self._conversation = conversation
         self._proxies = TrustedProxies(self._web.trusted_proxies)
         self._peers = peers or PeerCount(lambda: limits().connections_per_address)
+        self._in_force: Callable[[], Limits] | None = None
+        """Gives the limits of the newest connection: one function for all that have the same."""
         self._sockets: set[RoomSocket] = set()
         self._round = LoopingCall(self._look_at_clock)
         self._round.clock = clock
@@ -99,7 +101,9 @@ class RoomSocketFactory(WebSocketServerFactory):
         return may_come_from(origin, host, [*own, *self._web.origins])
 
     def converse(self, socket: RoomSocket, limits: Limits) -> IsConversation:
-        return self._conversation(registry=self._registry, connection=socket, room_id=socket.room_id, limits=lambda: limits)
+        if self._in_force is None or self._in_force() is not limits:
+            self._in_force = lambda: limits
+        return self._conversation(registry=self._registry, connection=socket, room_id=socket.room_id, limits=self._in_force)
 
     # -- those there are
 
