@@ -176,7 +176,8 @@ def _play_field(check: _Check) -> _Check:
         try:
             return check(name, value)
         except InvalidRequest as error:
-            raise _fault(key, error.message.removeprefix(f"{name} ")) from None
+            inside = (error.pointer or "").removeprefix(f"/{name}")
+            raise _fault(key, error.message.removeprefix(f"{name} ") + (f" (at {inside})" if inside else "")) from None
 
     return checked
 

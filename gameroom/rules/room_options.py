@@ -13,6 +13,7 @@ import attrs
 
 from gameroom.errors import InvalidRequest
 from gameroom.rules import states
+from gameroom.rules.command_schema import CommandSchema
 from gameroom.rules.room import CONFIGURATION_BYTES, RoomOptions
 from gameroom.wire.lockstep import SEATS
 from gameroom.wire.room_messages import size_of
@@ -127,7 +128,10 @@ def _states(name: str, value: Any) -> dict[str, Any]:
 
 
 def _command_schema(name: str, value: Any) -> dict[str, Any] | bool:
-    return value if type(value) is bool else _object(name, value)
+    if type(value) is not bool:
+        _object(name, value)
+    CommandSchema(value)
+    return value  # type: ignore[no-any-return]
 
 
 PLAY_FIELDS: dict[str, Callable[[str, Any], Any]] = {
@@ -203,5 +207,7 @@ class RoomRequest:
             if "min_players" in self.fields:
                 raise InvalidRequest("min_players must not be above max_players", pointer="/min_players")
             chosen["min_players"] = chosen["max_players"]
+        if chosen.get("command_schema") is not None and chosen.get("encoding") == "binary":
+            raise InvalidRequest("command_schema is for JSON rooms; in a binary room commands are bytes", pointer="/command_schema")
         configuration = chosen.pop("configuration", {})
         return RoomOptions(**{name: value for name, value in chosen.items() if name in _OPTIONS}), configuration

@@ -104,6 +104,16 @@ class ManifestTests(SynchronousTestCase):
         for (old, new), reason in faults.items():
             self.assertIn(reason, self.fault(FULL.replace(old, new, 1) if old else new + FULL))
 
+    def test_command_schema(self) -> None:
+        """A schema of commands is written as TOML, and its fault is pointed at."""
+        manifest, _ = parse(LEAST + '[lockstep.command_schema]\ntype = "object"\nproperties.x = {type = "integer"}\n')
+        self.assertEqual(manifest.lockstep["command_schema"], {"type": "object", "properties": {"x": {"type": "integer"}}})
+        self.assertEqual(Manifest.from_json(json.loads(json.dumps(manifest.to_json()))), manifest)
+        fault = self.fault(LEAST + '[lockstep.command_schema]\nproperties.x = {type = "int"}\n')
+        self.assertIn("lockstep.command_schema cannot be used", fault)
+        self.assertTrue(fault.endswith("(at /properties/x/type)"), fault)
+        self.fault(LEAST + "[lockstep.command_schema]\nconst = 2026-01-01\n")
+
     def test_files_stay_inside(self) -> None:
         """A file is named by a plain path from the bundle's root."""
         for path in (

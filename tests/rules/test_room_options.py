@@ -67,6 +67,20 @@ class RoomRequestTests(SynchronousTestCase):
         self.assertEqual((options.input_delay, options.checksum_interval, options.seed, options.engine), (4, 5, 7, URL))
         self.assertEqual(configuration, {"map": 1})
 
+    def test_command_schema(self) -> None:
+        """A schema of commands is compiled when the room is asked for, and is for JSON rooms, whoever asked for which."""
+        self.assertEqual(pointer_of({"engine": URL, "command_schema": {"properties": {"x": {"type": "int"}}}}), "/command_schema/properties/x/type")
+        self.assertEqual(pointer_of({"engine": URL, "command_schema": [1]}), "/command_schema")
+        request = RoomRequest.from_json({"engine": URL, "command_schema": False})
+        self.assertIs(request.options(drawn_seed=0, base={})[0].command_schema, False)
+        for fields, base in (
+            ({"command_schema": False, "encoding": "binary"}, {}),
+            ({"command_schema": False}, {"encoding": "binary"}),
+            ({"encoding": "binary"}, {"command_schema": {}}),
+        ):
+            error = self.assertRaises(InvalidRequest, RoomRequest(fields=fields).options, drawn_seed=0, base=base)
+            self.assertEqual(error.pointer, "/command_schema")
+
     def test_numbers_of_players(self) -> None:
         """They fit each other and the game, or the fault is pointed at."""
         base: dict[str, Any] = {"min_players": 2, "max_players": 4}

@@ -16,6 +16,7 @@ from gameroom.errors import InvalidRequest
 from gameroom.wire.lockstep import (
     BINARY,
     JSON,
+    OVERSIZED,
     PACKET_BYTES,
     SYSTEM_SEAT,
     U16,
@@ -132,8 +133,8 @@ class JSONCommandTests(SynchronousTestCase):
         """Past 16 KiB of compact JSON a packet counts as one without commands; up to there it is whole."""
         room = PACKET_BYTES - len(orjson.dumps(commands(commands=[""])))
         fits, big = JSON.parse(commands(commands=["x" * room])), JSON.parse(commands(commands=["x" * (room + 1)]))
-        self.assertEqual((fits.oversized, len(fits.commands)), (False, room + 4))
-        self.assertEqual((big.oversized, big.commands, big.generation), (True, b"", 7))
+        self.assertEqual((fits.fault, len(fits.commands)), ("", room + 4))
+        self.assertEqual((big.fault, big.commands, big.generation), (OVERSIZED, b"", 7))
 
     @given(st.dictionaries(st.sampled_from(["generation", "latency", "framerate", "checksum", "commands", "else"]), json_values))
     def test_garbage(self, message: dict[str, Any]) -> None:
@@ -169,8 +170,8 @@ class BinaryCommandTests(SynchronousTestCase):
         """Past 16 KiB with its head a packet counts as one without commands."""
         head = documented("command 0")
         fits, big = BINARY.parse(head.ljust(PACKET_BYTES, b"x")), BINARY.parse(head.ljust(PACKET_BYTES + 1, b"x"))
-        self.assertEqual((fits.oversized, len(fits.commands)), (False, PACKET_BYTES - 22))
-        self.assertEqual((big.oversized, big.commands), (True, b""))
+        self.assertEqual((fits.fault, len(fits.commands)), ("", PACKET_BYTES - 22))
+        self.assertEqual((big.fault, big.commands), (OVERSIZED, b""))
 
 
 class MasterTests(SynchronousTestCase):

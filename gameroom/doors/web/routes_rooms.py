@@ -65,7 +65,12 @@ class CreateBody:
             "on_divergence": Choice(("halt", "evict", "resync")).schema(),
             "patience": Number(50, 60_000).schema(),
             "states": {"type": "object"},
-            "command_schema": {"type": ["object", "boolean"]},
+            "command_schema": {
+                "type": ["object", "boolean"],
+                "description": "a JSON Schema (draft 2020-12) of each command, up to 64 KiB; in JSON rooms only. "
+                "It refers to nothing outside of itself nor back to where it stands, and has no unevaluatedItems, unevaluatedProperties, "
+                "$dynamicRef or $anchor. What could take too long to check is refused.",
+            },
             "viewer_delay": Number(0, 10_000).schema(),
             "viewers": yes_no,
             "journal": Choice(("async", "sync")).schema(),
