@@ -24,10 +24,32 @@ MOVES: dict[str, Any] = {
 }
 
 keywords = st.sampled_from(
-    (
-        "type enum const items prefixItems properties patternProperties anyOf oneOf not if then contains "
-        "minimum multipleOf maxLength pattern uniqueItems required dependentSchemas propertyNames $ref $defs frob"
-    ).split()
+    [
+        "type",
+        "enum",
+        "const",
+        "items",
+        "prefixItems",
+        "properties",
+        "patternProperties",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "contains",
+        "minimum",
+        "multipleOf",
+        "maxLength",
+        "pattern",
+        "uniqueItems",
+        "required",
+        "dependentSchemas",
+        "propertyNames",
+        "$ref",
+        "$defs",
+        "frob",
+    ]
 )
 words = st.sampled_from(["integer", "string", "a", "(a|b)*c{2}", "(", "[a", "#/$defs/a", "#/anyOf/0", "http://x.example/", "\ud83d\ude00"])
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats()
