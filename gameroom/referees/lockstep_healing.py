@@ -27,8 +27,8 @@ class Healing:
         self._metrics = metrics
         self._asked: set[int] = set()
         """The seats that were asked for the state which the others are to get."""
-        self._given: tuple[int, int, Outgoing] | None = None
-        """The newest such state: seat, generation, and the message."""
+        self._given: dict[int, tuple[int, Outgoing]] = {}
+        """By seat, until it is resolved: the newest such state of each, its generation and the message."""
 
     def diverged(self, divergence: Divergence) -> None:
         """Recorded, told, and each player's state asked for."""
@@ -46,6 +46,7 @@ class Healing:
         if change.state != DIVERGED:
             self._stage.audience.standing = None
             self._asked.clear()
+            self._given.clear()
 
     # One state for all.
 
@@ -63,16 +64,14 @@ class Healing:
         self._asked.discard(seat)
         stage = self._stage
         if state is not None:
-            self._given = seat, generation, state
+            self._given[seat] = generation, state
         stage.do(stage.play.snapshot_given(seat, generation, checksum if state is not None else None, stage.now()))
 
     def restore(self, wanted: Restore) -> None:
-        """The state that was just given is the state of these players too."""
-        assert self._given is not None
-        seat, generation, state = self._given
-        assert (seat, generation) == (wanted.giver, wanted.generation)
-        self._given = None
-        stage = self._stage
+        """The state that one player has given is the state of these players too."""
+        stage, seat = self._stage, wanted.giver
+        generation, state = self._given[seat]
+        assert generation == wanted.generation
         if self._metrics is not None:
             self._metrics.resyncs += 1
         stage.snapshots.keep(generation, state)

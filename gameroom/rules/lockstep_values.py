@@ -62,7 +62,7 @@ class AskSnapshot(NamedTuple):
 
 
 class Restore(NamedTuple):
-    """Give those players the snapshot of that generation which `giver` has just given; they go on from it."""
+    """Give those players the newest snapshot that `giver` has given, of that generation; they go on from it."""
 
     seats: tuple[int, ...]
     generation: int
