@@ -36,22 +36,26 @@ ACK: dict[str, Any] = {"type": "ack"}
 class Flood:
     """How much one member has said lately, over all its connections."""
 
-    __slots__ = ("_hellos", "_messages", "_storm")
+    __slots__ = ("_buckets", "_hellos", "_rate")
 
     def __init__(self, limits: Limits) -> None:
-        rate = limits.messages_per_second
-        self._messages = TokenBucket(rate, 3 * rate)
-        self._storm = TokenBucket(STORM * rate, 3 * STORM * rate)
+        self._rate = limits.messages_per_second
+        self._buckets: tuple[TokenBucket, TokenBucket] | None = None
+        """For messages and for a storm of them; none for those who only listen."""
         self._hellos = TokenBucket(HELLOS_A_MINUTE / 60.0, HELLOS_A_MINUTE)
 
     def count(self, now: float) -> None:
         """Count a message. Raises `RateLimited`."""
-        self._storm.take(now)
-        if not self._messages.take(now):
-            raise too_many("you are sending too much; this message was left out", self._messages.wait(now))
+        if self._buckets is None:
+            rate, storm = self._rate, STORM * self._rate
+            self._buckets = TokenBucket(rate, 3 * rate), TokenBucket(storm, 3 * storm)
+        messages, storms = self._buckets
+        storms.take(now)
+        if not messages.take(now):
+            raise too_many("you are sending too much; this message was left out", messages.wait(now))
 
     def is_storm(self, now: float) -> bool:
-        return self._storm.wait(now) > 0
+        return self._buckets is not None and self._buckets[1].wait(now) > 0
 
     def count_hello(self, now: float) -> None:
         """Count a `hello` that brings history. Raises `RateLimited`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from sys import intern
 from typing import Any
 
 from gameroom.doors.outbox import Outbox
@@ -66,7 +67,7 @@ class PeerCount:
 
     def enter(self, address: str) -> Callable[[], None] | None:
         """Count one more connection; gives what to call when it is gone, or None where there are too many."""
-        place = network(address)
+        place = intern(network(address))
         count = self._counts.get(place, 0)
         if count >= self._limit():
             return None

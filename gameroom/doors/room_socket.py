@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from sys import intern
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -93,7 +94,8 @@ class RoomSocket(LimitedWebSocket):
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "this origin may not come here")
         if SUBPROTOCOL not in request.protocols:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, f"the subprotocol {SUBPROTOCOL} is required")
-        self.room_id = path[1]
+        # One string for all the room's sockets.
+        self.room_id = intern(path[1])
         return SUBPROTOCOL
 
     def onOpen(self) -> None:
