@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import attrs
 import orjson
@@ -271,6 +271,25 @@ class Scan:
         if self.masters % INDEXED == 0:
             self.index.append(self.end)
         self.masters += 1
+
+
+def open_whole(path: Path) -> tuple[BinaryIO, int]:
+    """In a thread: open a recording to be read, and how many bytes of it are whole lines. Raises `OSError`."""
+    file = path.open("rb")
+    try:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _READ)
+            file.seek(start)
+            last = file.read(end - start).rfind(b"\n")
+            end = start if last < 0 else start + last + 1
+            if last >= 0:
+                break
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file, end
 
 
 def scan(path: Path) -> Scan:

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from gameroom.errors import NotFound
-from gameroom.store.recording import Recording, Scan, scan
+from gameroom.store.recording import Recording, Scan, open_whole, scan
 from gameroom.store.snapshot_files import SnapshotFiles
 from gameroom.store.to_disk import ToDisk
 
@@ -54,13 +54,13 @@ class Recordings:
         """Whether there is a recording of a play."""
         return bool(_PLAY_ID.fullmatch(play_id)) and self.path(play_id).is_file()
 
-    def open(self, play_id: str) -> Deferred[BinaryIO]:
-        """Fires with a recording to read, whether or not its play is on; fails with `NotFound`."""
+    def open(self, play_id: str) -> Deferred[tuple[BinaryIO, int]]:
+        """Fires with a recording to read, whether or not its play is on, and the bytes of its whole lines; fails with `NotFound`."""
         return Deferred.fromCoroutine(self._open_file(play_id))
 
-    async def _open_file(self, play_id: str) -> BinaryIO:
+    async def _open_file(self, play_id: str) -> tuple[BinaryIO, int]:
         try:
-            opened: BinaryIO = await self._defer_to_thread(open, self.path(play_id), "rb")
+            opened: tuple[BinaryIO, int] = await self._defer_to_thread(open_whole, self.path(play_id))
         except FileNotFoundError:
             raise NotFound("there is no recording of this play, or it was kept for long enough") from None
         return opened

@@ -276,6 +276,29 @@ class TakingUpTests(RecordingsCase):
             recording.append(json_master(130), START)
             self.assertEqual(len(self.lines()), 132)
 
+    def test_torn_anywhere(self) -> None:
+        """Wherever the last write was cut off: what was whole before it is taken up and served, and goes on without a gap."""
+        recording = self.create()
+        recording.append(json_master(0), START)
+        recording.note({"type": "dump", "generation": 0, "seat": 1, "state": {"a": [1, 2]}}, START)
+        recording.note({"type": "state", "state": "running.paused.menu"}, START)
+        recording.append(json_master(1, system=[{"dropped": 1}]), START)
+        whole = self.recordings.path(PLAY).read_bytes()
+        head = whole.index(b"\n") + 1
+        for cut in range(len(whole) + 1):
+            self.recordings.path(PLAY).write_bytes(whole[:cut])
+            file, size = self.successResultOf(self.recordings.open(PLAY))
+            with file:
+                self.assertEqual(file.read(size), whole[: whole.rfind(b"\n", 0, cut) + 1])
+            if cut < head:
+                self.failureResultOf(self.again().take_up(PLAY, sync=False), RecordingDamaged)
+                continue
+            taken, found = self.take_up()
+            lines = whole[:cut].split(b"\n")[:-1]
+            self.assertEqual(found.masters, sum(b'"type":"master"' in line for line in lines))
+            taken.append(json_master(found.masters), START)
+            self.assertEqual([line["generation"] for line in self.lines() if line["type"] == "master"], list(range(found.masters + 1)))
+
     def test_damaged(self) -> None:
         """What is wrong before the last line is not gone on with, nor what has no head."""
         self.written()
@@ -406,8 +429,10 @@ class FindingTests(RecordingsCase):
     def test_open(self) -> None:
         """A recording can be read while its play is on; what is no play_id, or not there, is not found."""
         self.create()
-        with self.successResultOf(self.recordings.open(PLAY)) as file:
-            self.assertIn(b'"type":"play"', file.read())
+        opened, size = self.successResultOf(self.recordings.open(PLAY))
+        with opened as file:
+            self.assertIn(b'"type":"play"', whole := file.read())
+            self.assertEqual(size, len(whole))
         self.assertTrue(self.recordings.exists(PLAY))
         for missing in (OTHER, "../../etc/passwd", PLAY + "/..", "", PLAY.upper() + "\n"):
             self.failureResultOf(self.recordings.open(missing), NotFound)

@@ -91,5 +91,5 @@ class PlayRoutes:
             if seat:
                 raise Unauthorized("this is neither a session token nor a seat token of this play")
             raise Forbidden("you did not play in this play")
-        file = await self._recordings.open(call.path["play_id"])
-        return Answer(resource=RecordingResource(file, self._clock), headers={"Content-Type": "application/x-ndjson"})
+        file, size = await self._recordings.open(call.path["play_id"])
+        return Answer(resource=RecordingResource(file, size, self._clock), headers={"Content-Type": "application/x-ndjson"})

@@ -26,9 +26,9 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 @implementer(IPushProducer)
 class Sender:
-    """Sends `length` bytes of an open file, or all of it without, and closes it. With `zipped` as gzip."""
+    """Sends `length` bytes of an open file, or as many as there are, and closes it. With `zipped` as gzip."""
 
-    def __init__(self, file: IO[bytes], request: Request, clock: IReactorTime, *, length: int | None = None, zipped: bool = False) -> None:
+    def __init__(self, file: IO[bytes], request: Request, clock: IReactorTime, *, length: int, zipped: bool = False) -> None:
         self._file = file
         self._request = request
         self._clock = clock
@@ -60,12 +60,11 @@ class Sender:
         for _ in range(AT_ONCE):
             if self._paused or self._waiting or self._file.closed:
                 return
-            piece = self._file.read(PIECE if self._left is None else min(PIECE, self._left))
+            piece = self._file.read(min(PIECE, self._left))
             if not piece:
                 self._end()
                 return
-            if self._left is not None:
-                self._left -= len(piece)
+            self._left -= len(piece)
             data = piece if self._zip is None else self._zip.compress(piece)
             if data:
                 self._request.write(data)
@@ -92,10 +91,11 @@ class _Leaf:
 
 @implementer(IResource)
 class RecordingResource(_Leaf):
-    """An open file that may still grow, compressed where that is wanted."""
+    """The first `size` bytes of an open file that may still grow, compressed where that is wanted."""
 
-    def __init__(self, file: IO[bytes], clock: IReactorTime) -> None:
+    def __init__(self, file: IO[bytes], size: int, clock: IReactorTime) -> None:
         self._file = file
+        self._size = size
         self._clock = clock
 
     def render(self, request: Request) -> int:
@@ -108,7 +108,7 @@ class RecordingResource(_Leaf):
             request.write(b"")
             request.finish()
         else:
-            Sender(self._file, request, self._clock, zipped=zipped).start()
+            Sender(self._file, request, self._clock, length=self._size, zipped=zipped).start()
         return NOT_DONE_YET
 
 

@@ -224,6 +224,14 @@ class RecordingTests(RoomCase):
         for refused in ("identity", "gzip;q=0", ""):
             self.assertNotIn("content-encoding", self.fetch(**{"Accept-Encoding": refused})[0].headers)
 
+    def test_torn(self) -> None:
+        """A last line that is not whole is not served, compressed or not; other kinds of lines are."""
+        lines = self.lines + b'{"t":5,"type":"dump","generation":3,"seat":1,"state":{"a":[1]}}\n{"t":6,"type":"state","state":"running.iterating"}\n'
+        for torn in (b"", b'{"t":7,"type":"mas', b"x" * 200_000):
+            self.world.recordings.path(self.PLAY).write_bytes(lines + torn)
+            self.assertEqual(self.fetch()[1], lines)
+            self.assertEqual(gzip.decompress(self.fetch(**{"Accept-Encoding": "gzip"})[1]), lines)
+
     def test_who(self) -> None:
         """An account that did not play: 102; no token, or one that is neither a session's nor a seat's: 101; no such play: 103."""
         self.allowed = False
@@ -278,5 +286,5 @@ class StreamTests(SynchronousTestCase):
         """HEAD reads nothing, and leaves nothing open."""
         file, asked = BytesIO(b"x"), cast("Any", DummyRequest([b""]))
         asked.method = b"HEAD"
-        RecordingResource(file, Clock()).render(asked)
+        RecordingResource(file, 1, Clock()).render(asked)
         self.assertTrue(file.closed)
