@@ -165,12 +165,14 @@ class JSONPackets:
             about, checksum = _checksum(given)
         if type(commands) is not list:
             raise InvalidRequest("commands must be an array; an empty one where there are none")
-        if not commands:
+        sections = type(checksum) is dict
+        if not commands and not sections:
             return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"", ""))
         try:
-            encoded = orjson.dumps(commands)
-            # Most packets are small: the whole is measured only where it can matter.
-            oversized = len(encoded) > PACKET_BYTES // 2 and len(orjson.dumps(message)) > PACKET_BYTES
+            encoded = orjson.dumps(commands) if commands else b""
+            # Most packets are small: the whole is measured only where it can matter. All but the commands and a hash in sections is small.
+            large = len(encoded) + (len(orjson.dumps(checksum)) if sections else 0) > PACKET_BYTES // 2
+            oversized = large and len(orjson.dumps(message)) > PACKET_BYTES
         except (TypeError, ValueError) as error:
             raise InvalidRequest(f"commands cannot be sent on: {error}") from None
         return _new_packet(

@@ -136,6 +136,20 @@ class JSONCommandTests(SynchronousTestCase):
         self.assertEqual((fits.fault, len(fits.commands)), ("", room + 4))
         self.assertEqual((big.fault, big.commands, big.generation), (OVERSIZED, b"", 7))
 
+    def test_oversized_by_sections(self) -> None:
+        """The sections of a hash count as well, with and without commands."""
+        sections = {f"{number:0>128}": "x" * 128 for number in range(61)}
+        for given in ([], [{"move": "left"}]):
+            packet = commands(commands=given, checksum={"generation": 5, "value": sections})
+            room = PACKET_BYTES - len(orjson.dumps(packet))
+            sections["rest"] = "€" * 80 + "y" * (room - 240 - len(',"rest":""'))
+            fits = JSON.parse(commands(commands=given, checksum={"generation": 5, "value": sections}))
+            self.assertEqual((fits.fault, fits.commands), ("", orjson.dumps(given) if given else b""))
+            sections["rest"] += "y"
+            big = JSON.parse(commands(commands=given, checksum={"generation": 5, "value": sections}))
+            self.assertEqual((big.fault, big.commands, big.checksum_generation), (OVERSIZED, b"", 5))
+            del sections["rest"]
+
     @given(st.dictionaries(st.sampled_from(["generation", "latency", "framerate", "checksum", "commands", "else"]), json_values))
     def test_garbage(self, message: dict[str, Any]) -> None:
         """Whatever a message holds, it is a packet or `InvalidRequest`."""
