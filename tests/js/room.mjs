@@ -115,7 +115,7 @@ export class TestRoom {
     this.given = [];
     this.snapshot = null;
     this.hellos = [];
-    this.packets = 0;
+    this.forbidden = 0;
   }
 
   /** The sockets of a user. */
@@ -133,6 +133,14 @@ export class TestRoom {
     for (const socket of this.of(user)) {
       this.tell(socket, { ...snapshot, type: "snapshot" });
       this.history(socket, snapshot.generation + 1);
+    }
+  }
+
+  /** What a user is to begin with again: the play from its beginning. */
+  restart(user) {
+    for (const socket of this.of(user)) {
+      this.tell(socket, { ...this.start, generation: this.masters.length });
+      this.history(socket, 0);
     }
   }
 
@@ -231,9 +239,11 @@ export class TestRoom {
 
   packet(socket, seat, packet) {
     if (seat < 0 || this.over) return;
-    if (this.evicted.has(seat)) throw new Error("a packet of a seat that was evicted");
+    if (this.evicted.has(seat)) {
+      this.forbidden++;
+      return this.tell(socket, { type: "error", code: 102, message: "you only watch now" });
+    }
     const { generation } = packet;
-    this.packets++;
     if (generation < this.masters.length) {
       this.repeats++;
       return this.send(socket, this.masters[generation]);

@@ -227,9 +227,14 @@ for (const [name, make] of [["begins with a state", () => new SavingMixer(1e9)],
     await clock.run(100);
     const [snapshot] = given(room, "snapshot");
     room.evict(2);
+    // Its packets of the window may be on their way.
+    await clock.run(100);
+    room.forbidden = 0;
     if (snapshot.state) room.restore("cyd", snapshot);
+    else room.restart("cyd");
     await clock.run(3000);
     assert.equal(told[0], newest + 1);
+    assert.equal(room.forbidden, 0);
     assert.deepEqual([cyd.client.seat, cyd.client.evicted, cyd.client.running], [null, true, true]);
     assert.ok(room.masters.length > newest + 30, "the others play on");
     assertSameFrom(newest + 1, ann, cyd);
@@ -242,6 +247,34 @@ for (const [name, make] of [["begins with a state", () => new SavingMixer(1e9)],
     assert.equal(cyd.client.seat, null);
   });
 }
+
+test("whoever was sent from its seat and loads the page anew learns it from the first packet that is refused", async () => {
+  const { clock, room, members } = await table();
+  room.evict(2);
+  await clock.run(1000);
+  room.request("snapshot_request", "ann", 1);
+  await clock.run(200);
+  [room.snapshot] = given(room, "snapshot");
+  room.forbidden = 0;
+  members[2].connection.close();
+  const again = member(room, clock, "cyd", { engine: new SavingMixer(1e9), seed: "again" });
+  await clock.run(3000);
+  assert.deepEqual([again.client.seat, again.client.evicted], [null, true]);
+  assert.ok(room.forbidden <= 2, `${room.forbidden} packets were refused`);
+  assertSameFrom(room.snapshot.generation, members[0], again);
+});
+
+test("a start that nobody asked for is the play from its beginning: who has gone wrong and can load nothing is put right by it, and plays on", async () => {
+  const { clock, room, members } = await diverge({ make: () => new Mixer(1e9) });
+  const newest = room.masters.length - 1;
+  room.restart("cyd");
+  room.goOn();
+  await clock.run(6000);
+  assert.equal(room.diverged, null);
+  assert.equal(members[2].client.seat, 2);
+  assertSameFrom(0, members[0], members[2]);
+  assert.ok(room.masters.length > newest + 30);
+});
 
 test("what a turn was sealed without is commanded again, once, and after it the seat counts as before", async () => {
   const { clock, room, members } = await table({ users: ["ann", "bob"] });

@@ -8,6 +8,8 @@ import { choices, differing, duration, list, ownState, sides } from "./words.js"
 /** @typedef {import("./words.js").Divergence} Divergence */
 
 const NOTICE_STAYS = 12_000;
+/** A room with a policy of its own needs nobody's word; only one that still stands after this asks for it. */
+const ASK_AFTER = 700;
 
 export class Trouble {
   /**
@@ -17,6 +19,8 @@ export class Trouble {
    */
   constructor(room, ask, changed) {
     this.room = room;
+    /** @type {string | null} */
+    this.play = null;
     this.ask = ask;
     this.changed = changed;
     /** @type {Divergence | null} */
@@ -33,16 +37,21 @@ export class Trouble {
     this.timer = null;
     /** @type {any} */
     this.quiet = null;
+    /** @type {any} */
+    this.asking = null;
     room.on("divergence", (message) => this.diverged(message));
     room.on("state", (message) => this.show(message));
     room.on("master", (message) => this.heed(message.system));
     room.on("binary", (data) => this.curious && new Uint8Array(data)[0] === MASTER && this.heed(decodeMaster(data).system));
-    room.on("start", () => this.reset());
-    room.on("over", () => this.reset());
+    room.on("masters", ({ masters }) => this.past(masters));
+    room.on("error", ({ code, reply_to }) => code === 102 && reply_to === undefined && this.own !== null && this.heed([{ evicted: this.own }]));
+    room.on("start", (message) => message.play_id !== this.play && this.reset(message.play_id));
+    room.on("over", () => this.reset(null));
   }
 
-  /** A play begins or is over. */
-  reset() {
+  /** A play begins or is over. @param {string | null} play */
+  reset(play) {
+    this.play = play;
     this.divergence = null;
     this.curious = this.evicted = false;
     this.since.clear();
@@ -69,6 +78,7 @@ export class Trouble {
   /** @param {{state: string, members?: string[]}} message */
   show({ state, members = [] }) {
     clearInterval(this.timer);
+    clearTimeout(this.asking);
     if (state !== "running.paused.lagging") this.since.clear();
     if (state !== "running.paused.lagging") this.given.clear();
     if (state === "running.paused.diverged") return this.showDiverged();
@@ -139,12 +149,19 @@ export class Trouble {
   }
 
   showDiverged() {
-    const text = element("p", { className: "what", textContent: "The players' games have come out differently, so the match has stopped." });
-    if (!this.divergence) return this.say([text]);
-    const you = this.room.you;
-    text.textContent = `${differing(this.divergence, (seat) => this.nameOf(seat))} Nobody goes on with a game that is not the others', so the match has stopped.`;
-    if (!you?.host) return this.say([text, element("p", { className: "quiet", textContent: `Waiting for the host${this.host ? `, ${shownName(this.host)}` : ""}, to say what shall be done.` })]);
-    this.say([text, ...this.hostsChoice(this.divergence)]);
+    clearTimeout(this.asking);
+    const { divergence } = this;
+    const what = divergence ? differing(divergence, (seat) => this.nameOf(seat)) : "The players' games have come out differently.";
+    const text = element("p", { className: "what", textContent: `${what} The match has stopped, since nobody is to go on with another game than the others.` });
+    this.say([text]);
+    this.asking = setTimeout(() => this.say([text, ...this.whatNow(divergence)]), ASK_AFTER);
+  }
+
+  /** @param {Divergence | null} divergence */
+  whatNow(divergence) {
+    if (this.room.you?.host && divergence) return this.hostsChoice(divergence);
+    const host = this.host ? `, ${shownName(this.host)},` : "";
+    return [element("p", { className: "quiet", textContent: `Waiting for the host${host} to say what shall be done.` })];
   }
 
   /** @param {Divergence} divergence */
@@ -165,6 +182,15 @@ export class Trouble {
   /** The play goes on after a divergence; the next master says how. */
   resolved() {
     if (this.divergence) this.curious = true;
+  }
+
+  /** What masters that were made before we came say of our seat. @param {{system?: any[]}[]} masters */
+  past(masters) {
+    const own = this.own;
+    if (own === null || !masters.some(({ system }) => system?.some((event) => event?.evicted === own))) return;
+    this.evicted = true;
+    this.tell("Your game had come out differently, so the others go on without you. You are watching.");
+    this.changed();
   }
 
   /** What a master tells of seats. @param {any[] | undefined} system */

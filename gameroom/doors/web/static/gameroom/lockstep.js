@@ -130,6 +130,8 @@ export class LockstepClient extends Emitter {
     /** The play under way, or the last one. @type {Start | null} */
     this.play = null;
     this.running = false;
+    /** Whether a `start` that comes now belongs to our hello. */
+    this.greeted = false;
     /** The room's state: "setup…", "running.iterating", "running.paused…". */
     this.state = "setup";
     /** The play whose snapshots did not fit here: the engine gets there by masters alone. @type {string | null} */
@@ -152,6 +154,8 @@ export class LockstepClient extends Emitter {
     room.on("snapshot", (message) => this.restored(message));
     room.on("snapshot_request", (message) => this.asked.ask("snapshot", message.generation));
     room.on("dump_request", (message) => this.asked.ask("dump", message.generation));
+    // A word to nobody in particular that we may not do this: it is about our packets.
+    room.on("error", (message) => message.code === 102 && message.reply_to === undefined && this.leaveSeat(this.begun));
     room.on("divergence", (message) => this.emit("divergence", message));
     room.on("over", (message) => this.ended(message));
   }
@@ -226,6 +230,7 @@ export class LockstepClient extends Emitter {
   /** @param {any} message */
   welcomed(message) {
     this.asked.forget();
+    this.greeted = true;
     if (message.room?.state) this.state = message.room.state;
     this.configured({ configuration: message.room?.configuration ?? {}, revision: message.room?.revision ?? 0 });
     const { play_id, state } = message.room ?? {};
@@ -245,13 +250,19 @@ export class LockstepClient extends Emitter {
 
   /** @param {Start} start */
   started(start) {
-    if (this.running && this.play?.play_id === start.play_id && !this.anew) return this.resumed(start);
+    // One that nobody asked for is the room's word that our state is not the play's: begin anew.
+    const resumed = this.greeted && !this.anew && this.running && this.play?.play_id === start.play_id;
+    this.greeted = false;
+    if (resumed) return this.resumed(start);
+    const { evicted } = this;
+    const again = this.running && this.play?.play_id === start.play_id;
     this.reset(start);
     this.running = true;
     this.iterationsPerCommand = start.iterations_per_command;
     this.seat = start.players.find((player) => player.user_id === this.room.you?.user_id)?.seat ?? null;
     this.engine.init(start);
     this.emit("start", start);
+    if (again && evicted) this.leaveSeat(this.begun);
     this.own.fill(0, start.input_delay - 1);
     this.own.watch();
     this.pump();
@@ -424,12 +435,11 @@ export class LockstepClient extends Emitter {
 
   /** The room has sent us from our seat: from now on we watch, with the state that it sends. @param {number} generation */
   leaveSeat(generation) {
+    if (!this.running || this.seat === null) return;
     this.seat = null;
     this.evicted = true;
     this.own.reset(this.live);
     this.emit("evicted", { generation });
-    // An engine that cannot load gets there from the beginning; one that is on its way there knows already.
-    if (!this.engine.load && generation >= this.live) this.comeAnew();
   }
 
   /** The rate that this machine holds: iterations of turns that did not wait for anyone. @param {number} now @param {boolean} stalled */
