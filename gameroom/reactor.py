@@ -7,16 +7,19 @@
 Theory. A small message that comes and is answered costs the kernel 5.6 µs, and stock Twisted 8 µs above that. Three things
 take most of the 8, and each has a short cut for the usual case; whatever is unusual takes Twisted's own path, unchanged:
 
-1. Stock queues every `write()` and sends it when epoll tells that the socket is writable: a second event, two `epoll_ctl`, a
-   join and a memoryview. Nearly always the kernel would have taken the bytes at once, so we ask it at once and queue what it
-   leaves. The queue is stock's (`dataBuffer` from `offset` on), so its `doWrite` sends the tail, resumes the producer, closes
-   or half-closes after it, exactly as if it had begun to send that buffer itself.
+1. Stock asks epoll when a connection that was written to can be sent from: two `epoll_ctl`, a second event, and a `doWrite`. Nearly
+   always the answer is "now". Here what is written goes into stock's own queue, the reactor remembers who has written, and at the
+   end of the round each of them sends all that it has, once. Where that was not all there is to do (the kernel left something, a
+   producer is to be asked, the connection is to be closed), stock goes on from the same state: epoll is asked and `doWrite` called.
 2. Stock runs each event inside two nested calls with a logging context. An event that is exactly EPOLLIN on a TCP connection
    can only mean `doRead`; the context is put on and taken off directly.
-3. Stock reads into 64 KiB, which are allocated and given back each time. We begin with 8 KiB, and double while reads come back full.
+3. Stock reads into 64 KiB, which are allocated and given back each time. Here all connections read into the same 64 KiB.
 
-A failed send is not told from inside `write()`, whose caller may be anywhere. The failed bytes stay queued, so the socket, which a
-failed connection makes readable and writable, is looked at in the next round and there is lost with ConnectionLost, as in stock.
+A round is: what timed calls wrote is sent; wait for events; handle them; what that wrote is sent. Nobody is called while we send, so
+the connections that have written cannot change meanwhile.
+
+A failed send is told to nobody at once. Its bytes stay queued and epoll is asked, which says readable and writable of a failed connection:
+it is read from, so what had come before is not lost, and then ends with ConnectionLost, as in stock.
 But the kernel tells an error once: after `send` has had it, `recv` only sees an end of file. `_send_failed` remembers it.
 
 What is different from stock, and why, is listed in docs/reactor.md.
@@ -25,7 +28,6 @@ What is different from stock, and why, is listed in docs/reactor.md.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
 from errno import EINTR, ENOBUFS, EWOULDBLOCK
 from select import EPOLLIN
 from typing import Any
@@ -33,7 +35,7 @@ from typing import Any
 from twisted.internet import tcp
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import ConnectionDone, ConnectionFdescWentAway, ConnectionLost
-from twisted.internet.interfaces import Binding, IConnector, IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import Binding, IConnector, IListeningPort, IProtocolFactory, IReadDescriptor, IWriteDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST, installReactor
 from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger
@@ -43,8 +45,8 @@ from twisted.python.context import theContextTracker
 
 __all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install"]
 
-FIRST_READ = 8 * 1024
-"""Bytes that a connection reads at first, and again after a read that would have fitted."""
+READ = 64 * 1024
+"""The most that one read gives: stock's `bufferSize`."""
 
 NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
 INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -53,66 +55,59 @@ INTERNET = (socket.AF_INET, socket.AF_INET6)
 class _LeanConnection(tcp.Connection):
     """What the server's and the client's end have in common."""
 
-    _read_size = FIRST_READ
+    reactor: LeanReactor
     _send_failed = False
 
     def write(self, data: bytes) -> None:
-        """Send what the kernel takes now and queue the tail; behind other bytes, or in any unusual state, queue as stock does."""
+        """As in stock, in one call: queue it, pause the producer of too much, and be remembered as one who has written."""
+        if data.__class__ is not bytes or not data or self.TLS or not self.connected or self._writeDisconnected:
+            super().write(data)
+            return
+        self._tempDataBuffer.append(data)
+        self._tempDataLen = queued = self._tempDataLen + len(data)
+        if queued + len(self.dataBuffer) > self.bufferSize:
+            self._maybePauseProducer()
+        self.reactor.written[self] = None
+
+    def send_written(self) -> bool:
+        """Send all that is queued. False where that is not all there is to do: the rest is for `doWrite`. Calls nobody."""
         if (
             self.dataBuffer
-            or self._tempDataBuffer
-            or not self.connected
-            or self.TLS
             or self.disconnecting
             or self._writeDisconnecting
             or self._aborting
-            or (self.producer is not None and (not self.streamingProducer or len(data) > self.bufferSize))
-            or type(data) is not bytes
-            or not data
+            or (self.producer is not None and (self.producerPaused or not self.streamingProducer))
+            or self._tempDataLen > self.SEND_LIMIT
         ):
-            super().write(data)
-            return
+            return False
+        pieces = self._tempDataBuffer
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         try:
-            sent = self.socket.send(data if len(data) <= self.SEND_LIMIT else memoryview(data)[: self.SEND_LIMIT])
+            sent = self.socket.send(data)
         except OSError as problem:
-            sent = 0
+            sent = -1
             self._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
-        if sent < len(data):
-            # No push producer is to be paused: what is more than its buffer did not come this way.
-            self.dataBuffer, self.offset = data, sent
-            self.startWriting()
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Write these together; in one `send` where `write` may send."""
-        if self.TLS or self.dataBuffer or self._tempDataBuffer:
-            super().writeSequence(iovec)
-            return
-        pieces = list(iovec)
-        for piece in pieces:
-            if not isinstance(piece, bytes):
-                raise TypeError("Data must be bytes")
-        self.write(b"".join(pieces))
+        pieces.clear()
+        self._tempDataLen = 0
+        if sent == len(data):
+            return True
+        self.dataBuffer, self.offset = data, max(sent, 0)
+        return False
 
     def writeSomeData(self, data: bytes) -> int | ConnectionLost:
-        """Stock's way for the tail; after a failed send there is nothing more to try."""
+        """Stock's way for what was left; after a failed send there is nothing more to try."""
         return CONNECTION_LOST if self._send_failed else super().writeSomeData(data)
 
     def doRead(self) -> ConnectionLost | ConnectionDone | None:  # type: ignore[override]  # two of stock's own bases differ
-        """Read once, into a buffer that is as large as the last reads were."""
-        size = self._read_size
-        size = min(size, self.bufferSize)
+        """Read once, as much as stock would, and give it to the protocol."""
+        received = self.reactor.received
         try:
-            data = self.socket.recv(size)
+            length = self.socket.recv_into(received, min(self.bufferSize, READ))
         except OSError as problem:
             return None if problem.errno == EWOULDBLOCK else CONNECTION_LOST
-        length = len(data)
-        if length == size:
-            self._read_size = min(size * 2, self.bufferSize)
-        elif not length:
+        if not length:
             return CONNECTION_LOST if self._send_failed else CONNECTION_DONE
-        elif length <= FIRST_READ < size:
-            self._read_size = FIRST_READ
-        self.protocol.dataReceived(data)
+        self.protocol.dataReceived(bytes(received[:length]))
         return None
 
 
@@ -143,8 +138,17 @@ class _LeanConnector(tcp.Connector):
 class LeanReactor(EPollReactor):
     """EPollReactor with lean TCP connections, made by any of the ways that a reactor makes them; all else is stock."""
 
+    def __init__(self) -> None:
+        self.written: dict[Any, None] = {}
+        """The connections that have written, or want to, and were not asked to send yet; in order."""
+        self.received = memoryview(bytearray(READ))
+        """What is read now, before it is copied to bytes of its own."""
+        super().__init__()
+
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and handle them: those that are exactly EPOLLIN on a TCP connection here, the others as stock does."""
+        if self.written:
+            self._send_written()
         try:
             events = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
         except OSError as problem:
@@ -159,8 +163,42 @@ class LeanReactor(EPollReactor):
                 self._read(selectable, contexts, context)
             elif selectable is not None:
                 log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+        if self.written:
+            self._send_written()
 
     doIteration = doPoll
+
+    def _send_written(self) -> None:
+        """Let everybody send who has written; epoll is asked about those who have more to do than that."""
+        written = tuple(self.written)
+        self.written.clear()
+        for connection in written:
+            try:
+                done = connection.send_written()
+            except Exception:
+                # doWrite will meet it as well, and there it is logged and ends the connection.
+                done = False
+            if not done:
+                log.callWithLogger(connection, super().addWriter, connection)
+
+    def addWriter(self, writer: IWriteDescriptor) -> None:
+        """Epoll is asked about a lean connection only when it could not send; about one that is still connecting, at once."""
+        if isinstance(writer, _LeanConnection) and writer.connected:
+            self.written[writer] = None
+        else:
+            super().addWriter(writer)
+
+    def removeWriter(self, writer: IWriteDescriptor) -> None:
+        self.written.pop(writer, None)
+        super().removeWriter(writer)
+
+    def getWriters(self) -> list[IWriteDescriptor]:
+        return [*dict.fromkeys([*super().getWriters(), *self.written])]
+
+    def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
+        written = [*self.written]
+        self.written.clear()
+        return [*dict.fromkeys([*written, *super().removeAll()])]
 
     def _read(self, connection: tcp.Connection, contexts: list[Any], context: dict[str, Any]) -> None:
         """`callWithLogger(…, _doReadOrWrite, …)` for an event that is EPOLLIN: same context, same log, same end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given
@@ -12,22 +13,22 @@ from twisted.application.reactors import getReactorTypes
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPullProducer, IPushProducer, IReactorFDSet
 from twisted.internet.protocol import Protocol
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import globalLogPublisher
 from twisted.python import context, log
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom.reactor import FIRST_READ, LeanPort, LeanReactor, LeanServer
+from gameroom.reactor import LeanPort, LeanReactor, LeanServer
 
 BUFFER = LeanServer.bufferSize
 
 
 class Kernel:
-    """A socket with room for so many bytes; or with an error in store, told once as the kernel does."""
+    """A socket with room for so many bytes, or with an error in store. To epoll it is a real one that can be written to."""
 
     def __init__(self) -> None:
+        self.real, self.peer = socket.socketpair()
         self.room = 1_000_000_000
         self.error: int | None = None
         self.taken = b""
@@ -48,20 +49,24 @@ class Kernel:
         self.taken += bytes(data[:took])
         return took
 
-    def recv(self, size: int) -> bytes:
+    def recv_into(self, buffer: memoryview, size: int) -> int:
         self.asked.append(size)
         if not self.incoming:
             raise BlockingIOError(errno.EWOULDBLOCK, "nothing there")
-        return self.incoming.pop(0)[:size]
+        data = self.incoming.pop(0)[:size]
+        buffer[: len(data)] = data
+        return len(data)
 
     def shutdown(self, how: int) -> None:
         self.shut.append(how)
 
     def close(self) -> None:
         self.closed = True
+        self.real.close()
+        self.peer.close()
 
     def fileno(self) -> int:
-        return 7
+        return self.real.fileno()
 
     def setblocking(self, flag: bool) -> None:
         assert not flag
@@ -119,87 +124,143 @@ class Producer:
         self.said.append("stop")
 
 
-class ConnectionCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.reactor = MemoryReactorClock()
-        self.kernel = Kernel()
-        self.protocol = Recorder()
-        self.connection = self.connected(self.protocol)
+class ReactorCase(SynchronousTestCase):
+    """A lean reactor that is never run, only turned by hand."""
 
-    def connected(self, protocol: Protocol) -> LeanServer:
-        connection = LeanServer(self.kernel, protocol, ("127.0.0.1", 1), None, 0, self.reactor)  # type: ignore[arg-type]
-        protocol.makeConnection(connection)
-        return connection
+    def setUp(self) -> None:
+        self.reactor = LeanReactor()
+        self.to_close: list[Any] = []
+        self.addCleanup(self._end_reactor)
+
+    def _end_reactor(self) -> None:
+        self.reactor.removeAll()
+        for reader in list(self.reactor._internalReaders):
+            self.reactor.removeReader(reader)
+            reader.connectionLost(None)
+        self.reactor._poller.close()
+        for thing in self.to_close:
+            thing.close()
+
+    def round(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.reactor.iterate(0)
+
+
+class ConnectionCase(ReactorCase):
+    """One connection whose kernel is ours."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.connect(Recorder())
+
+    def connect(self, protocol: Any) -> None:
+        """Begin anew, with another connection."""
+        self.kernel = Kernel()
+        self.to_close.append(self.kernel)
+        self.protocol = protocol
+        self.connection = LeanServer(self.kernel, protocol, ("127.0.0.1", 1), None, 0, self.reactor)  # type: ignore[arg-type]
+        protocol.makeConnection(self.connection)
 
     @property
     def waits_to_write(self) -> bool:
         return self.connection in self.reactor.getWriters()
 
+    @property
+    def asks_epoll(self) -> bool:
+        return self.kernel.fileno() in self.reactor._writes
 
-class WriteTests(ConnectionCase):
-    def test_at_once(self) -> None:
-        """What the kernel takes is gone when write returns, and the reactor has nothing to do."""
-        self.connection.write(b"hello")
-        self.connection.writeSequence([b" ", b"you"])
-        self.assertEqual((self.kernel.taken, self.kernel.sends), (b"hello you", 2))
+    def rounds(self) -> None:
+        """More than it takes to send all."""
+        self.round(20)
         self.assertFalse(self.waits_to_write)
 
+    @property
+    def reasons(self) -> list[Any]:
+        """Why it was lost."""
+        return [reason.type for reason in self.protocol.lost]
+
+
+class WriteTests(ConnectionCase):
+    def test_one_send_for_a_round(self) -> None:
+        """All that is written in one round is one send at its end, and epoll is not asked."""
+        self.connection.write(b"hello")
+        self.connection.writeSequence([b" ", b"you"])
+        self.connection.write(b"!")
+        self.assertEqual(self.kernel.sends, 0)
+        self.assertEqual(self.reactor.getWriters(), [self.connection])
+        self.reactor.doIteration(0)
+        self.assertEqual((self.kernel.taken, self.kernel.sends), (b"hello you!", 1))
+        self.assertFalse(self.waits_to_write)
+
+    def test_timed_calls(self) -> None:
+        """What a timed call or a thread's call writes is sent before the reactor waits."""
+        self.reactor.callLater(0, self.connection.write, b"timed")
+        self.reactor.callFromThread(self.connection.write, b"called ")
+        self.reactor.runUntilCurrent()
+        sent_before: list[bytes] = []
+        self.reactor._poller = Poller(lambda: sent_before.append(self.kernel.taken), self.reactor._poller)
+        self.reactor.doIteration(0)
+        self.assertEqual(sent_before, [b"called timed"])
+
     def test_nothing_is_nothing(self) -> None:
-        """Writing no bytes calls nobody."""
+        """Writing no bytes sends nothing and leaves nothing to do."""
         self.connection.write(b"")
         self.connection.writeSequence([])
         self.connection.writeSequence([b"", b""])
-        self.assertEqual(self.kernel.sends, 0)
+        self.round(2)
+        self.assertEqual(self.kernel.taken, b"")
         self.assertFalse(self.waits_to_write)
 
     def test_tail(self) -> None:
-        """What the kernel leaves is queued, and all later writes behind it, though there be room again."""
+        """What the kernel leaves waits for epoll, and all later writes behind it."""
         self.kernel.room = 3
         self.connection.write(b"abcdef")
-        self.assertEqual(self.kernel.taken, b"abc")
-        self.assertTrue(self.waits_to_write)
+        self.reactor.doIteration(0)
+        self.assertEqual((self.kernel.taken, self.asks_epoll), (b"abc", True))
         self.kernel.room = 100
         self.connection.write(b"gh")
         self.connection.writeSequence([b"i", b"j"])
-        self.assertEqual(self.kernel.taken, b"abc")
-        self.assertIsNone(self.connection.doWrite())
-        self.connection.doWrite()
-        self.assertEqual(self.kernel.taken, b"abcdefghij")
-        self.assertFalse(self.waits_to_write)
+        self.assertEqual(self.reactor.getWriters(), [self.connection])
+        self.assertFalse(self.connection.send_written())
+        self.round()
+        self.assertEqual((self.kernel.taken, self.waits_to_write, self.asks_epoll), (b"abcdefghij", False, False))
         self.connection.write(b"k")
+        self.round()
         self.assertEqual(self.kernel.taken, b"abcdefghijk")
 
     def test_full(self) -> None:
         """A kernel without room, or for now without memory, takes nothing, and it is no error."""
         for error in (errno.EWOULDBLOCK, errno.ENOBUFS):
-            self.kernel = Kernel()
-            self.connection = self.connected(self.protocol)
+            self.connect(Recorder())
             self.kernel.error = error
-            self.connection.write(b"abc")
-            self.assertTrue(self.waits_to_write)
+            self.connection.write(b"a")
+            self.connection.write(b"bc")
+            self.round(2)
+            self.assertEqual((self.asks_epoll, self.protocol.lost), (True, []))
             self.kernel.error = None
-            self.assertIsNone(self.connection.doWrite())
-            self.assertEqual(self.kernel.taken, b"abc")
+            self.round()
+            self.assertEqual((self.kernel.taken, self.waits_to_write), (b"abc", False))
 
     def test_one_send_is_bounded(self) -> None:
         """No more than SEND_LIMIT goes in one call, as in stock, and nothing is lost by it."""
         data = bytes(range(256)) * 1200
         self.connection.write(data)
+        self.reactor.doIteration(0)
         self.assertEqual(len(self.kernel.taken), self.connection.SEND_LIMIT)
-        while self.waits_to_write:
-            self.connection.doWrite()
+        self.rounds()
         self.assertEqual(self.kernel.taken, data)
 
     def test_bytes_only(self) -> None:
-        """Text is refused in stock's words, whatever the state, and nothing of a bad sequence is sent."""
-        for call in (lambda: self.connection.write("text"), lambda: self.connection.writeSequence([b"a", "b"])):  # type: ignore[arg-type,list-item]
+        """Text is refused in stock's words, and nothing of a bad sequence is sent."""
+        for call in (lambda: self.connection.write("text"), lambda: self.connection.writeSequence([b"a", "b"])):  # type: ignore[arg-type]
             self.assertEqual(str(self.assertRaises(TypeError, call)), "Data must be bytes")
+        self.round(2)
         self.assertEqual(self.kernel.taken, b"")
 
     @given(st.lists(st.one_of(st.binary(max_size=9), st.lists(st.binary(max_size=4)), st.integers(0, 12), st.none())))
     def test_nothing_is_reordered(self, steps: list[bytes | list[bytes] | int | None]) -> None:
         """Whatever is written in whatever pieces, with the kernel having whatever room, comes out whole and in order."""
-        self.setUp()
+        self.connect(Recorder())
         self.kernel.room = 0
         written = b""
         for step in steps:
@@ -209,49 +270,74 @@ class WriteTests(ConnectionCase):
             elif isinstance(step, list):
                 self.connection.writeSequence(step)
                 written += b"".join(step)
-            elif step is None and self.waits_to_write:
-                self.connection.doWrite()
+            elif step is None:
+                self.round()
             else:
-                self.kernel.room = step or 0
+                self.kernel.room = step
             self.assertTrue(written.startswith(self.kernel.taken))
             self.assertTrue(self.waits_to_write or self.kernel.taken == written)
         self.kernel.room = 1_000_000
-        while self.waits_to_write:
-            self.connection.doWrite()
+        self.rounds()
         self.assertEqual(self.kernel.taken, written)
+        self.connection.connectionLost(Failure(ConnectionLost()))
+
+    def test_everybody_is_sent(self) -> None:
+        """One connection whose sending raises is ended by stock's way, and the others' bytes go out all the same."""
+        broken, kernel = self.connection, self.kernel
+        kernel.send = lambda data: 1 // 0  # type: ignore[method-assign]
+        broken.write(b"abc")
+        protocol = self.protocol
+        self.connect(Recorder())
+        self.connection.write(b"def")
+        self.reactor.doIteration(0)
+        self.assertEqual(self.kernel.taken, b"def")
+        self.round()
+        self.assertEqual([reason.type for reason in protocol.lost], [ZeroDivisionError])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_tls_keeps_its_layer(self) -> None:
         """After startTLS what is written goes through TLS and not past it."""
         plain: list[bytes] = []
-        self.protocol.write = plain.append  # type: ignore[attr-defined]
-        self.protocol.writeSequence = plain.extend  # type: ignore[attr-defined]
+        self.protocol.write = plain.append
+        self.protocol.writeSequence = plain.extend
         self.connection.TLS = True
         self.connection.write(b"secret")
         self.connection.writeSequence([b"also"])
+        self.round(2)
         self.assertEqual((plain, self.kernel.taken), ([b"secret", b"also"], b""))
+
+
+class Poller:
+    """Says when the reactor waits."""
+
+    def __init__(self, waits: Callable[[], None], real: Any) -> None:
+        self._waits = waits
+        self._real = real
+
+    def poll(self, timeout: float, most: int) -> Any:
+        self._waits()
+        return self._real.poll(timeout, most)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 class FailureTests(ConnectionCase):
     def send_in_vain(self, error: int = errno.ECONNRESET) -> None:
         self.kernel.error = error
         self.connection.write(b"abc")
+        self.reactor._send_written()
         self.kernel.error = None
 
-    def test_not_from_inside_write(self) -> None:
-        """A send that fails tells nobody from inside write, and asks for the next round."""
-        self.send_in_vain()
-        self.assertEqual(self.protocol.lost, [])
-        self.assertTrue(self.waits_to_write)
-        self.connection.write(b"def")
-        self.assertEqual(self.kernel.sends, 1)
-
-    def test_lost_when_written(self) -> None:
-        """The next round says ConnectionLost, though the kernel has told its error and would take bytes now."""
+    def test_told_later(self) -> None:
+        """A send that fails tells nobody; what epoll says then ends it with ConnectionLost, though the kernel would take bytes now."""
         for error in (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT):
-            self.setUp()
+            self.connect(Recorder())
             self.send_in_vain(error)
-            self.assertIsInstance(self.connection.doWrite(), ConnectionLost)
-            self.assertEqual(self.kernel.taken, b"")
+            self.assertEqual((self.reasons, self.waits_to_write), ([], True))
+            self.connection.write(b"def")
+            self.round()
+            self.assertEqual((self.reasons, self.kernel.taken), ([ConnectionLost], b""))
 
     def test_lost_when_read(self) -> None:
         """The end of file that the kernel tells after its error is no clean end; what had come before is delivered."""
@@ -265,7 +351,8 @@ class FailureTests(ConnectionCase):
         """LoseConnection after a failed send does not make it a clean end."""
         self.send_in_vain()
         self.connection.loseConnection()
-        self.assertIsInstance(self.connection.doWrite(), ConnectionLost)
+        self.round()
+        self.assertEqual(self.reasons, [ConnectionLost])
 
 
 class ProducerTests(ConnectionCase):
@@ -278,30 +365,42 @@ class ProducerTests(ConnectionCase):
         self.connection.registerProducer(self.producer, True)
         for _ in range(10):
             self.connection.write(b"x" * BUFFER)
+            self.reactor.doIteration(0)
         self.assertEqual((self.producer.said, len(self.kernel.taken)), ([], 10 * BUFFER))
 
-    def test_push_paused_by_a_large_write(self) -> None:
-        """A write of more than the buffer pauses at once and resumes after it, as in stock."""
+    def test_push_paused_by_what_is_written(self) -> None:
+        """Whoever writes more than the buffer in one round is paused from inside that write, and resumed when all is sent."""
         self.connection.registerProducer(self.producer, True)
-        self.connection.write(b"x" * (BUFFER + 1))
+        self.connection.write(b"x" * BUFFER)
+        self.assertEqual(self.producer.said, [])
+        self.connection.write(b"y")
         self.assertEqual((self.producer.said, self.kernel.taken), (["pause"], b""))
-        self.connection.doWrite()
-        self.assertEqual(self.producer.said, ["pause", "resume"])
+        self.round(2)
+        self.assertEqual((self.producer.said, len(self.kernel.taken)), (["pause", "resume"], BUFFER + 1))
 
-    def test_push_paused_by_the_queue(self) -> None:
+    def test_push_paused_by_the_tail(self) -> None:
         """With a slow peer a push producer is paused when more than the buffer waits, and resumed when nothing does."""
         self.connection.registerProducer(self.producer, True)
         self.kernel.room = 10
         self.connection.write(b"x" * BUFFER)
+        self.round()
         self.assertEqual(self.producer.said, [])
         self.connection.write(b"y" * 20)
         self.assertEqual(self.producer.said, ["pause"])
         self.kernel.room = 100
-        self.connection.doWrite()
+        self.round()
         self.assertEqual(self.producer.said, ["pause"])
         self.kernel.room = 1_000_000
-        self.connection.doWrite()
+        self.rounds()
         self.assertEqual(self.producer.said, ["pause", "resume"])
+
+    def test_paused_and_gone(self) -> None:
+        """A producer that was paused and took its leave does not keep the connection from the short way."""
+        self.connection.registerProducer(self.producer, True)
+        self.connection.write(b"x" * (BUFFER + 1))
+        self.connection.unregisterProducer()
+        self.reactor.doIteration(0)
+        self.assertEqual((self.producer.said, self.waits_to_write), (["pause"], False))
 
     def test_written_while_told(self) -> None:
         """What a producer writes while it is paused or resumed goes behind what is queued."""
@@ -309,8 +408,7 @@ class ProducerTests(ConnectionCase):
         self.producer.on_pause = lambda: self.connection.write(b"p") if len(self.producer.said) == 1 else None
         self.producer.on_resume = lambda: self.connection.write(b"r")
         self.connection.write(b"x" * (BUFFER + 1))
-        while self.waits_to_write:
-            self.connection.doWrite()
+        self.rounds()
         self.assertEqual(self.kernel.taken, b"x" * (BUFFER + 1) + b"pr")
 
     def test_pull(self) -> None:
@@ -330,109 +428,96 @@ class ProducerTests(ConnectionCase):
         self.producer.on_resume = write
         self.connection.registerProducer(self.producer, False)
         self.assertEqual(self.kernel.taken, b"")
-        while self.waits_to_write:
-            self.connection.doWrite()
+        self.rounds()
         self.assertEqual((self.kernel.taken, self.producer.said), (b"abc", ["resume"] * 4))
 
 
 class EndTests(ConnectionCase):
-    def test_lose_with_a_tail(self) -> None:
-        """LoseConnection closes when the tail is sent and not before; what is written meanwhile goes before the end, as in stock."""
+    def test_lose(self) -> None:
+        """LoseConnection closes when all is sent and not before; what is written meanwhile goes before the end, as in stock."""
         self.kernel.room = 2
         self.connection.write(b"abcd")
         self.connection.loseConnection()
         self.connection.write(b"ef")
-        self.assertIsNone(self.connection.doWrite() if self.kernel.room else None)
+        self.assertEqual((self.kernel.sends, self.reasons), (0, []))
+        self.round(2)
+        self.assertEqual((self.kernel.taken, self.reasons), (b"ab", []))
         self.kernel.room = 100
-        results = [self.connection.doWrite()]
-        while results[-1] is None:
-            results.append(self.connection.doWrite())
-        self.assertEqual(self.kernel.taken, b"abcdef")
-        self.assertIsInstance(results[-1], ConnectionDone)
+        self.round(2)
+        self.assertEqual((self.kernel.taken, self.reasons), (b"abcdef", [ConnectionDone]))
+        self.assertEqual((self.reactor.getWriters(), self.kernel.closed), ([], True))
 
-    def test_lose_with_nothing_queued(self) -> None:
-        """What was sent at once needs no more, and the end still comes from the reactor."""
-        self.connection.write(b"bye")
-        self.connection.loseConnection()
-        self.assertEqual(self.protocol.lost, [])
-        self.assertTrue(self.waits_to_write)
-        self.assertIsInstance(self.connection.doWrite(), ConnectionDone)
-        self.assertEqual(self.kernel.taken, b"bye")
-
-    def test_write_after_lose(self) -> None:
-        """What is written after loseConnection is left to stock, and goes before the end."""
-        self.connection.loseConnection()
-        self.connection.write(b"late")
-        self.assertEqual(self.kernel.sends, 0)
-        self.assertIsInstance(self.connection.doWrite(), ConnectionDone)
-        self.assertEqual(self.kernel.taken, b"late")
-
-    def test_half_close_with_a_tail(self) -> None:
-        """LoseWriteConnection shuts the sending side down behind the tail."""
-        protocol = HalfCloseable()
-        self.connection = self.connected(protocol)
+    def test_half_close(self) -> None:
+        """LoseWriteConnection shuts the sending side down behind what was written."""
+        self.connect(HalfCloseable())
         self.kernel.room = 1
         self.connection.write(b"abc")
         self.connection.loseWriteConnection()
+        self.round(2)
         self.assertEqual(self.kernel.shut, [])
         self.kernel.room = 100
-        self.connection.doWrite()
-        self.assertEqual((self.kernel.taken, self.kernel.shut, protocol.said), (b"abc", [1], ["write"]))
+        self.round()
+        self.assertEqual((self.kernel.taken, self.kernel.shut, self.protocol.said), (b"abc", [1], ["write"]))
         self.connection.write(b"too late")
+        self.round(2)
         self.assertEqual(self.kernel.taken, b"abc")
 
     def test_abort(self) -> None:
-        """AbortConnection drops the queue, sends nothing more, and ends with ConnectionAborted in the next round."""
+        """AbortConnection drops what was written in its round and the tail of earlier ones, and ends with ConnectionAborted in the next."""
         self.kernel.room = 1
         self.connection.write(b"abc")
+        self.reactor.doIteration(0)
         self.kernel.room = 100
-        self.connection.abortConnection()
         self.connection.write(b"def")
-        self.assertEqual((self.kernel.taken, self.protocol.lost), (b"a", []))
-        self.reactor.advance(0)
-        self.assertEqual([reason.type for reason in self.protocol.lost], [ConnectionAborted])
-        self.connection.write(b"ghi")
-        self.assertEqual((self.kernel.taken, self.kernel.closed), (b"a", True))
-
-    def test_abort_with_nothing_queued(self) -> None:
-        """After abortConnection nothing is sent, before its end has come and after it."""
         self.connection.abortConnection()
+        self.connection.write(b"ghi")
+        self.connection.writeSequence([b"jkl"])
+        self.reactor.doIteration(0)
+        self.assertEqual((self.kernel.taken, self.reasons), (b"a", []))
+        self.round()
+        self.connection.write(b"mno")
+        self.round()
+        self.assertEqual((self.kernel.taken, self.reasons, self.kernel.closed), (b"a", [ConnectionAborted], True))
+
+    def test_lost_inside_the_round(self) -> None:
+        """A connection that is lost before the end of the round sends no more of it, and drops what is written to it then."""
         self.connection.write(b"abc")
-        self.reactor.advance(0)
+        self.connection.connectionLost(Failure(ConnectionLost()))
         self.connection.write(b"def")
         self.connection.writeSequence([b"ghi"])
-        self.assertEqual((self.kernel.sends, [reason.type for reason in self.protocol.lost]), (0, [ConnectionAborted]))
+        self.round(2)
+        self.assertEqual((self.kernel.sends, self.reactor.getWriters()), (0, []))
 
-    def test_write_when_it_is_over(self) -> None:
-        """A connection that is lost drops what is written to it."""
-        self.connection.connectionLost(Failure(ConnectionLost()))
+    def test_all_removed(self) -> None:
+        """A reactor that ends gives back those that had written, once, and sends nothing more of them."""
         self.connection.write(b"abc")
-        self.connection.writeSequence([b"def"])
-        self.assertEqual((self.kernel.sends, self.waits_to_write), (0, False))
+        self.assertEqual(self.reactor.removeAll(), [self.connection])
+        self.connection.write(b"def")
+        self.connection.stopReading()
+        self.assertEqual(self.reactor.removeAll(), [self.connection])
+        self.round()
+        self.assertEqual(self.kernel.sends, 0)
 
 
 class ReadTests(ConnectionCase):
-    def read(self, *lengths: int) -> list[int]:
-        """The sizes that were asked for, when reads gave these lengths."""
-        self.kernel.asked.clear()
-        for length in lengths:
-            self.kernel.incoming.append(b"x" * length)
-            self.connection.doRead()
-        return self.kernel.asked
-
-    def test_grows(self) -> None:
-        """Reads are small at first, twice as large after each that came back full, and never beyond stock's buffer."""
-        self.assertEqual(self.read(*[BUFFER] * 6), [FIRST_READ, FIRST_READ * 2, FIRST_READ * 4, BUFFER, BUFFER, BUFFER])
-
-    def test_shrinks(self) -> None:
-        """Small reads bring the small buffer back; reads that need the large one keep it."""
-        self.read(BUFFER, BUFFER)
-        self.assertEqual(self.read(FIRST_READ + 1, FIRST_READ + 1, 5, 5), [FIRST_READ * 4] * 3 + [FIRST_READ])
+    def test_read(self) -> None:
+        """A read gives as much as stock's, in bytes of its own."""
+        self.kernel.incoming = [b"x" * BUFFER * 2, b"yz"]
+        kept: list[bytes] = []
+        self.protocol.on_data = kept.append
+        self.connection.doRead()
+        self.connection.doRead()
+        self.assertEqual((self.kernel.asked, kept), ([BUFFER, BUFFER], [b"x" * BUFFER, b"yz"]))
+        self.assertIs(type(kept[1]), bytes)
 
     def test_buffer_size_is_obeyed(self) -> None:
-        """A program that wants smaller reads gets them."""
+        """A program that wants smaller reads gets them; one that wants larger gets all there is, in pieces."""
+        self.kernel.incoming = [b"x" * 100, b"y" * BUFFER]
         self.connection.bufferSize = 100
-        self.assertEqual(self.read(100, 100, 7), [100, 100, 100])
+        self.connection.doRead()
+        self.connection.bufferSize = BUFFER * 4
+        self.connection.doRead()
+        self.assertEqual((self.kernel.asked, len(self.protocol.data)), ([100, BUFFER], 100 + BUFFER))
 
     def test_spurious(self) -> None:
         """Being called with nothing there is no event."""
@@ -440,25 +525,16 @@ class ReadTests(ConnectionCase):
         self.assertEqual(self.protocol.data, b"")
 
 
-class ReactorTests(SynchronousTestCase):
-    """The reactor's own loop, over a pair of sockets; never run, only turned by hand."""
+class ReactorTests(ReactorCase):
+    """The reactor's own loop, over a pair of sockets."""
 
     def setUp(self) -> None:
-        self.reactor = LeanReactor()
+        super().setUp()
         self.peer, mine = socket.socketpair()
-        self.addCleanup(self.peer.close)
-        self.addCleanup(mine.close)
-        self.addCleanup(self._end_reactor)
+        self.to_close += [self.peer, mine]
         self.protocol = Recorder()
         self.connection = LeanServer(mine, self.protocol, ("127.0.0.1", 1), None, 0, self.reactor)  # type: ignore[arg-type]
         self.protocol.makeConnection(self.connection)
-
-    def _end_reactor(self) -> None:
-        self.reactor.removeAll()
-        for reader in list(self.reactor._internalReaders):
-            self.reactor.removeReader(reader)
-            reader.connectionLost(None)
-        self.reactor._poller.close()
 
     def test_it_is_a_reactor(self) -> None:
         """Twistd finds it by its name, and it offers what stock does."""
@@ -510,6 +586,7 @@ class ReactorTests(SynchronousTestCase):
         self.reactor.doIteration(0)
         self.assertEqual(protocol.said, ["read"])
         self.connection.write(b"answer")
+        self.reactor.doIteration(0)
         self.assertEqual(self.peer.recv(100), b"answer")
 
     def test_peer_that_went(self) -> None:
@@ -518,7 +595,7 @@ class ReactorTests(SynchronousTestCase):
         self.peer.close()
         self.connection.write(b"anybody?")
         self.assertEqual(self.protocol.lost, [])
-        self.reactor.doIteration(0)
+        self.round()
         self.assertEqual([reason.type for reason in self.protocol.lost], [ConnectionLost])
 
     def test_closed_underneath(self) -> None:
