@@ -18,7 +18,7 @@ from measuring import run_once
 from peer_setup import SCRATCH, set_up
 from plot import svg_of
 from processes import two_cores
-from report import text_of
+from report import markdown_of, text_of
 from servers import Shape
 
 RESULTS = SCRATCH.with_name(".results")
@@ -38,6 +38,7 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS / "runs.json", help="where all runs are kept (%(default)s)")
     parser.add_argument("--plot", type=Path, metavar="FILE", default=RESULTS / "plot.svg", help="where the plot goes (%(default)s)")
     parser.add_argument("--from", type=Path, metavar="FILE", dest="kept", help="measure nothing: table and plot of the runs kept in this file")
+    parser.add_argument("--markdown", action="store_true", help="print what the README quotes instead")
     options = parser.parse_args(arguments)
     if options.quick:
         options.repeat, options.seconds, options.warmup = 1, 1.0, 0.5
@@ -93,10 +94,9 @@ def main(arguments: Sequence[str]) -> int:
     if not results.runs:
         print("nothing was measured", file=sys.stderr)
         return 1
-    text = text_of(results)
-    print(text)
+    print(markdown_of(results) if options.markdown else text_of(results))
     keep(options.plot, svg_of(results))
-    print(f"\nPlot: {options.plot}")
+    print(f"\nPlot: {options.plot}", file=sys.stderr)
     return 0
 
 

@@ -29,10 +29,13 @@ class Pace:
 
 
 def build(folder: Path) -> Path:
-    """Compile the generator into this folder; gives the program."""
+    """Compile the generator into this folder; gives the program, or ends with one line."""
     program = folder / "load"
     compiler = os.environ.get("CC", "cc")
-    subprocess.run([compiler, "-std=gnu11", "-O2", "-o", str(program), str(SOURCES / "load.c")], check=True)
+    try:
+        subprocess.run([compiler, "-std=gnu11", "-O2", "-o", str(program), str(SOURCES / "load.c")], check=True)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        raise SystemExit(f"the load generator needs a C compiler, `cc` or what CC names: {problem}") from problem
     return program
 
 

@@ -10,7 +10,7 @@ from measuring import Figures
 from report import medians_of, ratio
 
 SHOWN = (LIMIT, "C eager", OURS, f"{OURS} JSON", f"{OURS} epoll", "Node ws", COLYSEUS, "autobahn")
-WIDTH, LABELS, VALUES = 760, 130, 150
+WIDTH, LABELS, VALUES = 760, 130, 170
 BAR, GAP, HEAD, MARGIN = 16, 5, 44, 16
 FULL = WIDTH - LABELS - VALUES - 2 * MARGIN
 
