@@ -65,7 +65,7 @@ def cells_of(results: Results, case: Case, server: str) -> Iterator[str]:
 
 
 def markdown_of(results: Results) -> str:
-    """gameroom's own rows as the README quotes them."""
+    """Our own rows as the README quotes them."""
     others = (COLYSEUS, WS, AUTOBAHN, LIMIT)
     lines = ["| work | masters/s | " + " | ".join(REFERENCES[other] for other in others) + " |", "|---|---:|" + "---:|" * len(others)]
     for case in CASES.values():
