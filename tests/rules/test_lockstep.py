@@ -10,36 +10,7 @@ from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.rules.lockstep import ABANDONED, DIVERGED, FINISHED, ITERATING, LAGGING, Play
 from gameroom.rules.lockstep_values import Divergence, Master, Over, Past, Repeat, Resend, StateChange, Terms, Warn
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket, MasterPacket
-
-TERMS = Terms(lag_after=1.0, drop_after=60.0, room_ttl=120.0)
-
-
-class PlayCase(SynchronousTestCase):
-    """A play of three players, D = 2, at a time that the test moves."""
-
-    players: tuple[int, ...] = (0, 1, 2)
-    terms = TERMS
-
-    def setUp(self) -> None:
-        self.now = 100.0
-        self.play = Play(terms=self.terms, packets=JSON, seats=self.players, connected=self.players, now=self.now)
-
-    def send(self, seat: int, generation: int, commands: bytes = b"", checksum: tuple[int, Any] = (-1, 0)) -> list[Any]:
-        return list(self.play.receive(seat, CommandPacket(generation, 50, 60, *checksum, commands), self.now))
-
-    def turn(self, seats: tuple[int, ...] | None = None) -> list[Any]:
-        """All send the next packet."""
-        generation, effects = self.play.generation, []
-        for seat in seats or self.players:
-            effects += self.send(seat, generation)
-        return effects
-
-    def tick(self, seconds: float) -> list[Any]:
-        self.now += seconds
-        return list(self.play.tick(self.now))
-
-    def masters(self, effects: list[Any]) -> list[MasterPacket]:
-        return [JSON.read_master(effect.data) for effect in effects if isinstance(effect, Master)]
+from tests.rules.playing import TERMS, PlayCase
 
 
 class GatheringTests(PlayCase):
