@@ -88,7 +88,9 @@ class LockstepReferee:
     # Who is there.
 
     def welcome_fields(self, user_id: str) -> dict[str, Any]:
-        return {}
+        stage = self._stage
+        put_out = stage is not None and stage.on and user_id in stage.seats and stage.seat_of(user_id) is None
+        return {"evicted": True} if put_out else {}
 
     def check_hello(self, hello: Hello) -> None:
         if self._stage is not None and self._stage.on:

@@ -26,7 +26,7 @@ class Arrival:
         self.connection = connection
         self.user_id = user_id
         self.first = first
-        self.standing = audience.standing
+        self.standing: Outgoing | None = None
         """What has to be told again once it is there."""
         self._restart = restart
         self._audience = audience

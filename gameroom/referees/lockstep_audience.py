@@ -56,7 +56,7 @@ class Audience:
         self._live: list[Any] = []
         self._unable: set[Any] = set()
         """The connections of clients that can load no snapshot."""
-        self._spoiled: set[str] = set()
+        self.spoiled: set[str] = set()
         """The members who are away with a state that is not the play's."""
 
     def begin(self) -> None:
@@ -117,16 +117,17 @@ class Audience:
         limit = self.limit(user_id)
         first = min(self.first_missed(hello), limit)
         self.look_for_gone()
-        connection.deliver(Outgoing.json({**self._start(), "generation": limit}))
+        connection.deliver(self._restart(limit))
         if not self.takes_packets(connection):
             if self.standing is not None:
                 connection.deliver(self.standing)
             return
         if not hello.snapshots:
             self._unable.add(connection)
-        spoiled = user_id in self._spoiled and hello.snapshots
-        self._spoiled.discard(user_id)
-        arrival = self._expect(Arrival(self, connection, user_id, 0 if spoiled else first))
+        spoiled = user_id in self.spoiled and hello.snapshots
+        self.spoiled.discard(user_id)
+        arrival = self._expect(Arrival(self, connection, user_id, 0, self._restart(limit)) if spoiled else Arrival(self, connection, user_id, first))
+        arrival.standing = self.standing
         if hello.snapshots and (spoiled or limit - first > FAR):
             self._shorten(arrival)
         else:
@@ -142,6 +143,10 @@ class Audience:
 
     def _start(self) -> dict[str, Any]:
         return {"type": "start", "play_id": self.play_id, **self._about, "iterations_per_command": FIRST_ITERATIONS}
+
+    def _restart(self, generation: int) -> Outgoing:
+        """`start` while the play is on, `generation` being the next."""
+        return Outgoing.json({**self._start(), "generation": generation})
 
     def _enter(self, arrival: Arrival) -> None:
         self._live.append(arrival.connection)
@@ -185,20 +190,19 @@ class Audience:
             if connection not in self._unable:
                 self._expect(Arrival(self, connection, user_id, generation + 1)).begin(generation + 1, snapshot)
         if not connections:
-            self._spoiled.add(user_id)
+            self.spoiled.add(user_id)
 
     def evict(self, user_id: str) -> None:
         """A player has become a viewer, and its state is not the play's: it begins anew."""
         connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
-        restart = Outgoing.json({**self._start(), "generation": self.limit(user_id)})
         for connection in connections:
-            arrival = self._expect(Arrival(self, connection, user_id, 0, restart))
+            arrival = self._expect(Arrival(self, connection, user_id, 0, self._restart(self.limit(user_id))))
             if connection in self._unable:
                 arrival.begin(0)
             else:
                 self._shorten(arrival)
         if not connections:
-            self._spoiled.add(user_id)
+            self.spoiled.add(user_id)
 
     def look_for_gone(self) -> None:
         """Forget the connections that the room no longer has."""

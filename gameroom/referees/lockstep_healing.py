@@ -27,8 +27,10 @@ class Healing:
         self._metrics = metrics
         self._asked: set[int] = set()
         """The seats that were asked for the state which the others are to get."""
-        self._given: dict[int, tuple[int, Outgoing]] = {}
-        """By seat, until it is resolved: the newest such state of each, its generation and the message."""
+        self._late: set[int] = set()
+        """Those whose answer nobody needs any more."""
+        self._given: dict[int, Outgoing] = {}
+        """By seat, until it is resolved: the answers. Which of them is good may show only later."""
 
     def diverged(self, divergence: Divergence) -> None:
         """Recorded, told, and each player's state asked for."""
@@ -39,12 +41,14 @@ class Healing:
         if stage.note(message):
             stage.audience.standing = outgoing = Outgoing.json(message)
             stage.broadcast(outgoing)
-            self.dumps.ask(stage.play.seats.connected & set(stage.seats.values()), stage.play.generation - 1)
+            players = [seat for user_id, seat in stage.seats.items() if stage.seat_of(user_id) is not None]
+            self.dumps.ask(stage.play.seats.connected & set(players), stage.play.generation - 1)
 
     def state_changed(self, change: StateChange) -> None:
         """A divergence that is resolved has not to be told to those who come."""
         if change.state != DIVERGED:
             self._stage.audience.standing = None
+            self._late |= self._asked
             self._asked.clear()
             self._given.clear()
 
@@ -53,31 +57,39 @@ class Healing:
     def ask(self, wanted: AskSnapshot) -> None:
         """A player of the majority is asked for its state."""
         self._asked.add(wanted.seat)
+        self._late.discard(wanted.seat)
         self._stage.tell(wanted.seat, {"type": "snapshot_request", "generation": wanted.generation})
 
     def asked(self, seat: int) -> bool:
-        """Whether the rules wait for this player's state."""
+        """Whether this player was asked for its state and has not answered."""
         return seat in self._asked
+
+    def forgives(self, seat: int) -> bool:
+        """Whether this player's answer is one that nobody needs any more."""
+        late = seat in self._late
+        self._late.discard(seat)
+        return late
 
     def given(self, seat: int, generation: int, checksum: Checksum | None, state: Outgoing | None) -> None:
         """A player's answer, None where it has none: the rules say whether it is good, and who gets it."""
         self._asked.discard(seat)
-        stage = self._stage
         if state is not None:
-            self._given[seat] = generation, state
+            self._given[seat] = state
+        stage = self._stage
         stage.do(stage.play.snapshot_given(seat, generation, checksum if state is not None else None, stage.now()))
 
     def restore(self, wanted: Restore) -> None:
-        """The state that one player has given is the state of these players too."""
-        stage, seat = self._stage, wanted.giver
-        generation, state = self._given[seat]
-        assert generation == wanted.generation
+        """A state that was given is the state of these players too."""
+        state, generation, stage = self._given[wanted.giver], wanted.generation, self._stage
+        self._given.clear()
         if self._metrics is not None:
             self._metrics.resyncs += 1
         stage.snapshots.keep(generation, state)
         for restored in wanted.seats:
             stage.audience.restore(stage.user_ids[restored], generation, state)
-        self._log.info("play {play_id}: seats {seats} have the state of seat {seat}", play_id=stage.play_id, seats=list(wanted.seats), seat=seat)
+        self._log.info(
+            "play {play_id}: seats {seats} have the state of seat {seat}", play_id=stage.play_id, seats=list(wanted.seats), seat=wanted.giver
+        )
 
     def evict(self, evicted: Evict) -> None:
         """A player is a viewer from now on."""

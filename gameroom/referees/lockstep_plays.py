@@ -16,6 +16,7 @@ from gameroom.referees.lockstep_stage import Ground, Stage
 from gameroom.referees.lockstep_states import PlayStates
 from gameroom.rules import states
 from gameroom.rules.lockstep_values import Past, Terms
+from gameroom.rules.seats import EVICTED
 from gameroom.settings import LockstepSettings
 
 if TYPE_CHECKING:
@@ -142,6 +143,9 @@ class Plays:
             stage.show_state(stage.play.state, stage.play.awaited())
         for player in about["players"]:
             # Who had left when the daemon was killed may not stand in a master yet.
+            if stage.play.seats.status[player["seat"]] is EVICTED:
+                # Whether its state is the play's by now nobody knows.
+                stage.audience.spoiled.add(player["user_id"])
             if player["user_id"] not in seats:
                 stage.do(stage.play.left(player["seat"], self._room.now()))
         return stage

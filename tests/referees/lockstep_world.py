@@ -65,6 +65,25 @@ class FakeConnection:
 
     # What the tests ask.
 
+    def story(self) -> list[str]:
+        """What has come of start, snapshots, masters and the end, in order, as `start`, `snapshot 7`, `8-12`, `over`."""
+        told: list[str] = []
+        for outgoing in self.got:
+            found = FakeConnection()
+            found.got = [outgoing]
+            generations = found.generations()
+            if generations:
+                first, last = generations[0], generations[-1]
+                if told and told[-1].rpartition("-")[2] == str(first - 1):
+                    told[-1] = f"{told[-1].partition('-')[0]}-{last}"
+                else:
+                    told.append(f"{first}-{last}")
+            elif not outgoing.binary:
+                message = json.loads(outgoing.data)
+                if message["type"] in ("start", "snapshot", "divergence", "chat"):
+                    told.append(f"snapshot {message['generation']}" if message["type"] == "snapshot" else message["type"])
+        return told
+
     def texts(self, kind: str) -> list[dict[str, Any]]:
         messages = [json.loads(outgoing.data) for outgoing in self.got if not outgoing.binary]
         return [message for message in messages if message["type"] == kind]
@@ -154,8 +173,9 @@ class FakeRoom:
 
 
 class RefereeCase(SynchronousTestCase):
-    """A room with two players, ann (its host) and bob, and a viewer, vic."""
+    """A room with two players, ann (its host) and bob, and a viewer, vic; with `third` there is cat as well, who plays."""
 
+    third = False
     options: ClassVar[Mapping[str, Any]] = {}
     settings = LockstepSettings()
 
@@ -167,8 +187,11 @@ class RefereeCase(SynchronousTestCase):
         self.recordings = Recordings(self.folder, clock=self.clock, defer_to_thread=self.in_thread)
         self.metrics = Metrics()
         self.room = FakeRoom(RoomOptions(engine={"url": "https://example.org/e.js"}, seed=5, **self.options), self.clock)
+        if self.third:
+            self.room.members["cat"] = Member(user_id="cat", name="cat", seat=2)
+            self.room.here["cat"] = [FakeConnection()]
         self.referee = self.make()
-        self.players = [Player(seat=0, user_id="ann", name="ann"), Player(seat=1, user_id="bob", name="bob")]
+        self.players = [Player(seat=seat, user_id=name, name=name) for seat, name in enumerate(("ann", "bob", "cat")[: 2 + self.third])]
 
     def make(self) -> LockstepReferee:
         return LockstepReferee(self.room, recordings=self.recordings, settings=self.settings, metrics=self.metrics, room_ttl=120.0, clock=self.clock)
@@ -198,17 +221,27 @@ class RefereeCase(SynchronousTestCase):
         return self.say(user_id, message | fields)
 
     def turns(self, first: int, last: int) -> None:
-        """Both players play these generations, the last included."""
+        """All players play these generations, the last included."""
         for generation in range(first, last + 1):
-            for user_id in ("ann", "bob"):
-                self.send(user_id, generation, [f"{user_id} {generation}"])
+            for player in self.players:
+                self.send(player.user_id, generation, [f"{player.user_id} {generation}"])
 
-    def come(self, user_id: str, play_id: str | None = None, last_generation: int | None = None, **kind: bool) -> FakeConnection:
+    def hashed(self, first: int, last: int, **different: str) -> None:
+        """All players play these generations and report the hash of the generation two before: `h<generation>`, but for those named here."""
+        for generation in range(first, last + 1):
+            for player in self.players:
+                value = different.get(player.user_id, f"h{generation - 2}")
+                fields = {"checksum": {"generation": generation - 2, "value": value}} if generation >= 2 else {}
+                self.send(player.user_id, generation, **fields)
+
+    def come(
+        self, user_id: str, play_id: str | None = None, last_generation: int | None = None, *, snapshots: bool = True, **kind: bool
+    ) -> FakeConnection:
         """A new connection takes over, as `LivingRoom.attach` does it."""
         connection = FakeConnection(**kind)
         first = not self.room.here.get(user_id)
         self.room.here[user_id] = [connection]
-        self.referee.welcomed(user_id, connection, Hello(play_id=play_id, last_generation=last_generation))
+        self.referee.welcomed(user_id, connection, Hello(play_id=play_id, last_generation=last_generation, snapshots=snapshots))
         if first:
             self.referee.connected(user_id)
         return connection
