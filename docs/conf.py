@@ -1,6 +1,15 @@
 # How Sphinx makes the documentation: `make docs`.
 
+import sys
+from pathlib import Path
+
 import gameroom
+
+sys.path.insert(0, str(Path(__file__).parent))
+import diagrams
+
+# The figures that are drawn from the tables in the code.
+diagrams.write()
 
 project = "gameroom"
 author = "the gameroom developers"
