@@ -124,14 +124,14 @@ class Audience:
             return
         if not hello.snapshots:
             self._unable.add(connection)
-        spoiled = user_id in self.spoiled and hello.snapshots
+        spoiled = user_id in self.spoiled
         self.spoiled.discard(user_id)
-        arrival = self._expect(Arrival(self, connection, user_id, 0, self._restart(limit)) if spoiled else Arrival(self, connection, user_id, first))
+        arrival = self._anew(user_id, connection) if spoiled else self._expect(Arrival(self, connection, user_id, first))
         arrival.standing = self.standing
         if hello.snapshots and (spoiled or limit - first > FAR):
             self._shorten(arrival)
         else:
-            arrival.begin(first)
+            arrival.begin(arrival.first)
 
     def arrived(self, arrival: Arrival) -> None:
         """It has all that there is for it: it is live."""
@@ -184,10 +184,12 @@ class Audience:
     # Those whose state is not the play's.
 
     def restore(self, user_id: str, generation: int, snapshot: Outgoing) -> None:
-        """A member gets this state instead of its own, and goes on from there."""
+        """A player gets this state instead of its own, and goes on from there; one that can load none gets there from the beginning."""
         connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
         for connection in connections:
-            if connection not in self._unable:
+            if connection in self._unable:
+                self._anew(user_id, connection).begin(0)
+            else:
                 self._expect(Arrival(self, connection, user_id, generation + 1)).begin(generation + 1, snapshot)
         if not connections:
             self.spoiled.add(user_id)
@@ -196,13 +198,17 @@ class Audience:
         """A player has become a viewer, and its state is not the play's: it begins anew."""
         connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
         for connection in connections:
-            arrival = self._expect(Arrival(self, connection, user_id, 0, self._restart(self.limit(user_id))))
+            arrival = self._anew(user_id, connection)
             if connection in self._unable:
                 arrival.begin(0)
             else:
                 self._shorten(arrival)
         if not connections:
             self.spoiled.add(user_id)
+
+    def _anew(self, user_id: str, connection: Any) -> Arrival:
+        """One whose state is of no use: it begins at a snapshot, or else is told `start` once more and begins at the beginning."""
+        return self._expect(Arrival(self, connection, user_id, 0, self._restart(self.limit(user_id))))
 
     def look_for_gone(self) -> None:
         """Forget the connections that the room no longer has."""

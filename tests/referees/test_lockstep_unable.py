@@ -20,25 +20,30 @@ class UnableTests(RefereeCase):
         self.hashed(0, 3)
         self.hashed(4, 4, cat="wrong")
         newest = self.give("ann", "bob")
-        self.hashed(newest + 1, newest + 2)
+        for generation in (newest + 1, newest + 2):
+            self.send("cat", generation)
         self.assertEqual(cat.story(), ["start", f"0-{newest}", "divergence", "start", f"0-{newest + 2}"])
 
     def test_was_away(self) -> None:
-        """If it was away then, it begins anew when it comes, whatever it says that it has; and only that once."""
+        """If it was put out and away then, it begins anew when it comes, whatever it says that it has; and only that once."""
+        self.options = {"on_divergence": "evict"}
+        self.setUp()
         self.begin()
         self.hashed(0, 3)
-        for user_id, value in (("ann", "h2"), ("bob", "h2"), ("cat", "wrong")):
-            self.send(user_id, 4, checksum={"generation": 2, "value": value})
-        self.go("cat")
-        newest = self.give("ann", "bob")
-        self.assertEqual(self.come("cat", PLAY, newest, snapshots=False).story(), ["start", "start", f"0-{newest}"])
-        self.assertEqual(self.come("cat", PLAY, newest, snapshots=False).story(), ["start"])
+        self.hashed(4, 4, cat="wrong")
+        self.referee, self.room.here = self.make(), {}
+        self.successResultOf(self.referee.restore(PLAY, self.players))
+        self.assertEqual(self.come("cat", PLAY, 3, snapshots=False).story(), ["start", "start", "0-4"])
+        self.assertEqual(self.come("cat", PLAY, 4, snapshots=False).story(), ["start"])
 
     def give(self, *user_ids: str) -> int:
         """Those of them who are asked give their state; its generation."""
-        [(user_id, newest)] = [(user_id, asked["generation"]) for user_id in user_ids for asked in self.room.here[user_id][0].texts("snapshot_request")]
-        for other in user_ids:
+        [(user_id, newest)] = [
+            (user_id, asked["generation"]) for user_id in user_ids for asked in self.room.here[user_id][0].texts("snapshot_request")
+        ]
+        for generation in (newest + 1, newest + 2):
             # The room may wait for their hash of it.
-            self.send(other, newest + 1, checksum={"generation": newest, "value": "good"})
-        self.say(user_id, {"type": "snapshot", "generation": newest, "checksum": "good", "state": "good"})
+            for other in user_ids:
+                self.send(other, generation, checksum={"generation": generation - 2, "value": f"h{generation - 2}"})
+        self.say(user_id, {"type": "snapshot", "generation": newest, "checksum": f"h{newest}", "state": "good"})
         return int(newest)
