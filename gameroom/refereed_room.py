@@ -29,6 +29,8 @@ class RefereedRoom:
         self.room_id: str = room.room_id
         self.options: RoomOptions = room.options
         self.state = room.value.state
+        # Asked for each packet: the clock itself, with nothing between.
+        self.now = room.now
         self._room = room
         self._ending: tuple[str, Any] | None = None
 
@@ -51,9 +53,6 @@ class RefereedRoom:
     @property
     def seated(self) -> list[str]:
         return [member.user_id for member in self._room.latest.players]
-
-    def now(self) -> float:
-        return self._room.now()
 
     def member(self, user_id: str) -> Member:
         return self._room.latest.member(user_id)

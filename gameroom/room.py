@@ -77,6 +77,8 @@ class LivingRoom:
         self.room_id: str = value.room_id
         self.options: RoomOptions = value.options
         self.around = surroundings
+        self.now: Callable[[], float] = surroundings.clock.seconds
+        """Unix time in seconds."""
         self.ledger = RoomLedger(value, surroundings.database, self._committed)
         self.audience = RoomAudience(self)
         self.starting = RoomStart(self)
@@ -99,10 +101,6 @@ class LivingRoom:
     def latest(self) -> Room:
         """The room with the changes that are just being saved."""
         return self.ledger.latest
-
-    def now(self) -> float:
-        """Unix time in seconds."""
-        return float(self.around.clock.seconds())
 
     def by_token(self, token: str) -> Member:
         """The member whom a seat token binds; raises `Unauthorized`."""

@@ -106,7 +106,10 @@ class LimitedWebSocket(WebSocketServerProtocol):
     def dataReceived(self, data: bytes) -> None:
         self._heard = True
         if self.state == _OPEN:
-            data = self._take_plain(data)
+            if self.data or self.current_frame is not None:
+                data = self._go_on(data)
+            if not self.inside_message:
+                data = self._take_plain(data)
         elif self._is_endless(data):
             return
         if data:
@@ -119,24 +122,27 @@ class LimitedWebSocket(WebSocketServerProtocol):
             # Its hundred attributes would be most of the memory of an idle connection.
             self.__dict__.clear()
 
-    def _take_plain(self, data: bytes) -> bytes:
-        """Take the plain frames with which `data` begins, on an open connection; gives what is left, for autobahn."""
+    def _go_on(self, data: bytes) -> bytes:
+        """Autobahn has a part of a frame already. Gives what begins with a new frame."""
         begun = self.current_frame
-        if begun is not None:
-            # Autobahn has a part of this frame: it gets the rest of it, and what comes behind may be plain again.
-            missing = begun.length - self.current_frame_masker.pointer()
-            self._leave_to_autobahn(data[:missing])
-            data = data[missing:]
-        if self.inside_message:
-            return data
-        if self.data:
-            # Less than a frame's head, of which autobahn has made nothing yet.
+        if begun is None:
+            # Less than a frame's head, of which it has made nothing yet.
             data, self.data = self.data + data, b""
-        at = 0
-        while self.closing_since is None and (found := plain_frame(data, at, self._longest_plain)) is not None:
+            return data
+        missing = begun.length - self.current_frame_masker.pointer()
+        self._leave_to_autobahn(data[:missing])
+        return data[missing:]
+
+    def _take_plain(self, data: bytes) -> bytes:
+        """Take the plain frames with which `data` begins; gives what is left, for autobahn."""
+        at, end = 0, len(data)
+        while at < end and self.closing_since is None:
+            found = plain_frame(data, at, self._longest_plain)
+            if found is None:
+                break
             payload, is_binary, at = found
             self.take(payload, is_binary)
-        return data[at:] if at else data
+        return data[at:]
 
     def _is_endless(self, data: bytes) -> bool:
         """Whether more comes before the connection is open, or behind its close, than is listened to."""

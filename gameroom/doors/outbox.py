@@ -26,10 +26,11 @@ class Outbox:
     Past `queue_bytes` waiting bytes everything is dropped and `overflow()` is called, once: the door ends the connection.
     """
 
-    __slots__ = ("_draining", "_limit", "_open", "_overflow", "_paused", "_ready", "_waiting", "_write", "queued_bytes")
+    __slots__ = ("_draining", "_limit", "_open", "_overflow", "_paused", "_waiting", "queued_bytes", "ready", "write")
 
     def __init__(self, write: Callable[[bytes], None], queue_bytes: int, overflow: Callable[[], None]) -> None:
-        self._write = write
+        self.write = write
+        """The transport's own: for a sender that has looked whether it is `ready`."""
         self._limit = queue_bytes
         self._overflow = overflow
         self._waiting: deque[bytes | Source] | None = None
@@ -37,7 +38,8 @@ class Outbox:
         self._paused = False
         self._draining = False
         self._open = True
-        self._ready = True
+        self.ready = True
+        """Whether what is sent goes to the transport at once."""
         self.queued_bytes = 0
         """Bytes that were sent and wait for the reader; history and `patient` messages do not count."""
 
@@ -48,8 +50,8 @@ class Outbox:
 
     def send(self, data: bytes) -> None:
         """Give the reader these bytes, now or after all that waits already. Never raises."""
-        if self._ready:
-            self._write(data)
+        if self.ready:
+            self.write(data)
         elif self._open:
             self._wait(data)
             self.queued_bytes += len(data)
@@ -62,8 +64,8 @@ class Outbox:
 
         The door bounds it by not reading further requests meanwhile.
         """
-        if self._ready:
-            self._write(data)
+        if self.ready:
+            self.write(data)
         else:
             self.catch_up(iter((data, None)).__next__)
 
@@ -87,7 +89,7 @@ class Outbox:
     def pauseProducing(self) -> None:
         """The transport has more than it can send for now."""
         self._paused = True
-        self._ready = False
+        self.ready = False
 
     def resumeProducing(self) -> None:
         """The transport has sent what it had."""
@@ -97,7 +99,7 @@ class Outbox:
     def stopProducing(self) -> None:
         """The connection is gone: forget what waits, and ignore what still comes."""
         self._open = False
-        self._ready = False
+        self.ready = False
         self._waiting = None
         self.queued_bytes = 0
 
@@ -111,18 +113,18 @@ class Outbox:
         if self._draining:
             return
         # Nothing may overtake what waits, not even what a source or the transport sends while it is called from here.
-        self._ready = False
+        self.ready = False
         self._draining = True
         try:
             while self._waiting and not self._paused:
                 data = self._next(self._waiting)
                 if data:
-                    self._write(data)
+                    self.write(data)
         finally:
             self._draining = False
         if not self._waiting:
             self._waiting = None
-            self._ready = self._open and not self._paused
+            self.ready = self._open and not self._paused
 
     def _next(self, waiting: deque[bytes | Source]) -> bytes | None:
         """Take the next bytes to write: one piece of history, or as many small messages as fit one write."""

@@ -23,31 +23,37 @@ class Outgoing:
     `frame` is for the WebSocket door: the bytes of the whole unmasked frame, made at first use.
     """
 
-    __slots__ = ("_frame", "binary", "data")
+    __slots__ = ("binary", "data", "frame")
+
+    frame: bytes
 
     def __init__(self, data: bytes, binary: bool = False) -> None:
         self.data = data
         self.binary = binary
-        self._frame: bytes | None = None
 
     @classmethod
     def json(cls, message: dict[str, Any]) -> Outgoing:
         return cls(orjson.dumps(message))
 
-    @property
-    def frame(self) -> bytes:
-        """The message as one unmasked, unfragmented, uncompressed WebSocket frame (RFC 6455, 5.2)."""
-        if self._frame is None:
-            size = len(self.data)
-            first = 0x82 if self.binary else 0x81
-            if size < 126:
-                head = bytes((first, size))
-            elif size < 65536:
-                head = bytes((first, 126)) + size.to_bytes(2, "big")
-            else:
-                head = bytes((first, 127)) + size.to_bytes(8, "big")
-            self._frame = head + self.data
-        return self._frame
+    def __getattr__(self, name: str) -> Any:
+        """The frame, when it is first asked for; after that it is there."""
+        if name != "frame":
+            raise AttributeError(name)
+        self.frame = _frame_of(self.data, self.binary)
+        return self.frame
+
+
+def _frame_of(data: bytes, binary: bool) -> bytes:
+    """The message as one unmasked, unfragmented, uncompressed WebSocket frame (RFC 6455, 5.2)."""
+    size = len(data)
+    first = 0x82 if binary else 0x81
+    if size < 126:
+        head = bytes((first, size))
+    elif size < 65536:
+        head = bytes((first, 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((first, 127)) + size.to_bytes(8, "big")
+    return head + data
 
 
 def text_field(message: dict[str, Any], name: str, longest: int, default: str | None = None) -> str:
