@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gameroom import __version__
+from gameroom.cli.replay import replay
 
 __all__ = ["main"]
 
@@ -13,3 +14,6 @@ __all__ = ["main"]
 @click.version_option(__version__, prog_name="gameroom")
 def main() -> None:
     """What one does with gameroom from a terminal; the daemon itself is `twistd gameroom`."""
+
+
+main.add_command(replay)

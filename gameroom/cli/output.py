@@ -1,0 +1,48 @@
+"""How the command line speaks: tables and text for people, JSON for programs, one line for what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+import orjson
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDE = 240
+"""Columns where nobody looks at a terminal: nothing is cut off or wrapped."""
+
+
+def shown(value: Any) -> str:
+    """Text that others have written, with nothing in it that a terminal obeys."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
+
+
+def compact(value: Any, longest: int = 120) -> str:
+    """A value as JSON on one line, cut where it is long."""
+    text = shown(value if isinstance(value, str) and value.startswith("(") else orjson.dumps(value).decode())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def print_json(value: Any) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_table(columns: list[str], rows: list[list[Any]]) -> None:
+    """A table; columns that end with `#` are numbers."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    out = sys.stdout
+    Console(file=out, width=None if out.isatty() else WIDE, highlight=False).print(table)
+
+
+def fail(message: str) -> NoReturn:
+    """One line for people; exit status 2."""
+    click.echo(f"gameroom: {shown(message)}", err=True)
+    raise SystemExit(2)
