@@ -53,7 +53,8 @@ class SetupTests(StatesCase):
 
     def test_not_an_event(self) -> None:
         """What is no string is refused as such."""
-        for name in (None, 1, ["next"], {}):
+        names: list[Any] = [None, 1, ["next"], {}]
+        for name in names:
             self.assertRaises(InvalidRequest, self.event, "ann", name)
         self.assertRaises(BadState, self.event, "ann", "")
 

@@ -152,6 +152,7 @@ class ReadyTests(SynchronousTestCase):
         self.assertEqual((locked.phase, locked.status, len(locked.locked)), (STARTING, "PLAYING", 2))
         self.assertEqual(rules.finish(locked), room)
         self.assertEqual(rules.finish(rules.begin(locked, "p")), room)
+        self.assertEqual(rules.unlock(locked), room)
 
 
 json_values = st.recursive(
