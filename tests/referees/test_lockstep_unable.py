@@ -24,7 +24,7 @@ class UnableTests(RefereeCase):
         self.assertEqual(cat.story(), ["start", f"0-{newest}", "divergence", "start", f"0-{newest + 2}"])
 
     def test_was_put_out(self) -> None:
-        """One that was sent from its seat, and the daemon was killed before it knew: it begins anew whatever it says that it has, and only that once."""
+        """Sent from its seat, the daemon killed before it knew: it begins anew, whatever it says that it has, and only that once."""
         self.options = {"on_divergence": "evict"}
         self.setUp()
         self.begin()
