@@ -218,7 +218,7 @@ export class TestRoom {
     socket.proved = true;
     const state = this.running && !this.over ? "running.iterating" : "setup";
     const room = { room_id: "r", state, encoding: this.encoding, configuration: this.start.configuration, revision: 0, players: [] };
-    this.tell(socket, { type: "welcome", room, you: { user_id: socket.user, name: socket.user, seat: seat < 0 ? null : seat, viewer: seat < 0, host: seat === 0 }, last_id: 0 });
+    this.tell(socket, { type: "welcome", room, you: { user_id: socket.user, name: socket.user, seat: seat < 0 ? null : seat, viewer: seat < 0, host: seat === 0 }, last_id: 0, ...(this.evicted.has(seat) && { evicted: true }) });
     if (state === "setup") return;
     let from = play_id === this.start.play_id && last_generation !== undefined ? last_generation + 1 : 0;
     this.tell(socket, { ...this.start, generation: this.masters.length });

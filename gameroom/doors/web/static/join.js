@@ -232,8 +232,9 @@ function listen(room) {
     showRoom();
   });
   room.on("chat", (message) => chatLine(message));
-  // What answers no request of ours is about the game's packets. That one came too late (105) is nobody's concern.
-  room.on("error", (message) => message.reply_to === undefined && message.code !== 105 && notice(message.message, true));
+  // What answers no request of ours is about the game's packets. That one came too late (105) is nobody's concern,
+  // nor that those of somebody who only watches now do (102).
+  room.on("error", (message) => message.reply_to === undefined && ![102, 105].includes(message.code) && notice(message.message, true));
   room.on("connection", connection);
 }
 

@@ -10,6 +10,7 @@ import { choices, differing, duration, list, ownState, sides } from "./words.js"
 const NOTICE_STAYS = 12_000;
 /** A room with a policy of its own needs nobody's word; only one that still stands after this asks for it. */
 const ASK_AFTER = 700;
+const OUT = "Your game had come out differently, so the others go on without you. You are watching.";
 
 export class Trouble {
   /**
@@ -21,6 +22,8 @@ export class Trouble {
     this.room = room;
     /** @type {string | null} */
     this.play = null;
+    /** The room's answer to our hello, until the play's start has come. @type {any} */
+    this.welcome = null;
     this.ask = ask;
     this.changed = changed;
     /** @type {Divergence | null} */
@@ -43,10 +46,23 @@ export class Trouble {
     room.on("state", (message) => this.show(message));
     room.on("master", (message) => this.heed(message.system));
     room.on("binary", (data) => this.curious && new Uint8Array(data)[0] === MASTER && this.heed(decodeMaster(data).system));
-    room.on("masters", ({ masters }) => this.past(masters));
-    room.on("error", ({ code, reply_to }) => code === 102 && reply_to === undefined && this.own !== null && this.heed([{ evicted: this.own }]));
-    room.on("start", (message) => message.play_id !== this.play && this.reset(message.play_id));
-    room.on("over", () => this.reset(null));
+    room.on("welcome", (message) => (this.welcome = message));
+    room.on("start", (message) => this.begun(message.play_id));
+    room.on("over", () => this.ended());
+  }
+
+  /** @param {string} play */
+  begun(play) {
+    if (play !== this.play) this.reset(play);
+    if (this.welcome?.evicted) this.out();
+    this.welcome = null;
+  }
+
+  ended() {
+    this.reset(null);
+    clearInterval(this.timer);
+    clearTimeout(this.asking);
+    this.say([]);
   }
 
   /** A play begins or is over. @param {string | null} play */
@@ -56,7 +72,6 @@ export class Trouble {
     this.curious = this.evicted = false;
     this.since.clear();
     this.given.clear();
-    this.say([]);
     this.tell("");
   }
 
@@ -184,12 +199,10 @@ export class Trouble {
     if (this.divergence) this.curious = true;
   }
 
-  /** What masters that were made before we came say of our seat. @param {{system?: any[]}[]} masters */
-  past(masters) {
-    const own = this.own;
-    if (own === null || !masters.some(({ system }) => system?.some((event) => event?.evicted === own))) return;
+  /** We have come back to a play that goes on without us. */
+  out() {
     this.evicted = true;
-    this.tell("Your game had come out differently, so the others go on without you. You are watching.");
+    this.tell(OUT);
     this.changed();
   }
 
@@ -209,7 +222,7 @@ export class Trouble {
   /** @param {number[]} out who was sent from their seats @param {number[]} wrong whose games were not the others' */
   became(out, wrong) {
     const names = list((out.length ? out : wrong).map((seat) => this.nameOf(seat)));
-    if (out.length) return this.evicted ? "Your game had come out differently, so the others go on without you. You are watching." : `${names} had another game than the others, and only watch${out.length > 1 ? "" : "es"} from now on.`;
+    if (out.length) return this.evicted ? OUT : `${names} had another game than the others, and only watch${out.length > 1 ? "" : "es"} from now on.`;
     if (!names) return "The games agree again.";
     return names === "you" ? "Your game had come out differently. It has been put right: play on." : `The games agree again: ${names} ${wrong.length > 1 ? "were" : "was"} put right.`;
   }

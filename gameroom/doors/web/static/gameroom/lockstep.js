@@ -130,8 +130,8 @@ export class LockstepClient extends Emitter {
     /** The play under way, or the last one. @type {Start | null} */
     this.play = null;
     this.running = false;
-    /** Whether a `start` that comes now belongs to our hello. */
-    this.greeted = false;
+    /** The room's answer to our hello, until a `start` has come that belongs to it. @type {any} */
+    this.welcome = null;
     /** The room's state: "setup…", "running.iterating", "running.paused…". */
     this.state = "setup";
     /** The play whose snapshots did not fit here: the engine gets there by masters alone. @type {string | null} */
@@ -154,8 +154,6 @@ export class LockstepClient extends Emitter {
     room.on("snapshot", (message) => this.restored(message));
     room.on("snapshot_request", (message) => this.asked.ask("snapshot", message.generation));
     room.on("dump_request", (message) => this.asked.ask("dump", message.generation));
-    // A word to nobody in particular that we may not do this: it is about our packets.
-    room.on("error", (message) => message.code === 102 && message.reply_to === undefined && this.leaveSeat(this.begun));
     room.on("divergence", (message) => this.emit("divergence", message));
     room.on("over", (message) => this.ended(message));
   }
@@ -230,7 +228,7 @@ export class LockstepClient extends Emitter {
   /** @param {any} message */
   welcomed(message) {
     this.asked.forget();
-    this.greeted = true;
+    this.welcome = message;
     if (message.room?.state) this.state = message.room.state;
     this.configured({ configuration: message.room?.configuration ?? {}, revision: message.room?.revision ?? 0 });
     const { play_id, state } = message.room ?? {};
@@ -251,18 +249,18 @@ export class LockstepClient extends Emitter {
   /** @param {Start} start */
   started(start) {
     // One that nobody asked for is the room's word that our state is not the play's: begin anew.
-    const resumed = this.greeted && !this.anew && this.running && this.play?.play_id === start.play_id;
-    this.greeted = false;
-    if (resumed) return this.resumed(start);
-    const { evicted } = this;
+    const { welcome } = this;
     const again = this.running && this.play?.play_id === start.play_id;
+    if (welcome && again && !this.anew) return this.resumed(start);
+    const evicted = welcome ? welcome.evicted === true : again && this.evicted;
     this.reset(start);
+    this.welcome = null;
     this.running = true;
     this.iterationsPerCommand = start.iterations_per_command;
     this.seat = start.players.find((player) => player.user_id === this.room.you?.user_id)?.seat ?? null;
     this.engine.init(start);
     this.emit("start", start);
-    if (again && evicted) this.leaveSeat(this.begun);
+    if (evicted) this.leaveSeat(this.begun);
     this.own.fill(0, start.input_delay - 1);
     this.own.watch();
     this.pump();
@@ -270,6 +268,7 @@ export class LockstepClient extends Emitter {
 
   /** Back after a lost connection: what the room may not have had goes out again. @param {Start} start */
   resumed(start) {
+    this.welcome = null;
     this.own.allAgain(start.generation ?? 0);
     if (this.finished) this.sendFinish();
     this.own.watch();
