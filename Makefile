@@ -1,4 +1,4 @@
-# make run     sets everything up and runs the daemon here, in ./var (REACTOR=gameroom for the lean reactor)
+# make run     sets everything up and runs the daemon here, in ./var (REACTOR=epoll for Twisted's stock reactor)
 # make test    sets everything up and runs every check and test
 # make lint | unit | system | docs | bench | lock | clean
 # All may be run again at any time; what is done already is not done again.
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 ARGS ?=
-REACTOR ?= epoll
+REACTOR ?= gameroom
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test lint unit js system docs bench lock clean

@@ -20,7 +20,7 @@ from typing import Any
 STARTS_WITHIN = 30.0
 ENDS_WITHIN = 15.0
 LOOPBACK = "127.0.0.1"
-REACTOR = os.environ.get("REACTOR", "epoll")
+REACTOR = os.environ.get("REACTOR", "gameroom")
 """What the daemon runs on, as in `make run`."""
 
 Settings = Mapping[str, Mapping[str, Any]]
