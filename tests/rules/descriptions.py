@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gameroom.rules.states import DIVERGED, LAGGING, ROOM_STATES, RUNNING, SETUP, within
+from gameroom.rules.lockstep import DIVERGED, LAGGING
+from gameroom.rules.states import ROOM_STATES, RUNNING, SETUP, within
 
 TABLE: dict[str, Any] = {
     "setup": {

@@ -269,7 +269,7 @@ class ModelTests(SynchronousTestCase):
 
     def test_any_description(self) -> None:
         """They are always in the same state."""
-        run_state_machine_as_test(Model, settings=settings(stateful_step_count=30))  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Model, settings=settings(stateful_step_count=30))
 
 
 class MovesTests(SynchronousTestCase):

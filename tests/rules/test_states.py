@@ -184,7 +184,7 @@ JUNK = st.recursive(
 )
 
 
-def places(value: Json, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def places(value: Json, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The way to each member of a value."""
     if isinstance(value, dict):
         for key, member in value.items():
