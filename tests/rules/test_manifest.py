@@ -104,6 +104,14 @@ class ManifestTests(SynchronousTestCase):
         for (old, new), reason in faults.items():
             self.assertIn(reason, self.fault(FULL.replace(old, new, 1) if old else new + FULL))
 
+    def test_states(self) -> None:
+        """An engine's own states are written as TOML, and a fault is pointed at below the key."""
+        manifest, _ = parse(LEAST + '[lockstep.states.setup.states]\nteams.on.next = "map"\nmap = {}\n')
+        self.assertEqual(manifest.lockstep["states"], {"setup": {"states": {"teams": {"on": {"next": "map"}}, "map": {}}}})
+        fault = self.fault(LEAST + '[lockstep.states.setup.states]\nteams.on.next = "nowhere"\n')
+        self.assertTrue(fault.startswith("game.toml: lockstep.states there is no state 'nowhere'"), fault)
+        self.assertTrue(fault.endswith("(at /setup/states/teams/on/next)"), fault)
+
     def test_command_schema(self) -> None:
         """A schema of commands is written as TOML, and its fault is pointed at."""
         manifest, _ = parse(LEAST + '[lockstep.command_schema]\ntype = "object"\nproperties.x = {type = "integer"}\n')
