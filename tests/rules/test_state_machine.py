@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 import hypothesis.strategies as st
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from statemachine.io import create_machine_class_from_definition
 from twisted.trial.unittest import SynchronousTestCase
@@ -269,7 +269,7 @@ class ModelTests(SynchronousTestCase):
 
     def test_any_description(self) -> None:
         """They are always in the same state."""
-        run_state_machine_as_test(Model, settings=settings(stateful_step_count=30))
+        run_state_machine_as_test(Model, settings=settings(stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]))
 
 
 class MovesTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -216,6 +216,7 @@ class JunkTests(SynchronousTestCase):
         self.check(junk)
 
     @given(descriptions(), st.data(), JUNK)
+    @settings(suppress_health_check=[HealthCheck.too_slow])
     def test_a_good_one_with_a_fault(self, description: dict[str, Json], data: st.DataObject, junk: Json) -> None:
         """As before, where one member of a valid description is something else."""
         self.check(description)
@@ -229,6 +230,7 @@ class JunkTests(SynchronousTestCase):
         self.check(broken)
 
     @given(descriptions())
+    @settings(suppress_health_check=[HealthCheck.too_slow])
     def test_any_valid_one_is_taken(self, description: dict[str, Json]) -> None:
         """And says the same when it is read again; where setup and running begin is a state of it."""
         found = states.parse(description)
