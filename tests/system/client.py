@@ -24,12 +24,12 @@ class Client:
     `reconnections` counts how often the connection was made anew; `codes` are the close codes it has seen.
     """
 
-    def __init__(self, seat: Seat, *, binary: bool, finish_at: int | None = None, weather: Weather | None = None, bulk: int = 0) -> None:
+    def __init__(self, seat: Seat, *, binary: bool, finish_at: int | None = None, weather: Weather | None = None, **player: Any) -> None:
         self.seat = seat
         self.weather = weather or Weather()
         self._draw = random.Random(f"seat {seat.seat}")
         self._new_player: Callable[[], Player] = lambda: Player(
-            seat=seat.seat, binary=binary, finish_at=finish_at, latency=round(2000 * self.weather.latency) or 5, bulk=bulk
+            seat=seat.seat, binary=binary, finish_at=finish_at, latency=round(2000 * self.weather.latency) or 5, **player
         )
         self.player = self._new_player()
         self.reconnections = -1
@@ -107,8 +107,12 @@ class Client:
     async def reload(self) -> None:
         """As a reload of the page: all that the client knew is gone, but not its seat token."""
         await self.go_away()
-        self.player = self._new_player()
+        self.forget()
         self.come_back()
+
+    def forget(self) -> None:
+        """Know nothing of the play any more."""
+        self.player = self._new_player()
 
     def say(self, message: dict[str, Any]) -> None:
         """Send one more room message."""

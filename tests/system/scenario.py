@@ -28,10 +28,10 @@ class Table:
     binary: bool
     clients: list[Client] = attrs.field(factory=list)
 
-    def sit(self, *, finish_at: int | None = None, weather: Weather | None = None, viewer: bool = False, bulk: int = 0) -> Client:
+    def sit(self, *, finish_at: int | None = None, weather: Weather | None = None, viewer: bool = False, **player: Any) -> Client:
         """One more member, who does not play yet."""
         seat = self.web.join(self.room_id, viewer=viewer)
-        client = Client(seat, binary=self.binary, finish_at=finish_at, weather=weather, bulk=bulk)
+        client = Client(seat, binary=self.binary, finish_at=finish_at, weather=weather, **player)
         self.clients.append(client)
         return client
 
@@ -82,8 +82,8 @@ async def play_during(clients: list[Client], disturbance: Awaitable[None]) -> No
         if isinstance(result, Exception):
             raise result
     assert not isinstance(results[0], asyncio.CancelledError), "the players stopped first"
-    together = min(client.player.next for client in clients)
-    assert len({tuple(client.player.hashes[:together]) for client in clients}) == 1
+    together = set[int].intersection(*({*client.player.hashes} for client in clients))
+    assert len({tuple(client.player.hashes[generation] for generation in sorted(together)) for client in clients}) == 1
 
 
 async def _awaited(disturbance: Awaitable[None]) -> None:

@@ -47,3 +47,16 @@ class ToyEngine:
             self.state = mix(self.state)
         self.generation += 1
         return self.state
+
+    def save(self) -> dict[str, Any]:
+        """The state as JSON; a hash of 64 bits is more than what JSON's numbers hold everywhere."""
+        return {"generation": self.generation, "state": f"{self.state:016x}"}
+
+    def load(self, saved: dict[str, Any]) -> int:
+        """Be in that state; gives its hash."""
+        self.generation, self.state = saved["generation"], int(saved["state"], 16)
+        return self.state
+
+    def corrupt(self) -> None:
+        """A bit of the state is not what it should be."""
+        self.state ^= 1
