@@ -183,6 +183,24 @@ class PlayTests(StatesCase):
         self.wait(0.1)
         self.assertEqual(self.told()[-1], ITERATING)
 
+    def test_a_play_ends_in_the_menu(self) -> None:
+        """By its clients' word, and setup begins anew then."""
+        self.event("bob", "menu")
+        for user_id in ("ann", "bob"):
+            self.say(user_id, {"type": "finish", "generation": 1, "results": {"winners": []}})
+        self.assertEqual(self.room.ended, [("finished", {"winners": []})])
+        self.assertRaises(BadState, self.event, "ann", "resume")
+        self.referee.end()
+        self.successResultOf(self.event("ann", "next"))
+
+    def test_everybody_leaves_in_the_menu(self) -> None:
+        """It does not stay for ever."""
+        self.event("bob", "menu")
+        for user_id in ("ann", "bob"):
+            self.go(user_id)
+        self.wait(120.0)
+        self.assertEqual(self.room.ended, [("abandoned", None)])
+
     def test_no_recording_no_play(self) -> None:
         """Where the state cannot be recorded the play is over, as where a master cannot."""
         with mock.patch("gameroom.store.recording.Recording.note", side_effect=OSError("full")):
