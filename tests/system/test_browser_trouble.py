@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
 
-from tests.system.browser import PHONE, Browser
+from tests.system.browser import PASSWORD, PHONE, Browser
 from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
 from tests.system.web import Web
 
@@ -185,6 +187,38 @@ def test_whoever_comes_late_begins_with_a_state(patient_daemon: Daemon, pictures
         assert grace.in_game("return client.seat") == 1
         assert min(grace.hashes()) > 900
         assert_same_from(reached + 1, (ada, grace), least=20)
+
+
+def test_a_room_is_made_with_options(daemon: Daemon, pictures: Path) -> None:
+    """What is chosen under Advanced is the room's; what is not is the game's."""
+    base = f"http://{LOOPBACK}:{daemon.web_port}"
+    with Browser(base) as one, Browser(base, PHONE, dark=True) as phone:
+        for each, where in ((one, "desktop"), (phone, "phone")):
+            each.driver.get(base + "/")
+            each.until(lambda each: each.shown(".advanced summary"), "the game is there").click()
+            each.screenshot(pictures, f"advanced-{where}")
+            assert each.overflow() <= 0
+        asked = "const real = fetch; window.fetch = (url, options) => (url === '/create' && (window.asked = options.body), real(url, options));"
+        one.driver.execute_script(asked)
+        for select, choice in zip(one.driver.find_elements(By.TAG_NAME, "select"), ("put it right", None, "600 turns later"), strict=True):
+            assert select.accessible_name
+            if choice:
+                Select(select).select_by_visible_text(choice)
+        one.press("Play Wet Paint")
+        one.fill("Username", "Ada-Lovelace")
+        one.until(lambda one: one.shown("#password"), "a password is asked for").send_keys(PASSWORD)
+        # The page goes on to the room as soon as it is made: what was asked is looked at where it stays.
+        one.driver.execute_script(
+            "const before = window.fetch;"
+            "window.fetch = (url, options) => (url === '/create' ? (before(url, options), new Promise(() => {})) : before(url, options));"
+        )
+        one.press("Create account")
+        body = one.until(lambda one: one.driver.execute_script("return window.asked"), "a room is asked for")
+        assert {key: value for key, value in json.loads(body).items() if key != "engine"} == {"on_divergence": "resync", "viewer_delay": 600}
+        one.until(
+            lambda one: one.driver.execute_script("return fetch('/rooms').then((answer) => answer.json()).then(({rooms}) => rooms.length)"),
+            "it is made",
+        )
 
 
 def test_who_watches_may_sit_where_a_seat_is_free_and_the_host_may_send_people_away(patient_daemon: Daemon) -> None:

@@ -220,7 +220,7 @@ function showEnding(results) {
 
 function showNet(/** @type {number} */ now) {
   $("generation").textContent = client.newest ? String(client.newest.generation) : "–";
-  $("hash").textContent = client.newest ? Object.values(client.newest.value).map((section) => section.slice(0, 6)).join(" ") : "–";
+  $("hash").textContent = client.newest ? Object.values(client.newest.value).map((section) => section.slice(0, 4)).join(" ") : "–";
   $("turn").textContent = client.running ? `${Math.round((1000 * client.iterationsPerCommand) / RATE)} ms` : "–";
   $("iterations").textContent = client.running ? String(client.iterationsPerCommand) : "–";
   $("latency").textContent = room.latency === null ? "–" : `${Math.round(room.latency)} ms`;

@@ -1,5 +1,6 @@
 // @ts-check
 /** The front page: games, open rooms, join by code, accounts. */
+import { advanced } from "./advanced.js";
 import { $, element } from "./dom.js";
 import { RoomError, api, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
@@ -109,30 +110,31 @@ const detailed = (game) => api("GET", `/games/${game.game_id}`).then((answer) =>
 function gameCard(game) {
   const play = element("button", { type: "button", className: "main", textContent: "Play" });
   play.setAttribute("aria-label", `Play ${game.name}`);
-  play.addEventListener("click", () => open(game, /** @type {HTMLButtonElement} */ (play)));
+  const options = advanced();
+  play.addEventListener("click", () => open(game, /** @type {HTMLButtonElement} */ (play), options.fields()));
   const people = game.max_players > 1 ? `up to ${game.max_players} players` : "";
   const meta = [game.developer && `by ${game.developer}`, people, game.avg_score ? `${game.avg_score} of 5` : ""].filter(Boolean).join(" · ");
   const text = element("div", {}, element("h3", { textContent: game.name }), element("p", { textContent: game.description ?? "" }), element("p", { className: "meta", textContent: meta }));
-  return element("li", { className: "card game" }, tile(game.name), text, play);
+  return element("li", { className: "card game" }, tile(game.name), text, play, options.box);
 }
 
-/** Make a room of a game, and go there. @param {any} game @param {HTMLButtonElement} button */
-async function open(game, button) {
+/** Make a room of a game, and go there. @param {any} game @param {HTMLButtonElement} button @param {Record<string, any>} options */
+async function open(game, button, options) {
   const token = kept.account?.token;
   if (!token) {
-    askAccount(`Open a room of ${game.name}`, "Who opens a room needs an account. A name and a password are all; your friends need none.", () => open(game, button), "register");
+    askAccount(`Open a room of ${game.name}`, "Who opens a room needs an account. A name and a password are all; your friends need none.", () => open(game, button, options), "register");
     return;
   }
   button.disabled = true;
   try {
-    const room = await api("POST", "/create", { token, body: { engine: { game_id: game.game_id } } });
+    const room = await api("POST", "/create", { token, body: { engine: { game_id: game.game_id }, ...options } });
     kept.arriving = room.room_id;
     location.assign(`/join/${room.room_id}`);
   } catch (error) {
     const { code, message } = /** @type {RoomError} */ (error);
     if (code !== 102 && (await kept.loggedOut(code))) {
       showAccount();
-      askAccount("Log in again", "You were logged out, perhaps by logging in elsewhere.", () => open(game, button), "login");
+      askAccount("Log in again", "You were logged out, perhaps by logging in elsewhere.", () => open(game, button, options), "login");
     } else {
       $("games-problem").textContent = message;
     }

@@ -167,7 +167,7 @@ export class Trouble {
     clearTimeout(this.asking);
     const { divergence } = this;
     const what = divergence ? differing(divergence, (seat) => this.nameOf(seat)) : "The players' games have come out differently.";
-    const text = element("p", { className: "what", textContent: `${what} The match has stopped, since nobody is to go on with another game than the others.` });
+    const text = element("p", { className: "what", textContent: `${what} The match has stopped.` });
     this.say([text]);
     this.asking = setTimeout(() => this.say([text, ...this.whatNow(divergence)]), ASK_AFTER);
   }
