@@ -167,14 +167,18 @@ class Snapshots:
             return
         self._tried.add(seat)
         self._asked_at = now
-        generation = self._coming()
+        generation = self._hashed()
         self._asked[seat] = generation, now + LATE
         self._ask(seat, generation)
 
-    def _coming(self) -> int:
-        """The generation to ask for: one that is hashed and not mastered yet, so that everybody will agree on it; where nothing comes, the newest."""
+    def _hashed(self) -> int:
+        """The generation to ask for: one whose hash everybody reports.
+
+        A player answers with the state that it has then. Where not all are hashed that must be one to come, if any comes.
+        """
         coming, interval = self._play.generation, self._play.terms.checksum_interval
-        if self._play.state != ITERATING and coming and (coming - 1) % interval == 0:
+        stands_still = self._play.state != ITERATING or not self._without.isdisjoint(self._play.awaited())
+        if coming and (interval == 1 or (stands_still and (coming - 1) % interval == 0)):
             return coming - 1
         return -(-coming // interval) * interval
 

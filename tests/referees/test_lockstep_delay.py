@@ -170,7 +170,7 @@ class FarTests(DelayCase):
         self.give(asked, wanted)
         self.assertEqual(self.come("vic").story(), ["start", "0-1197"])
         self.hashed(1203, 1206)
-        self.assertEqual(self.come("vic").story(), ["start", "snapshot 1200", "1201-1201"])
+        self.assertEqual(self.come("vic").story(), ["start", "snapshot 1199", "1200-1201"])
         self.assertEqual(len(self.requests()), 1)
 
     def test_two_are_kept(self) -> None:
@@ -178,7 +178,7 @@ class FarTests(DelayCase):
         self.test_when_its_time_has_come()
         self.hashed(1207, 2406)
         viewer = self.come("vic")
-        self.assertEqual(viewer.story(), ["start", "snapshot 1200", "1201-2401"])
+        self.assertEqual(viewer.story(), ["start", "snapshot 1199", "1200-2401"])
         asked, wanted = max(self.requests(), key=lambda request: request[1])
         self.hashed(2407, 2410)
         self.give(asked, wanted)
@@ -186,7 +186,7 @@ class FarTests(DelayCase):
             self.come("vic")
         self.assertEqual(len(self.requests()), 2)
         names = sorted(path.name.split(".")[1] for path in self.folder.glob("*/*.snapshot"))
-        self.assertEqual(names, ["1200", str(wanted)])
+        self.assertEqual(names, ["1199", str(wanted)])
 
     def test_evicted(self) -> None:
         """One who was put out is a viewer, and sees what viewers see."""

@@ -125,7 +125,7 @@ class EvictTests(DivergenceCase):
         self.assertRaises(Forbidden, self.send, "cat", 5)
         del self.players[2]
         self.hashed(5, 7)
-        self.assertEqual(self.requests(asked), [5])
+        self.assertEqual(self.requests(asked), [4])
         self.give(asked, 5)
         self.hashed(8, 9)
         self.assertEqual(cat.story(), ["start", "0-3", "divergence", "4-4", "snapshot 5", "6-9"])

@@ -40,11 +40,11 @@ class LateTests(SnapshotCase):
     """Those who are far behind."""
 
     def test_fresh(self) -> None:
-        """A player is asked for a coming generation; its state goes to the viewer once its hash is agreed, then every master after it, once."""
+        """A player is asked for its state, which goes to the viewer once its hash is agreed, then every master after it, once."""
         self.long_play()
         late = self.come("vic")
         asked, other = self.asked()
-        self.assertEqual((self.requests(asked), self.requests(other)), ([LONG], []))
+        self.assertEqual((self.requests(asked), self.requests(other)), ([LONG - 1], []))
         self.hashed(LONG, LONG)
         self.give(asked, LONG, {"units": [1]})
         self.hashed(LONG + 1, LONG + 1)
@@ -72,7 +72,7 @@ class LateTests(SnapshotCase):
         for generation in range(LONG, 2 * LONG):
             self.send("ann", generation, checksum={"generation": generation - 2, "value": f"h{generation - 2}"})
         bob = self.come("bob", PLAY, LONG - 1)
-        self.assertEqual((self.requests("ann"), self.requests("bob")), ([2 * LONG], []))
+        self.assertEqual((self.requests("ann"), self.requests("bob")), ([2 * LONG - 1], []))
         for generation in range(2 * LONG, 2 * LONG + 4):
             self.send("ann", generation, checksum={"generation": generation - 2, "value": f"h{generation - 2}"})
         self.give("ann", 2 * LONG)
@@ -90,7 +90,7 @@ class LateTests(SnapshotCase):
         self.hashed(LONG + 6, 2 * LONG + 10)
         third = self.come("vic")
         self.hashed(2 * LONG + 11, 2 * LONG + 13)
-        [asked] = [user_id for user_id in ("ann", "bob") if 2 * LONG + 11 in self.requests(user_id)]
+        [asked] = [user_id for user_id in ("ann", "bob") if 2 * LONG + 10 in self.requests(user_id)]
         self.give(asked, 2 * LONG + 11)
         self.assertEqual(third.story(), ["start", f"snapshot {2 * LONG + 11}", f"{2 * LONG + 12}-{2 * LONG + 13}"])
         self.assertEqual(self.files(), [f"{PLAY}.{2 * LONG + 11}.snapshot"])
@@ -103,7 +103,7 @@ class LateTests(SnapshotCase):
         self.wait(0.3)
         self.assertEqual(self.requests(other), [])
         self.wait(0.125)
-        self.assertEqual((self.requests(other), late.story()), ([LONG], ["start"]))
+        self.assertEqual((self.requests(other), late.story()), ([LONG - 1], ["start"]))
         self.wait(0.5)
         self.assertEqual(late.story(), ["start", f"0-{LONG - 1}"])
         self.assertEqual(self.come("vic").story(), ["start", f"0-{LONG - 1}"])
@@ -167,6 +167,16 @@ class LateTests(SnapshotCase):
         self.assertEqual(bob.story(), ["start", f"snapshot {LONG - 1}"])
         self.send("bob", LONG)
         self.assertEqual(bob.generations(), [LONG])
+
+    def test_reloaded(self) -> None:
+        """Likewise where it is the one who comes that is waited for, at once: a page that was loaded anew."""
+        self.long_play()
+        self.send("ann", LONG, checksum={"generation": LONG - 2, "value": f"h{LONG - 2}"})
+        self.send("ann", LONG + 1, checksum={"generation": LONG - 1, "value": f"h{LONG - 1}"})
+        self.go("bob")
+        bob = self.come("bob")
+        self.give("ann", LONG - 1)
+        self.assertEqual((bob.story(), self.room.states), (["start", f"snapshot {LONG - 1}"], []))
 
     def test_hello_again(self) -> None:
         """Who asks anew while it waits gets everything once; who goes gets nothing, and nobody minds."""
@@ -250,6 +260,14 @@ class IntervalTests(SnapshotCase):
         asked, _ = self.asked()
         self.assertEqual(self.requests(asked), [LONG + 10])
 
+    def test_reloaded(self) -> None:
+        """Where nothing comes without the one who comes, it is the newest, if that is one of them."""
+        self.begin()
+        self.turns(0, LONG)
+        self.go("bob")
+        self.come("bob")
+        self.assertEqual(self.requests("ann"), [LONG])
+
 
 class RefusedTests(SnapshotCase):
     """Answers that are none."""
@@ -274,7 +292,7 @@ class RefusedTests(SnapshotCase):
         for _ in range(250):
             deep = [deep]
         for generation, state, checksum in (
-            (LONG - 1, "x", "h"),
+            (LONG - 2, "x", "h"),
             (LONG, "x", "h"),
             (None, "x", "h"),
             (True, "x", "h"),
