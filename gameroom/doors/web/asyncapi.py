@@ -33,7 +33,7 @@ FROM_MEMBERS: dict[str, Message] = {
     "hello": Message(
         "The first message: proves the seat. Answered by welcome, and by what the member missed.",
         {"token": {"type": "string", "description": "the seat token"}},
-        {"play_id": UUID, "last_generation": {"type": "integer", "minimum": -1}},
+        {"play_id": UUID, "last_generation": {"type": "integer", "minimum": -1}, "snapshots": YES_NO},
     ),
     "ready": Message("Commits readiness, or takes it back.", {"ready": YES_NO}, {"revision": WHOLE}),
     "start": Message("The host starts."),
@@ -51,7 +51,13 @@ FROM_MEMBERS: dict[str, Message] = {
     ),
     "drop": Message("Lock-step: proposes to carry on without a player that is away or lagging.", {"seat": WHOLE}),
     "finish": Message("Lock-step: this client's game is over.", {"generation": _GENERATION, "results": _OBJECT}),
-    "resolve": Message("Lock-step: the host ends a play whose hashes differ.", {"how": {"const": "abort"}}),
+    "resolve": Message("Lock-step: the host says what to do about hashes that differ.", {"how": {"enum": ["abort", "evict", "resync"]}}),
+    "snapshot": Message(
+        "Lock-step: the answer to snapshot_request; `state` is null where the engine has none to give.",
+        {"generation": _GENERATION, "state": _ANYTHING},
+        {"checksum": or_null(_HASH)},
+    ),
+    "dump": Message("Lock-step: the answer to dump_request, as snapshot.", {"generation": _GENERATION, "state": _ANYTHING}),
 }
 
 TO_MEMBERS: dict[str, Message] = {
@@ -66,6 +72,7 @@ TO_MEMBERS: dict[str, Message] = {
             },
             "last_id": WHOLE,
         },
+        {"evicted": YES_NO},
     ),
     "players": Message("The whole roster, at every change.", {"players": listed(ref("Player"))}),
     "state": Message("At every change of state.", {"state": TEXT}, {"reason": TEXT, "members": listed(TEXT)}),
@@ -100,6 +107,12 @@ TO_MEMBERS: dict[str, Message] = {
         {"generation": _GENERATION, "groups": listed({"type": "object", "properties": {"value": _HASH, "seats": listed(WHOLE)}})},
         {"sections": listed(TEXT), "last_agreed": _ANYTHING},
     ),
+    "snapshot_request": Message("Lock-step: the state after this generation, or a later one, is wanted.", {"generation": _GENERATION}),
+    "snapshot": Message(
+        "Lock-step: this state instead of the client's own; masters go on after it.",
+        {"generation": _GENERATION, "checksum": _HASH, "state": _ANYTHING},
+    ),
+    "dump_request": Message("Lock-step: the client's state is wanted for the recording, since hashes differ.", {"generation": _GENERATION}),
 }
 
 _PACKETS = {
