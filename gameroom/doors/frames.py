@@ -12,17 +12,17 @@ from typing import Final
 LONGEST: Final = 4 * 1024
 """Bytes that a plain frame carries at most: longer ones autobahn unmasks faster, in C."""
 
-_TEXT, _BINARY = _KINDS = 0x81, 0x82
+_TEXT, _BINARY = 0x81, 0x82
 """The first byte: the last frame of its message, no reserved bit, and what it is."""
-_SHORT = Struct("!BBI")
-_LONG = Struct("!BBHI")
-_MASKED = 0x80
-_LENGTH_FOLLOWS = 126
+_MASKED: Final = 0x80
+_LENGTH_FOLLOWS: Final = 126
 
-# A payload is unmasked as one number: the mask, which is four bytes, times this is the mask over and over.
-_REPEATS: Final = [int.from_bytes(b"\0\0\0\1" * ((size + 3) // 4)) for size in range(_LENGTH_FOLLOWS)]
-_TOO_MUCH: Final = [8 * (-size % 4) for size in range(_LENGTH_FOLLOWS)]
-"""By the payload's size, the bits of the last mask that go beyond its end."""
+# A payload is unmasked as one number, its first byte the lowest. The mask, four bytes, times this is the mask over and over,
+# and of that as much counts as the payload is long.
+_REPEATED: Final = [int.from_bytes(b"\1\0\0\0" * ((size + 3) // 4), "little") for size in range(_LENGTH_FOLLOWS)]
+_COUNTS: Final = [(1 << 8 * size) - 1 for size in range(_LENGTH_FOLLOWS)]
+_mask_at = Struct("<I").unpack_from
+_size_at = Struct("!H").unpack_from
 
 
 def plain_frame(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int] | None:
@@ -31,31 +31,27 @@ def plain_frame(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int] |
     Gives its message, whether that is binary, and where the frame ends.
     Gives None where that is no plain frame, is not here as a whole, has more than `longest` bytes or is text that is not UTF-8.
     """
-    start = at + 6
-    if start > len(data):
+    start, here = at + 6, len(data)
+    if start > here:
         return None
-    first, second, mask = _SHORT.unpack_from(data, at)
-    size = second ^ _MASKED
-    if first not in _KINDS or size > longest:
+    first, size = data[at], data[at + 1] - _MASKED
+    if not _TEXT <= first <= _BINARY or size > longest:
         return None
-    if size < _LENGTH_FOLLOWS:
+    if 0 <= size < _LENGTH_FOLLOWS:
         end = start + size
-        if end > len(data):
+        if end > here:
             return None
-        key = mask * _REPEATS[size] >> _TOO_MUCH[size]
+        key = _mask_at(data, at + 2)[0] * _REPEATED[size] & _COUNTS[size]
     elif size == _LENGTH_FOLLOWS:
-        start += 2
-        if start > len(data):
-            return None
-        _, _, size, mask = _LONG.unpack_from(data, at)
+        size, start = _size_at(data, at + 2)[0], at + 8
         end = start + size
         # A length that would have fitted into one byte breaks the protocol.
-        if not _LENGTH_FOLLOWS <= size <= longest or end > len(data):
+        if not _LENGTH_FOLLOWS <= size <= longest or end > here:
             return None
-        key = int.from_bytes((data[start - 4 : start] * ((size + 3) // 4))[:size])
+        key = int.from_bytes((data[at + 4 : start] * (size // 4 + 1))[:size], "little")
     else:
         return None
-    payload = (int.from_bytes(data[start:end]) ^ key).to_bytes(size)
+    payload = (int.from_bytes(data[start:end], "little") ^ key).to_bytes(size, "little")
     if first == _TEXT and not payload.isascii() and not _is_utf8(payload):
         return None
     return payload, first == _BINARY, end
