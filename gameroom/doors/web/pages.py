@@ -59,6 +59,14 @@ class Pages:
         ),
         Route(handler="sdk", methods=("GET",), path=f"/{SDK}", about="The SDK, a short name for /static/gameroom.js.", replies=_FILE),
         Route(
+            handler="replay",
+            methods=("GET",),
+            path="/replay/<play_id>",
+            about="The page that plays a recorded play back, for those who may have GET /plays/<play_id>.",
+            replies={200: Reply(about="The page.", media_type="text/html")},
+            page=True,
+        ),
+        Route(
             handler="play_page",
             methods=("GET",),
             path="/play/<game_id>/<version>/",
@@ -88,6 +96,10 @@ class Pages:
     def join(self, call: Call) -> Answer:
         """The page of a room; which room, its script reads from the URL."""
         return self._page(call, "join.html")
+
+    async def replay(self, call: Call) -> Answer:
+        """Which play, and whether it may be seen, its script finds out."""
+        return self._page(call, "replay.html")
 
     async def static(self, call: Call) -> Answer:
         return self._asset(call, call.path["name"])

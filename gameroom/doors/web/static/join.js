@@ -1,6 +1,7 @@
 // @ts-check
 /** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
 import { $, element } from "./dom.js";
+import { gameFrame } from "./game_frame.js";
 import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
 import { Trouble } from "./trouble.js";
@@ -173,7 +174,7 @@ async function enter(taken) {
   room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
   listen(room);
-  const frame = await gameFrame();
+  const frame = await gameFrame(view.engine, gameName);
   if (frame) {
     host?.close();
     host = new FrameHost(frame, room);
@@ -183,24 +184,6 @@ async function enter(taken) {
     $("frame-place").replaceChildren(element("p", { className: "card", textContent: "This game has no page of its own. Play it with its own client; this page shows who is there." }));
     room.open();
   }
-}
-
-/** The sandboxed frame of the room's game, or null where it cannot be played in a page. @returns {Promise<HTMLIFrameElement | null>} */
-async function gameFrame() {
-  const { game_id, version, url, media_type } = view.engine ?? {};
-  const frame = /** @type {HTMLIFrameElement} */ (element("iframe", { title: gameName }));
-  frame.setAttribute("sandbox", "allow-scripts");
-  frame.setAttribute("allow", "autoplay");
-  if (game_id) {
-    frame.src = `/play/${encodeURIComponent(game_id)}/${encodeURIComponent(version)}/`;
-    return (await fetch(frame.src, { headers: { Accept: "text/html" } }).then((answer) => answer.ok, () => true)) ? frame : null;
-  }
-  if (!url) return null;
-  const { href, pathname, origin } = new URL(url, location.href);
-  const isModule = origin === location.origin ? !/html|xml/.test(media_type ?? "") : /\.m?js$/.test(pathname);
-  // A module gets an empty page, which has a policy of its own; one made here would have ours.
-  frame.src = isModule ? `/static/engine.html#${encodeURIComponent(href)}` : href;
-  return frame;
 }
 
 /** @param {RoomConnection} room */
@@ -244,7 +227,7 @@ async function missedOver(id) {
   try {
     const answer = await fetch(`/plays/${id}`, { headers: { Authorization: `Bearer ${seat?.token}` } });
     const over = JSON.parse((await answer.text()).trim().split("\n").at(-1) ?? "null");
-    if (answer.ok && over?.type === "over") showOutcome(over);
+    if (answer.ok && over?.type === "over") showOutcome({ ...over, play_id: id });
   } catch {
     // Then it is not known here how it ended; the set-up is.
   }
@@ -350,13 +333,15 @@ function outcome({ reason, results }) {
 function showOutcome(over) {
   $("outcome").textContent = outcome(over);
   $("again").hidden = false;
+  $("watch-again").hidden = !over.play_id;
+  $("watch-again").href = `/replay/${over.play_id}#${roomId}`;
   $("result").toggleAttribute("data-shown", true);
   $("again").focus({ preventScroll: true });
 }
 
 function clearOutcome() {
   $("outcome").textContent = "";
-  $("again").hidden = true;
+  $("again").hidden = $("watch-again").hidden = true;
   $("result").toggleAttribute("data-shown", false);
 }
 
