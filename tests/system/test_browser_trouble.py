@@ -189,6 +189,27 @@ def test_whoever_comes_late_begins_with_a_state(patient_daemon: Daemon, pictures
         assert_same_from(reached + 1, (ada, grace), least=20)
 
 
+def test_everyone_must_want_to_go_on_without_somebody(trio: Table, pictures: Path) -> None:
+    """It is said who is waited for, since when, and who must want it too; when all who are there do, the play goes on."""
+    ada, grace, linus = trio
+    begin(trio, seconds=60)
+    grace.reached(40)
+    grace.driver.get("about:blank")
+    for one in (ada, linus):
+        says(one, "waiting", "Waiting for Grace. since 1 s")
+        says(one, "waiting", "All 2 of you must want it.")
+    for one, where in ((ada, "desktop"), (linus, "other")):
+        one.screenshot(pictures, f"lagging-{where}")
+    ada.press("Go on without Grace")
+    says(ada, "waiting", "You want to; all 2 of you must: Linus too.")
+    stood = ada.generation()
+    linus.press("Go on without Grace")
+    for one in (ada, linus):
+        one.reached(stood + 20)
+        one.until(lambda one: not one.driver.find_element(By.ID, "waiting").is_displayed(), "nobody is waited for")
+    assert_same_from(stood, (ada, linus), least=10)
+
+
 def test_a_room_is_made_with_options(daemon: Daemon, pictures: Path) -> None:
     """What is chosen under Advanced is the room's; what is not is the game's."""
     base = f"http://{LOOPBACK}:{daemon.web_port}"

@@ -30,7 +30,7 @@ export function advanced() {
     const select = /** @type {HTMLSelectElement} */ (element("select", {}, ...choices.map(([text], i) => element("option", { value: String(i), textContent: text }))));
     return { field, select, choices, label: element("label", {}, asks, select) };
   });
-  const note = element("p", { className: "quiet", textContent: "For games that are played in lock-step; a room of another game is refused with them." });
+  const note = element("p", { className: "quiet", textContent: "They concern games that are played in lock-step." });
   const box = element("details", { className: "advanced" }, element("summary", { textContent: "Advanced" }), note, ...selects.map(({ label }) => label));
   const chosen = () => selects.map(({ field, select, choices }) => [field, choices[select.selectedIndex][1]]).filter(([, value]) => value !== undefined);
   return { box, fields: () => Object.fromEntries(chosen()) };
