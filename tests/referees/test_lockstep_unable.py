@@ -23,20 +23,6 @@ class UnableTests(RefereeCase):
         self.send("cat", newest + 2)
         self.assertEqual(cat.story(), ["start", f"0-{newest}", "divergence", "start", f"0-{newest + 2}"])
 
-    def test_was_put_out(self) -> None:
-        """Sent from its seat, the daemon killed before it knew: it begins anew, whatever it says that it has, and only that once."""
-        self.options = {"on_divergence": "evict"}
-        self.setUp()
-        self.begin()
-        self.hashed(0, 3)
-        self.hashed(4, 4, cat="wrong")
-        self.referee, self.room.here = self.make(), {}
-        self.successResultOf(self.referee.restore(PLAY, self.players))
-        for user_id in ("ann", "bob"):
-            self.come(user_id, PLAY, 4)
-        self.assertEqual(self.come("cat", PLAY, 4, snapshots=False).story(), ["start", "start", "0-4"])
-        self.assertEqual(self.come("cat", PLAY, 4, snapshots=False).story(), ["start"])
-
     def give(self, *user_ids: str) -> int:
         """Those of them who are asked give their state; its generation."""
         [(user_id, newest)] = [
@@ -48,3 +34,22 @@ class UnableTests(RefereeCase):
                 self.send(other, generation, checksum={"generation": generation - 2, "value": f"h{generation - 2}"})
         self.say(user_id, {"type": "snapshot", "generation": newest, "checksum": f"h{newest}", "state": "good"})
         return int(newest)
+
+
+class PutOutTests(RefereeCase):
+    """`evict`, the same."""
+
+    third = True
+    options: ClassVar = {"on_divergence": "evict"}
+
+    def test_was_put_out(self) -> None:
+        """Sent from its seat, the daemon killed before it knew: it begins anew, whatever it says that it has, and only that once."""
+        self.begin()
+        self.hashed(0, 3)
+        self.hashed(4, 4, cat="wrong")
+        self.referee, self.room.here = self.make(), {}
+        self.successResultOf(self.referee.restore(PLAY, self.players))
+        for user_id in ("ann", "bob"):
+            self.come(user_id, PLAY, 4)
+        self.assertEqual(self.come("cat", PLAY, 4, snapshots=False).story(), ["start", "start", "0-4"])
+        self.assertEqual(self.come("cat", PLAY, 4, snapshots=False).story(), ["start"])

@@ -196,12 +196,12 @@ def test_everyone_must_want_to_go_on_without_somebody(trio: Table, pictures: Pat
     grace.reached(40)
     grace.driver.get("about:blank")
     for one in (ada, linus):
-        says(one, "waiting", "Waiting for Grace. since 1 s")
-        says(one, "waiting", "All 2 of you must want it.")
+        says(one, "waiting", "Waiting for Grace for 1 s")
+        says(one, "waiting", "Both of you must want it.")
     for one, where in ((ada, "desktop"), (linus, "other")):
         one.screenshot(pictures, f"lagging-{where}")
     ada.press("Go on without Grace")
-    says(ada, "waiting", "You want to; all 2 of you must: Linus too.")
+    says(ada, "waiting", "You want it; Linus must want it too.")
     stood = ada.generation()
     linus.press("Go on without Grace")
     for one in (ada, linus):

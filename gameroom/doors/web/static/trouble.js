@@ -120,7 +120,7 @@ export class Trouble {
     const name = shownName(player);
     const since = element("span", { className: "quiet" });
     since.dataset.since = player.user_id;
-    const row = element("div", { className: "choice" }, element("span", {}, `Waiting for ${name}. `, since));
+    const row = element("div", { className: "choice" }, element("span", {}, `Waiting for ${name} `, since));
     if (this.own === null) return row;
     const also = this.also(player);
     const button = element("button", { type: "button", className: "small", textContent: `Go on without ${name}` });
@@ -144,14 +144,14 @@ export class Trouble {
 
   /** @param {any} player @param {string[]} also */
   needed(player, also) {
-    const all = also.length + 1;
-    return this.given.has(player.user_id) ? `You want to; all ${all} of you must: ${list(also)} too.` : `All ${all} of you must want it.`;
+    if (this.given.has(player.user_id)) return `You want it; ${list(also)} must want it too.`;
+    return also.length > 1 ? `All ${also.length + 1} of you must want it.` : "Both of you must want it.";
   }
 
   count() {
     const now = performance.now();
     for (const box of $("waiting").querySelectorAll("[data-since]")) {
-      box.textContent = `since ${duration(now - (this.since.get(box.dataset.since) ?? now))}`;
+      box.textContent = `for ${duration(now - (this.since.get(box.dataset.since) ?? now))}`;
     }
   }
 
