@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
@@ -12,6 +13,10 @@ from gameroom.wire.room_messages import Outgoing
 if TYPE_CHECKING:
     from gameroom.referees.lockstep_audience import Audience
     from gameroom.store.recording import Reader
+
+
+FAR: Final = 1000
+"""Who has missed more generations than this begins at a snapshot."""
 
 
 class Arrival:
@@ -47,6 +52,30 @@ class Arrival:
         if snapshot is None and self._restart is not None:
             self.connection.deliver(self._restart)
         self.connection.catch_up(self._next)
+
+    def begin_near(self) -> None:
+        """Now, or in a second at the latest, it is given a snapshot that is near, and the masters after it; else what there is."""
+        audience = self._audience
+        limit = audience.limit(self.user_id)
+        best = audience.shelf.newest(limit)
+        if best is not None and limit - best <= FAR:
+            self._begin_at_best()
+        elif limit < audience.told:
+            # A fresh one is of use for those who come when its time has come.
+            self._begin_at_best()
+            if audience.shelf.later() is None:
+                audience.snapshots.wait_for(lambda: None)
+        else:
+            seats = (audience.seat_of(other.user_id) for other in audience.coming.values())
+            audience.snapshots.wait_for(self._begin_at_best, [seat for seat in seats if seat is not None])
+
+    def _begin_at_best(self) -> None:
+        shelf = self._audience.shelf
+        best = shelf.newest(self._audience.limit(self.user_id))
+        if best is None or best < self.first:
+            self.begin(self.first)
+            return
+        shelf.load(best).addCallbacks(partial(self.begin, best + 1), lambda failure: self.begin(self.first))
 
     def _next(self) -> Outgoing | None:
         reader, snapshot = self._reader, self._snapshot

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from gameroom.errors import BadState
 from gameroom.interfaces import IRoom
-from gameroom.referees.lockstep_arrival import Arrival
+from gameroom.referees.lockstep_arrival import FAR, Arrival
+from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.pace import FIRST_ITERATIONS
 from gameroom.wire.lockstep import Packets
@@ -16,9 +16,6 @@ from gameroom.wire.room_messages import Hello, Outgoing
 
 if TYPE_CHECKING:
     from gameroom.store.recording import Recording
-
-FAR: Final = 1000
-"""Who has missed more generations than this begins at a snapshot."""
 
 
 class Audience:
@@ -36,6 +33,7 @@ class Audience:
         recording: Recording,
         codec: Packets,
         snapshots: Snapshots,
+        shelf: Shelf,
         seat_of: Callable[[str], int | None],
     ) -> None:
         self.play_id = play_id
@@ -51,8 +49,9 @@ class Audience:
         """The connections that are not up to date, and how each comes; the newest where they asked again."""
         self._room = room
         self._about = about
-        self._snapshots = snapshots
-        self._seat_of = seat_of
+        self.snapshots = snapshots
+        self.shelf = shelf
+        self.seat_of = seat_of
         self._live: list[Any] = []
         self._unable: set[Any] = set()
         """The connections of clients that can load no snapshot."""
@@ -129,7 +128,7 @@ class Audience:
         arrival = self._anew(user_id, connection) if spoiled else self._expect(Arrival(self, connection, user_id, first))
         arrival.standing = self.standing
         if hello.snapshots and (spoiled or limit - first > FAR):
-            self._shorten(arrival)
+            arrival.begin_near()
         else:
             arrival.begin(arrival.first)
 
@@ -158,29 +157,6 @@ class Audience:
         self.coming[arrival.connection] = arrival
         return arrival
 
-    def _shorten(self, arrival: Arrival) -> None:
-        """It begins at a snapshot: one that is there and near, or a fresh one; where that does not come, from what there is."""
-        best, limit = self._snapshots.newest(self.limit(arrival.user_id)), self.limit(arrival.user_id)
-        start = partial(self._start_at_best, arrival)
-        if best is not None and limit - best <= FAR:
-            start()
-        elif limit < self.told:
-            # A fresh one is of use for those who come when this one's time has come.
-            start()
-            if self._snapshots.later() is None:
-                self._snapshots.wait_for(lambda: None)
-        else:
-            seats = (self._seat_of(other.user_id) for other in self.coming.values())
-            self._snapshots.wait_for(start, [seat for seat in seats if seat is not None])
-
-    def _start_at_best(self, arrival: Arrival) -> None:
-        best = self._snapshots.newest(self.limit(arrival.user_id))
-        if best is None or best < arrival.first:
-            arrival.begin(arrival.first)
-            return
-        loading = self._snapshots.load(best)
-        loading.addCallbacks(partial(arrival.begin, best + 1), lambda failure: arrival.begin(arrival.first))
-
     # Those whose state is not the play's.
 
     def restore(self, user_id: str, generation: int, snapshot: Outgoing) -> None:
@@ -202,7 +178,7 @@ class Audience:
             if connection in self._unable:
                 arrival.begin(0)
             else:
-                self._shorten(arrival)
+                arrival.begin_near()
         if not connections:
             self.spoiled.add(user_id)
 

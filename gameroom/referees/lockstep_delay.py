@@ -39,7 +39,7 @@ class DelayedAudience(Audience):
         return self._shown
 
     def limit(self, user_id: str) -> int:
-        return self._shown if self._seat_of(user_id) is None else self.told
+        return self._shown if self.seat_of(user_id) is None else self.told
 
     def begin(self) -> None:
         super().begin()
@@ -48,11 +48,11 @@ class DelayedAudience(Audience):
         self._live = [connection for connection in self._live if connection in players]
 
     def _players(self) -> set[Any]:
-        members = [player["user_id"] for player in self._about["players"] if self._seat_of(player["user_id"]) is not None]
+        members = [player["user_id"] for player in self._about["players"] if self.seat_of(player["user_id"]) is not None]
         return {connection for user_id in members for connection in self._room.connections(user_id)}
 
     def _enter(self, arrival: Arrival) -> None:
-        (self._viewers if self._seat_of(arrival.user_id) is None else self._live).append(arrival.connection)
+        (self._viewers if self.seat_of(arrival.user_id) is None else self._live).append(arrival.connection)
 
     def _expect(self, arrival: Arrival) -> Arrival:
         if arrival.connection in self._viewers:

@@ -84,7 +84,7 @@ class Healing:
         self._given.clear()
         if self._metrics is not None:
             self._metrics.resyncs += 1
-        stage.snapshots.keep(generation, state)
+        stage.shelf.keep(generation, state)
         for restored in wanted.seats:
             stage.audience.restore(stage.user_ids[restored], generation, state)
         self._log.info(

@@ -110,11 +110,12 @@ class Plays:
             return False
         return True
 
-    def _stage(self, play: Reserved, past: Past | None, dumped: int = 0) -> Stage:
+    def _stage(self, play: Reserved, past: Past | None, kept: Sequence[int] = (), dumped: int = 0) -> Stage:
         ground = Ground(
             room=self._room,
             recording=play.recording,
             snapshots=self._recordings.snapshots(play.play_id),
+            kept=kept,
             terms=self._terms,
             viewer_delay=self._room.options.viewer_delay,
             dumped=dumped,
@@ -131,12 +132,13 @@ class Plays:
         recording, found = await self._recordings.take_up(play_id, sync=self._sync)
         if found.over is not None:
             self._recordings.close(recording)
-            await self._recordings.snapshots(play_id).keep_only(())
+            self._recordings.snapshots(play_id).keep_only(()).addErrback(lambda failure: None)
             self._room.over(found.over["reason"], found.over.get("results"))
             return None
+        # A recording that lost its end in a power cut may be older than a snapshot.
+        kept = [generation for generation in await self._kept(play_id) if generation < found.masters]
         about = {key: found.header[key] for key in ABOUT}
-        stage = self._stage(Reserved(play_id=play_id, about=about, seats=seats, recording=recording), _past(found), found.dumped)
-        await stage.snapshots.take_up()
+        stage = self._stage(Reserved(play_id=play_id, about=about, seats=seats, recording=recording), _past(found), kept, found.dumped)
         if stage.states is not None:
             stage.states.taken_up(found.state)
         else:
@@ -149,6 +151,13 @@ class Plays:
             if player["user_id"] not in seats:
                 stage.do(stage.play.left(player["seat"], self._room.now()))
         return stage
+
+    async def _kept(self, play_id: str) -> list[int]:
+        try:
+            return await self._recordings.snapshots(play_id).found()
+        except OSError as error:
+            self._log.warn("the snapshots of play {play_id} are not found: {error}", play_id=play_id, error=str(error))
+            return []
 
     def end(self, stage: Stage) -> None:
         """Let go of a play."""

@@ -1,4 +1,4 @@
-"""The snapshots of a lock-step play: who is asked for one, which are good, and where they are kept (docs/protocol/lockstep.md, coming late).
+"""The snapshots of a lock-step play: who is asked for one, and which are good (docs/protocol/lockstep.md, coming late).
 
 No engine runs here, so a state is whatever a player says; it is used only where its hash is the one that the players agree on.
 """
@@ -6,20 +6,16 @@ No engine runs here, so a state is whatever a player says; it is used only where
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gameroom.errors import BadState, InvalidRequest
+from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.rules.lockstep import ITERATING, Play
 from gameroom.wire.lockstep import Checksum
 from gameroom.wire.room_messages import Outgoing
-
-if TYPE_CHECKING:
-    from gameroom.store.snapshot_files import SnapshotFiles
 
 ANOTHER_AFTER: Final = 0.4
 """Seconds until another player is asked as well; in all twice that is waited for."""
@@ -29,8 +25,6 @@ AGAIN_AFTER: Final = 10.0
 """Seconds after asking in vain during which nobody is asked again."""
 LATE: Final = 30.0
 """Seconds for which an answer is still taken: somebody else may come."""
-REMEMBERED: Final = 10.0
-"""Seconds for which a snapshot stays in memory after its last use; it is on the disk."""
 
 Done = Callable[[], None]
 
@@ -48,36 +42,20 @@ class Candidate:
 
 
 class Snapshots:
-    """The snapshots of one play.
+    """Asks players of one play for snapshots; the good ones go to its shelf.
 
-    `ask(seat, generation)` sends a request, `now` gives seconds, `shown()` is the number of masters that viewers may see,
+    `ask(seat, generation)` sends a request, `now` gives seconds,
     and `watch()` is called when there are candidates: `look` is to be called after each master then.
-    `metrics` may be None.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        *,
-        play: Play,
-        files: SnapshotFiles,
-        ask: Callable[[int, int], None],
-        now: Callable[[], float],
-        shown: Callable[[], int],
-        watch: Callable[[], None],
-        metrics: Any,
-    ) -> None:
-        self.kept: list[int] = []
-        """The generations of which there is one, in order: the newest, and for viewers who are held back one that they may see."""
+    def __init__(self, *, play: Play, shelf: Shelf, ask: Callable[[int, int], None], now: Callable[[], float], watch: Callable[[], None]) -> None:
         self._play = play
-        self._files = files
+        self._shelf = shelf
         self._ask = ask
         self._now = now
-        self._shown = shown
         self._watch = watch
-        self._metrics = metrics
-        self._memory: dict[int, tuple[Outgoing, float]] = {}
         self._waiting: list[Done] = []
         self._without: set[int] = set()
         self._tried: set[int] = set()
@@ -85,66 +63,6 @@ class Snapshots:
         self._asked: dict[int, tuple[int, float]] = {}
         """By seat: the generation, and until when its answer is taken."""
         self.candidates: list[Candidate] = []
-
-    # What there is.
-
-    def newest(self, below: int) -> int | None:
-        """The newest generation below that one of which there is a snapshot."""
-        return max((generation for generation in self.kept if generation < below), default=None)
-
-    def later(self) -> int | None:
-        """The oldest generation of which there is one that viewers may not see yet."""
-        return min((generation for generation in self.kept if generation >= self._shown()), default=None)
-
-    def load(self, generation: int) -> Deferred[Outgoing]:
-        """Fires with a snapshot as it is sent; fails with `OSError`, and then it is there no more."""
-        if generation in self._memory:
-            return succeed(self._remember(generation, self._memory[generation][0]))
-        reading = self._files.read(generation)
-        return reading.addCallbacks(lambda data: self._remember(generation, Outgoing(data)), self._lost, errbackArgs=(generation,))
-
-    def _lost(self, failure: Failure, generation: int) -> Failure:
-        self.kept = [each for each in self.kept if each != generation]
-        return failure
-
-    def _remember(self, generation: int, snapshot: Outgoing) -> Outgoing:
-        self._memory[generation] = snapshot, self._now() + REMEMBERED
-        return snapshot
-
-    def keep(self, generation: int, snapshot: Outgoing) -> None:
-        """A good one. It is there at once, and on the disk soon."""
-        if self.kept and generation <= self.kept[-1]:
-            return
-        if self._metrics is not None:
-            self._metrics.snapshots += 1
-        self._remember(generation, snapshot)
-        self.kept.append(generation)
-        usable, later = self.newest(self._shown()), self.later()
-        self.kept = sorted({each for each in (usable, later, generation) if each is not None})
-        self._memory = {each: remembered for each, remembered in self._memory.items() if each in self.kept}
-        self._files.write(generation, snapshot.data).addErrback(self._not_written, generation)
-        self._files.keep_only(self.kept).addErrback(self._not_deleted)
-
-    def _not_written(self, failure: Failure, generation: int) -> None:
-        # Who comes while it is still in memory gets it all the same.
-        self._log.warn("the snapshot of generation {generation} is not kept: {error}", generation=generation, error=failure.getErrorMessage())
-
-    def _not_deleted(self, failure: Failure) -> None:
-        self._log.warn("snapshots that are no longer of use are not deleted: {error}", error=failure.getErrorMessage())
-
-    def take_up(self) -> Deferred[None]:
-        """After a restart: find what there is on the disk."""
-        return self._files.found().addCallback(self._found)
-
-    def _found(self, generations: list[int]) -> None:
-        # A recording that lost its end in a power cut may be older than a snapshot.
-        self.kept = [generation for generation in generations if generation < self._play.generation]
-
-    def end(self) -> None:
-        """The play is over."""
-        self.kept, self._memory, self.candidates, self._asked = [], {}, [], {}
-        self._files.keep_only(()).addErrback(self._not_deleted)
-        self._finish()
 
     # Asking.
 
@@ -219,7 +137,7 @@ class Snapshots:
         for candidate in candidates:
             good = self._play.vouched(candidate.generation, candidate.checksum)
             if good:
-                self.keep(candidate.generation, candidate.state)
+                self._shelf.keep(candidate.generation, candidate.state)
                 self._finish()
             elif good is None and self._now() < candidate.until:
                 self.candidates.append(candidate)
@@ -239,5 +157,10 @@ class Snapshots:
             self.look()
         if self._asked:
             self._asked = {seat: asked for seat, asked in self._asked.items() if now < asked[1]}
-        if self._memory:
-            self._memory = {generation: remembered for generation, remembered in self._memory.items() if now < remembered[1]}
+        self._shelf.forget(now)
+
+    def end(self) -> None:
+        """The play is over: nobody waits any longer."""
+        self._shelf.end()
+        self.candidates, self._asked = [], {}
+        self._finish()

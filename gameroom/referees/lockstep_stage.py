@@ -6,7 +6,7 @@ A master is recorded, then given to its audience.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -20,6 +20,7 @@ from gameroom.referees.lockstep_delay import DelayedAudience
 from gameroom.referees.lockstep_healing import Healing
 from gameroom.referees.lockstep_journal import Journal
 from gameroom.referees.lockstep_patience import PatienceTimer
+from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.lockstep import ABANDONED, Play
 from gameroom.rules.lockstep_values import (
@@ -60,6 +61,8 @@ class Ground:
     room: IRoom
     recording: Recording
     snapshots: SnapshotFiles
+    kept: Sequence[int] = ()
+    """The generations of which there is a snapshot already."""
     terms: Terms
     viewer_delay: int = 0
     """Generations that viewers are held behind."""
@@ -97,15 +100,8 @@ class Stage:
             now=room.now(),
             past=past,
         )
-        self.snapshots = Snapshots(
-            play=self.play,
-            files=ground.snapshots,
-            ask=self._ask_snapshot,
-            now=room.now,
-            shown=lambda: self.audience.shown,
-            watch=self._watch,
-            metrics=ground.metrics,
-        )
+        self.shelf = Shelf(files=ground.snapshots, kept=list(ground.kept), now=room.now, shown=lambda: self.audience.shown, metrics=ground.metrics)
+        self.snapshots = Snapshots(play=self.play, shelf=self.shelf, ask=self._ask_snapshot, now=room.now, watch=self._watch)
         self.audience = self._make_audience(ground, play_id=play_id, about=about, codec=codec)
         self.journal = Journal(recording=recording, audience=self.audience, now=room.now, failed=self._not_recorded, metrics=ground.metrics)
         self.note, self.broadcast, self.now = self.journal.note, room.broadcast, room.now
@@ -120,7 +116,14 @@ class Stage:
         self._doing = self._deeds()
 
     def _make_audience(self, ground: Ground, **play: Any) -> Audience:
-        parts = {"room": ground.room, "recording": ground.recording, "snapshots": self.snapshots, "seat_of": self.seat_of, **play}
+        parts = {
+            "room": ground.room,
+            "recording": ground.recording,
+            "snapshots": self.snapshots,
+            "shelf": self.shelf,
+            "seat_of": self.seat_of,
+            **play,
+        }
         return DelayedAudience(ground.viewer_delay, **parts) if ground.viewer_delay else Audience(**parts)
 
     def _deeds(self) -> dict[type, Callable[[Any], None]]:

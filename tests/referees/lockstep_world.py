@@ -180,13 +180,17 @@ class RefereeCase(SynchronousTestCase):
     settings = LockstepSettings()
 
     def setUp(self) -> None:
+        self.lay(**self.options)
+
+    def lay(self, **options: Any) -> None:
+        """A room with these options, and nothing of any other."""
         self.clock = Clock()
         self.clock.advance(START)
         self.folder = Path(self.mktemp())
         self.threads: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] | None = None
         self.recordings = Recordings(self.folder, clock=self.clock, defer_to_thread=self.in_thread)
         self.metrics = Metrics()
-        self.room = FakeRoom(RoomOptions(engine={"url": "https://example.org/e.js"}, seed=5, **self.options), self.clock)
+        self.room = FakeRoom(RoomOptions(engine={"url": "https://example.org/e.js"}, seed=5, **options), self.clock)
         if self.third:
             self.room.members["cat"] = Member(user_id="cat", name="cat", seat=2)
             self.room.here["cat"] = [FakeConnection()]
@@ -231,7 +235,7 @@ class RefereeCase(SynchronousTestCase):
         for generation in range(first, last + 1):
             for player in self.players:
                 value = different.get(player.user_id, f"h{generation - 2}")
-                fields = {"checksum": {"generation": generation - 2, "value": value}} if generation >= 2 else {}
+                fields: dict[str, Any] = {"checksum": {"generation": generation - 2, "value": value}} if generation >= 2 else {}
                 self.send(player.user_id, generation, **fields)
 
     def come(

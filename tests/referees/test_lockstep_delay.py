@@ -76,8 +76,7 @@ class DelayTests(DelayCase):
 
     def test_chat_without_a_delay(self) -> None:
         """Is the room's own."""
-        self.options = {}
-        self.setUp()
+        self.lay()
         self.assertFalse(self.chat("x"))
         self.begin()
         self.assertFalse(self.chat("x"))
@@ -190,9 +189,8 @@ class FarTests(DelayCase):
 
     def test_evicted(self) -> None:
         """One who was put out is a viewer, and sees what viewers see."""
-        self.options = {"viewer_delay": 5, "on_divergence": "evict"}
         self.third = True
-        self.setUp()
+        self.lay(viewer_delay=5, on_divergence="evict")
         self.begin()
         self.hashed(0, 8)
         self.hashed(9, 9, cat="wrong")

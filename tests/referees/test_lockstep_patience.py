@@ -52,8 +52,7 @@ class PatienceTests(RefereeCase):
         self.assertEqual(len([call for call in self.clock.getDelayedCalls() if "Patience" in repr(call)]), 1)
         self.referee.end()
         self.assertEqual([call for call in self.clock.getDelayedCalls() if "Patience" in repr(call)], [])
-        self.options = {}
-        self.setUp()
+        self.lay()
         self.begin()
         self.assertEqual([call for call in self.clock.getDelayedCalls() if "Patience" in repr(call)], [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def _seat_three(table: Table) -> tuple[Client, Client, Client]:
     return first, second, third
 
 
-def _recording(table: Table) -> list[dict[str, object]]:
+def _recording(table: Table) -> list[dict[str, Any]]:
     play_id = table.clients[0].player.play_id
     assert play_id is not None
     return table.web.recording(play_id, table.clients[0].seat.token)

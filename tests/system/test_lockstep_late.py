@@ -32,7 +32,7 @@ def test_back_in_play_after_twenty_thousand_generations(make_daemon: DaemonMaker
     daemon = make_daemon(settings=PATIENT)
     table = lay_table(daemon, encoding=encoding, input_delay=8)
     first, second = (table.sit(weather=QUICK) for _ in range(2))
-    came = {}
+    came: dict[str, float] = {}
 
     async def disturb() -> None:
         await second.reached(50)
