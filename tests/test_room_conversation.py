@@ -218,7 +218,8 @@ class SayingTests(ConversationTestCase):
         """Too many messages are left out with 106; ten times that closes; command packets do not count."""
         for _ in range(200):
             self.say(self.anna, type="commands")
-        self.annas.take()
+        self.assertEqual(self.annas.take(), [])
+        self.assertEqual(self.ask(self.anna, self.annas, type="commands"), {"type": "ack", "reply_to": 7})
         for _ in range(31):
             self.say(self.anna, type="ping")
         self.assertEqual([message["type"] for message in self.annas.take()], ["pong"] * 30 + ["error"])

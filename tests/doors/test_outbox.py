@@ -72,6 +72,18 @@ class OutboxTests(SynchronousTestCase):
         self.assertLess(len(reader.data), 200_000)
         self.assertEqual(1_000_000, len(reader.data) + reader.outbox.queued_bytes)
 
+    def test_straight_through_again(self) -> None:
+        """When all that waited is written, what is sent goes straight to the transport, and no queue is kept."""
+        reader = Reader(1)
+        for data in (b"aa", b"bb"):
+            reader.outbox.send(data)
+        self.assertFalse(reader.outbox.ready)
+        reader.take(100)
+        self.assertTrue(reader.outbox.ready)
+        self.assertIsNone(reader.outbox._waiting)
+        reader.outbox.send(b"cc")
+        self.assertEqual([b"aa", b"bb", b"cc"], reader.got)
+
     def test_overflow_once(self) -> None:
         """Past its limit everything is dropped, the door is told once, and later messages are ignored."""
         reader = Reader(100, queue_bytes=4)
