@@ -112,13 +112,13 @@ class Hashes:
         self._silent = {seat: about for seat, about in self._silent.items() if about in self._open}
         differing = [about for about, tally in self._open.items() if tally.others is not None]
         self.differing = min([*differing, *self._silent.values()], default=None)
-        before = self.agreed
+        newer = False
         for about in sorted(self._open):
-            self._agree(self._open[about])
-        return self.agreed != before
+            newer |= self._agree(self._open[about])
+        return newer
 
     def _agree(self, tally: Tally) -> bool:
-        """If all who owe it have reported this generation, it is done with. Whether it is the newest agreed now."""
+        """If all who owe it have reported this generation, it is done with. Whether the newest that is agreed is another, or is agreed otherwise."""
         about, agreed = tally.about, self.agreed
         if about < self._all_from or tally.bits & self._owing != self._owing:
             owing = sum(1 << seat for seat, since in self._owes_from.items() if since <= about) or self._owing
@@ -135,7 +135,8 @@ class Hashes:
                 self._closed = agreed
         if self._open:
             self._suspect()
-        return newer
+        # One that had been agreed, and was contested then, may be agreed otherwise.
+        return newer or about == agreed
 
     def _keep(self, tally: Tally) -> None:
         self._agreed[tally.about // self.interval % KEPT] = tally

@@ -76,7 +76,8 @@ class Disputes(Lockstep):
         self.to_evict += [event["evicted"] for event in self.packets.read_master(effect.data).system if "evicted" in event]
 
     def check_agreed(self, generation: int, value: Any) -> None:
-        assert self.play.vouched(generation, value) is not False or generation < len(self.recording) - 200
+        others = [self.hash_of(generation, taint) for taint in range(3)]
+        assert not any(self.play.vouched(generation, other) for other in others if other != value), "the master tells what is agreed"
 
     def do(self, effects: Any) -> None:
         super().do(effects)
@@ -89,13 +90,14 @@ class Disputes(Lockstep):
     def goes_wrong(self, choice: int, taint: int) -> None:
         """An engine's state becomes wrong, or another wrong, or right by chance; what it makes from now on tells."""
         self.clients[self.pick(choice)].taint = taint
+        self.ever_wrong = True
 
     @precondition(lambda self: not self.over)
     @rule(choice=st.integers(0, 4), silent=st.booleans())
     def goes_silent(self, choice: int, silent: bool) -> None:
         """A client leaves its hashes out, or no longer."""
         self.clients[self.pick(choice)].silent = silent
-        self.ever_silent = True
+        self.ever_silent = self.ever_wrong = True
 
     @precondition(lambda self: not self.over)
     @rule(choice=st.integers(0, 4))
@@ -154,11 +156,11 @@ class Disputes(Lockstep):
             if not self.over and not self.gone(seat) and not self.clients[seat].connected:
                 self.connection_back(choice)
         quiet = 0
-        for _ in range(200):
+        for turn in range(200):
             if self.over or quiet == 5:
                 break
             told, next_one = self.divergences, len(self.recording)
-            self.everybody_does_its_part()
+            self.everybody_does_its_part(("resync", "evict") if turn % 2 else ("evict", "resync"))
             quiet = quiet + 1 if self.divergences == told and len(self.recording) > next_one else 0
         if self.over:
             return
@@ -168,7 +170,7 @@ class Disputes(Lockstep):
         assert self.state != DIVERGED
         assert len({self.clients[seat].taint for seat in playing}) == 1, "all who play agree"
 
-    def everybody_does_its_part(self) -> None:
+    def everybody_does_its_part(self, ways: tuple[str, ...]) -> None:
         """Packets come, askers are answered, and where that does not help the host gives its state, or puts out, or gives up."""
         self.play_on(self.interval + self.delay)
         self.time_passes(1.1)
@@ -179,7 +181,7 @@ class Disputes(Lockstep):
         if self.over or self.state != DIVERGED or self.asked:
             return
         players = [seat for seat in self.play.seats.having(PLAYS) if self.clients[seat].connected]
-        if not any(self.resolve(how, host) for how in ("resync", "evict") for host in [None, *players]):
+        if not any(self.resolve(how, host) for how in ways for host in [None, *players]):
             self.do(self.play.resolve("abort", None, self.now))
 
 
