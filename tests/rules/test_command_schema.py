@@ -23,7 +23,12 @@ MOVES: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-keywords = st.sampled_from(
+KEYWORDS = (
+    "type enum const items prefixItems properties patternProperties anyOf oneOf not if then contains "
+    "minimum multipleOf maxLength pattern uniqueItems required dependentSchemas propertyNames $ref $defs frob"
+)
+keywords = st.sampled_from(KEYWORDS.split())
+words = st.sampled_from(
     [
         "type",
         "enum",

@@ -87,7 +87,7 @@ def test_watched_again(ada: Browser, pictures: Path, request: pytest.FixtureRequ
     # Back: the game begins anew, and is at that place at once.
     seek(ada, length // 2)
     ada.until(lambda one: 0.3 * max(hashes) < one.generation() < 0.8 * max(hashes), "it is half-way")
-    assert "of 0:" in ada.driver.find_element(By.CSS_SELECTOR, SEEK).get_attribute("aria-valuetext")
+    assert "of 0:" in str(ada.driver.find_element(By.CSS_SELECTOR, SEEK).get_attribute("aria-valuetext"))
 
     # By keyboard.
     body = ada.driver.find_element(By.TAG_NAME, "body")
