@@ -400,6 +400,19 @@ class PlayingTests(RegistryTestCase):
         self.connect(room, "Bert", play_id="p", last_generation=3)
         self.assertEqual(self.told(), [("disconnected", "Bert"), ("welcomed", "Bert", 3), ("connected", "Bert")])
 
+    def test_chat(self) -> None:
+        """In a play the referee may give what is said in its own time; in setup it is not asked."""
+        room, anna, bert = self.playing()
+        for connection in (anna, bert):
+            connection.take()
+        for text in ("aloud", "psst"):
+            room.chat("Anna", text)
+        self.assertEqual([message["text"] for message in bert.take()], ["aloud"])
+        room.refereed.over("finished")
+        bert.take()
+        room.chat("Anna", "psst")
+        self.assertEqual([message["text"] for message in bert.take()], ["psst"])
+
     def test_leaving(self) -> None:
         """Who leaves in a play is gone, and the referee knows the seat."""
         room, _, bert = self.playing()

@@ -66,6 +66,15 @@ class GoldenTests(SynchronousTestCase):
         self.assertEqual(made, documented("master 7"))
         self.assertEqual(BINARY.shown(0xFEDCBA9876543210), "fedcba9876543210")
 
+    def test_hash_of_a_message(self) -> None:
+        """What JSON messages show of a hash is read again; anything else is 100."""
+        self.assertEqual(BINARY.hash_of("fedcba9876543210"), 0xFEDCBA9876543210)
+        self.assertEqual((JSON.hash_of("x" * 128), JSON.hash_of({"map": "a"})), ("x" * 128, {"map": "a"}))
+        for wrong in (None, 1, "", "fedcba987654321", "FEDCBA9876543210", "fedcba98765432100", " fedcba987654321", {"map": "a"}):
+            self.assertRaises(InvalidRequest, BINARY.hash_of, wrong)
+        for wrong in (None, 1, "x" * 129, {}, {"map": 1}, ["a"]):
+            self.assertRaises(InvalidRequest, JSON.hash_of, wrong)
+
     def test_binary_batch(self) -> None:
         """The page's batch holds its two masters."""
         masters = [BINARY.master(0, 3, b"", [], []), BINARY.master(1, 3, b"", [BINARY.entry(0, b"\x09")], [])]

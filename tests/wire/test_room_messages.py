@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
-from gameroom.wire.room_messages import LEVELS_AROUND, size_of
+from gameroom.wire.room_messages import LEVELS_AROUND, Hello, size_of
 
 
 def nested(levels: int) -> Any:
@@ -44,3 +44,22 @@ class SizeOfTests(SynchronousTestCase):
         except InvalidRequest:
             return False
         return True
+
+
+class HelloTests(SynchronousTestCase):
+    def test_what_it_says(self) -> None:
+        """What a client has, and whether it can begin at a snapshot; nothing of that need be said."""
+        self.assertEqual(Hello.of({"type": "hello", "token": "t"}), Hello())
+        said = {"play_id": "p", "last_generation": -1, "snapshots": False}
+        self.assertEqual(Hello.of(said), Hello(play_id="p", last_generation=-1, snapshots=False))
+
+    def test_what_it_cannot(self) -> None:
+        """Anything else is 100, with a pointer."""
+        for field, value in (("play_id", 1), ("play_id", "x" * 65), ("last_generation", -2), ("last_generation", True), ("last_generation", 2**32)):
+            self.refused(field, value)
+        for value in (None, 0, "no"):
+            self.refused("snapshots", value)
+
+    def refused(self, field: str, value: Any) -> None:
+        error = self.assertRaises(InvalidRequest, Hello.of, {field: value})
+        self.assertEqual(error.pointer, f"/{field}")
