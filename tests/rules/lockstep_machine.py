@@ -12,31 +12,7 @@ from gameroom.rules.lockstep import DIVERGED, HELD, ITERATING, LAGGING, Play
 from gameroom.rules.lockstep_values import Master, Over, Past, Repeat, Resend, StateChange, Terms
 from gameroom.rules.seats import DROPPED, EVICTED, GONE, LEFT, PLAYS, RETURNING
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
-
-TERMS = st.builds(
-    Terms,
-    input_delay=st.integers(1, 4),
-    checksum_interval=st.integers(1, 3),
-    lag_after=st.just(1.0),
-    drop_after=st.just(10.0),
-    room_ttl=st.just(30.0),
-    on_divergence=st.sampled_from(["halt", "evict", "resync"]),
-    patience=st.sampled_from([None, None, 0.5, 3.0]),
-)
-
-
-class Client:
-    """A player's client that follows docs/protocol/lockstep.md, on a network that loses packets."""
-
-    def __init__(self) -> None:
-        self.have = 0
-        """The masters below this have come."""
-        self.made: dict[int, CommandPacket] = {}
-        self.connected = True
-        self.taint = 0
-        """What is wrong with its state; its hashes tell."""
-        self.silent = False
-        """It leaves its hashes out."""
+from tests.rules.lockstep_client import TERMS, Client
 
 
 class Lockstep(RuleBasedStateMachine):
@@ -132,8 +108,8 @@ class Lockstep(RuleBasedStateMachine):
             # The newest that it has applied; one packet is made for each master, so none is left out.
             about = generation - self.delay
             report = about >= 0 and about % self.interval == 0 and not client.silent
-            checksum = (about, self.hash_of(about, client.taint)) if report else (-1, 0)
-            client.made[generation] = CommandPacket(generation, 40.0, 60.0, *checksum, text)
+            value = self.hash_of(about, client.taint) if report else 0
+            client.made[generation] = CommandPacket(generation, 40.0, 60.0, about if report else -1, value, text)
         return client.made[generation]
 
     def arrives(self, seat: int, generation: int) -> None:

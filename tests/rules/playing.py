@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.rules.lockstep import Play
-from gameroom.rules.lockstep_values import Master, Terms
+from gameroom.rules.lockstep_values import Divergence, Master, Terms
 from gameroom.wire.lockstep import JSON, CommandPacket, MasterPacket
 
 TERMS = Terms(lag_after=1.0, drop_after=60.0, room_ttl=120.0)
@@ -49,3 +49,14 @@ class PlayCase(SynchronousTestCase):
 
     def kinds(self, effects: list[Any]) -> list[type]:
         return [type(effect) for effect in effects]
+
+
+class DisputeCase(PlayCase):
+    """Generation 0 is mastered and 1 is next; D = 2, so each may send 1 and 2, with the hash of 0 in the latter."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.turn()
+
+    def told(self, effects: list[Any]) -> list[Any]:
+        return [effect.fields["groups"] for effect in effects if isinstance(effect, Divergence)]
