@@ -12,6 +12,9 @@ from typing import Final
 LONGEST: Final = 4 * 1024
 """Bytes that a plain frame carries at most: longer ones autobahn unmasks faster, in C."""
 
+EMPTY_PONG: Final = b"\x8a\x80"
+"""What the answer to an empty ping begins with, and its size: behind this is a mask, whatever it be."""
+EMPTY_PONG_BYTES: Final = 6
 _TEXT, _BINARY = 0x81, 0x82
 """The first byte: the last frame of its message, no reserved bit, and what it is."""
 _MASKED: Final = 0x80

@@ -16,7 +16,7 @@ from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.defer import Deferred
 
-from gameroom.doors.frames import LONGEST, plain_frame
+from gameroom.doors.frames import EMPTY_PONG, EMPTY_PONG_BYTES, LONGEST, plain_frame
 from gameroom.doors.peers import ReaderPace
 from gameroom.settings import Limits
 
@@ -138,10 +138,14 @@ class LimitedWebSocket(WebSocketServerProtocol):
         at, end = 0, len(data)
         while at < end and self.closing_since is None:
             found = plain_frame(data, at, self._longest_plain)
-            if found is None:
+            if found is not None:
+                payload, is_binary, at = found
+                self.take(payload, is_binary)
+            elif data.startswith(EMPTY_PONG, at) and end - at >= EMPTY_PONG_BYTES:
+                # The answer to our ping: nothing to be told to anybody.
+                at += EMPTY_PONG_BYTES
+            else:
                 break
-            payload, is_binary, at = found
-            self.take(payload, is_binary)
         return data[at:]
 
     def _is_endless(self, data: bytes) -> bool:

@@ -155,7 +155,7 @@ class BothWaysTests(SynchronousTestCase):
             + frame(b"p", PING)
             + frame(b"b", 0)
             + frame(b"answer")
-            + frame(b"", PONG)
+            + frame(b"", PONG) * 2
             + frame(b"x" * 300)
             + frame(b"last", BINARY)
             + frame(b"\xff")
@@ -201,7 +201,7 @@ class BothWaysTests(SynchronousTestCase):
             way.read(frame(b"whole") * 3 + beginning)
             way.read(rest + frame(b"whole") * 3)
         way.read(frame(b"a", fin=False) + frame(b"b", 0))
-        way.read(frame(b"whole"))
+        way.read(frame(b"", PONG) + frame(b"whole") + frame(b"", PONG))
         self.assertEqual(taken, [frame(b"abc")[:7], frame(b"abc")[7:], frame(b"abc")[:3], frame(b"a", fin=False) + frame(b"b", 0)])
         self.assertEqual(way.said.count("whole"), 19)
 
