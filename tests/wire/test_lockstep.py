@@ -70,10 +70,11 @@ class GoldenTests(SynchronousTestCase):
         """What JSON messages show of a hash is read again; anything else is 100."""
         self.assertEqual(BINARY.hash_of("fedcba9876543210"), 0xFEDCBA9876543210)
         self.assertEqual((JSON.hash_of("x" * 128), JSON.hash_of({"map": "a"})), ("x" * 128, {"map": "a"}))
-        for wrong in (None, 1, "", "fedcba987654321", "FEDCBA9876543210", "fedcba98765432100", " fedcba987654321", {"map": "a"}):
-            self.assertRaises(InvalidRequest, BINARY.hash_of, wrong)
-        for wrong in (None, 1, "x" * 129, {}, {"map": 1}, ["a"]):
-            self.assertRaises(InvalidRequest, JSON.hash_of, wrong)
+        binary: list[Any] = [None, 1, "", "fedcba987654321", "FEDCBA9876543210", "fedcba98765432100", " fedcba987654321", {"map": "a"}]
+        json: list[Any] = [None, 1, "x" * 129, {}, {"map": 1}, ["a"]]
+        for packets, wrong in ((BINARY, binary), (JSON, json)):
+            for shown in wrong:
+                self.assertRaises(InvalidRequest, packets.hash_of, shown)
 
     def test_binary_batch(self) -> None:
         """The page's batch holds its two masters."""

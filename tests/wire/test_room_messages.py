@@ -55,10 +55,10 @@ class HelloTests(SynchronousTestCase):
 
     def test_what_it_cannot(self) -> None:
         """Anything else is 100, with a pointer."""
-        for field, value in (("play_id", 1), ("play_id", "x" * 65), ("last_generation", -2), ("last_generation", True), ("last_generation", 2**32)):
-            self.refused(field, value)
-        for value in (None, 0, "no"):
-            self.refused("snapshots", value)
+        wrong: dict[str, tuple[Any, ...]] = {"play_id": (1, "x" * 65), "last_generation": (-2, True, 2**32), "snapshots": (None, 0, "no")}
+        for field, values in wrong.items():
+            for value in values:
+                self.refused(field, value)
 
     def refused(self, field: str, value: Any) -> None:
         error = self.assertRaises(InvalidRequest, Hello.of, {field: value})
