@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urljoin
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -62,6 +64,18 @@ class PageTests(RoomCase):
             self.assertEqual(sdk.headers["content-type"], "text/javascript; charset=utf-8")
             again = self.world.ask("GET", path, headers={"If-None-Match": f'"other", W/{sdk.headers["etag"]}'})
             self.assertEqual((again.status, again.body, again.headers["etag"]), (304, b"", sdk.headers["etag"]))
+
+    def test_modules_of_the_sdk(self) -> None:
+        """What it is made of is named from the root, so that it is found from both URLs, and frames of no origin may import each."""
+        waiting, seen = ["/gameroom.js"], set[str]()
+        while waiting:
+            path = waiting.pop()
+            seen.add(path)
+            module = self.world.ask("GET", path)
+            self.assertEqual((module.status, module.headers["access-control-allow-origin"]), (200, "*"), path)
+            named = {urljoin(path, name) for name in re.findall(r'from "([^"]+)"', module.body.decode())}
+            waiting += named - seen
+        self.assertGreater(len(seen), 8)
 
     def test_only_what_is_there(self) -> None:
         """Nothing outside of the folder is served, however it is named."""
