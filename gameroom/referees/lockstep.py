@@ -98,7 +98,7 @@ class LockstepReferee:
 
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
         if self._stage is not None and self._stage.on:
-            self._stage.audience.bring_up_to_date(user_id, connection, hello)
+            self._stage.welcomed(user_id, connection, hello)
 
     def connected(self, user_id: str) -> None:
         if self._stage is not None:

@@ -41,7 +41,7 @@ from gameroom.rules.lockstep_values import (
 )
 from gameroom.rules.seats import EVICTED
 from gameroom.wire.lockstep import BINARY, JSON
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Hello, Outgoing
 
 if TYPE_CHECKING:
     from gameroom.referees.lockstep_states import PlayStates
@@ -160,6 +160,17 @@ class Stage:
         """The seat of one who plays, is away or dropped; None for viewers, and who has left or was evicted is one."""
         seat = self.seats.get(user_id)
         return None if seat is None or self.play.seats.status[seat] is EVICTED else seat
+
+    def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
+        """A member's connection is to be brought up to date."""
+        seat, missed = self.seat_of(user_id), self.audience.told - self.audience.first_missed(hello)
+        if seat in self.play.seats.connected and connection.exclusive and missed > self.play.terms.input_delay:
+            # It has taken over from one of its own before that was found to be gone, and will not report what that one still owed.
+            assert seat is not None
+            self.do(self.play.disconnected(seat, self._room.now()))
+            self.connected(user_id)
+        if self.on:
+            self.audience.bring_up_to_date(user_id, connection, hello)
 
     def connected(self, user_id: str) -> None:
         """A member has a connection again."""

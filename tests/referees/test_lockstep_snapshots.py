@@ -178,6 +178,18 @@ class LateTests(SnapshotCase):
         self.give("ann", LONG - 1)
         self.assertEqual((bob.story(), self.room.states), (["start", f"snapshot {LONG - 1}"], []))
 
+    def test_taken_over(self) -> None:
+        """Also where the new page comes before the old one is found to be gone: what that one still owed is waited for no more."""
+        self.long_play()
+        self.send("ann", LONG, checksum={"generation": LONG - 2, "value": f"h{LONG - 2}"})
+        self.send("ann", LONG + 1, checksum={"generation": LONG - 1, "value": f"h{LONG - 1}"})
+        bob = self.come("bob")
+        self.give("ann", LONG - 1)
+        self.assertEqual((bob.story(), self.room.states), (["start", f"snapshot {LONG - 1}"], []))
+        self.send("bob", LONG)
+        self.send("bob", LONG + 1)
+        self.assertEqual(bob.generations(), [LONG, LONG + 1])
+
     def test_hello_again(self) -> None:
         """Who asks anew while it waits gets everything once; who goes gets nothing, and nobody minds."""
         self.long_play()
