@@ -149,14 +149,14 @@ class JSONCommandTests(SynchronousTestCase):
     def test_oversized_by_sections(self) -> None:
         """The sections of a hash count as well, with and without commands."""
         sections = {f"{number:0>128}": "x" * 128 for number in range(61)}
-        for given in ([], [{"move": "left"}]):
-            packet = commands(commands=given, checksum={"generation": 5, "value": sections})
+        for moves in ([], [{"move": "left"}]):
+            packet = commands(commands=moves, checksum={"generation": 5, "value": sections})
             room = PACKET_BYTES - len(orjson.dumps(packet))
             sections["rest"] = "€" * 80 + "y" * (room - 240 - len(',"rest":""'))
-            fits = JSON.parse(commands(commands=given, checksum={"generation": 5, "value": sections}))
-            self.assertEqual((fits.fault, fits.commands), ("", orjson.dumps(given) if given else b""))
+            fits = JSON.parse(commands(commands=moves, checksum={"generation": 5, "value": sections}))
+            self.assertEqual((fits.fault, fits.commands), ("", orjson.dumps(moves) if moves else b""))
             sections["rest"] += "y"
-            big = JSON.parse(commands(commands=given, checksum={"generation": 5, "value": sections}))
+            big = JSON.parse(commands(commands=moves, checksum={"generation": 5, "value": sections}))
             self.assertEqual((big.fault, big.commands, big.checksum_generation), (OVERSIZED, b"", 5))
             del sections["rest"]
 
