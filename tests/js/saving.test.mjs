@@ -4,12 +4,19 @@ import { test } from "node:test";
 import { sdk } from "./hooks.mjs";
 import { Mixer, SavingMixer, TestClock, TestRoom, member } from "./room.mjs";
 
-const MAKE = { json: () => new SavingMixer(1e9), binary: () => new SavingMixer(1e9, true), "binary, saved as JSON": () => new Plain(1e9) };
+const MAKE = { json: () => new SavingMixer(1e9), binary: () => new SavingMixer(1e9, true), "binary, saved as JSON": () => new Plain(1e9), "binary, hashed in sections": () => new Sections(1e9) };
 
 /** Of binary rooms, with a state that is no bytes. */
 class Plain extends SavingMixer {
   hash() {
     return new sdk.StateHash().add(this.value).add(this.ticks).addAll(this.random.words).hex();
+  }
+}
+
+/** As an engine hashes that was made for JSON rooms. */
+class Sections extends Plain {
+  hash() {
+    return { value: new sdk.StateHash().add(this.value).hex(), rest: new sdk.StateHash().add(this.ticks).addAll(this.random.words).hex() };
   }
 }
 

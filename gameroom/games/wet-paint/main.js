@@ -218,9 +218,12 @@ function showEnding(results) {
 
 // --- the corner
 
+/** A hash, or the beginnings of its sections', in groups of four. @param {any} value @returns {string} */
+const briefly = (value) => (typeof value === "string" ? value.match(/.{1,4}/g) ?? [] : Object.values(value).map((section) => section.slice(0, 4))).join(" ");
+
 function showNet(/** @type {number} */ now) {
   $("generation").textContent = client.newest ? String(client.newest.generation) : "–";
-  $("hash").textContent = client.newest ? Object.values(client.newest.value).map((section) => section.slice(0, 4)).join(" ") : "–";
+  $("hash").textContent = client.newest ? briefly(client.newest.value) : "–";
   $("turn").textContent = client.running ? `${Math.round((1000 * client.iterationsPerCommand) / RATE)} ms` : "–";
   $("iterations").textContent = client.running ? String(client.iterationsPerCommand) : "–";
   $("latency").textContent = room.latency === null ? "–" : `${Math.round(room.latency)} ms`;

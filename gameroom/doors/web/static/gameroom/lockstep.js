@@ -2,7 +2,7 @@
 /** Lock-step: the pipeline of generations. */
 import { Emitter, systemClock } from "./base.js";
 import { MASTER, MASTERS, bytesOf, decodeMaster, decodeMasters } from "./packets.js";
-import { Asked, hashText, restore } from "./saving.js";
+import { Asked, hashOf, hashText, restore } from "./saving.js";
 import { OwnPackets, decodeJson } from "./sending.js";
 
 /** @typedef {import("./base.js").Clock} Clock */
@@ -32,7 +32,7 @@ import { OwnPackets, decodeJson } from "./sending.js";
  * @property {(commands: Record<string, any[]>, system: any[]) => void} apply the commands of one generation, by seat, lowest first.
  *   They come from the other players: check them. `system` tells of seats {dropped}, {rejoined}, {left}, {missed}, {evicted}
  * @property {() => void} iterate one step of the simulation
- * @property {() => any} hash of the whole state: 16 hex digits (`StateHash`), or in JSON rooms also an object of named sections
+ * @property {() => any} hash of the whole state: 16 hex digits (`StateHash`), or an object of named sections; a binary room gets one hash of all of them
  * @property {() => any} [save] the whole state, as any JSON value, or in binary rooms as bytes: for those who come late, and to put somebody right
  * @property {(state: any) => void} [load] the other way round, after `init` of the same play; throws where it is none
  * @property {() => any} [dump] the state as a person can read it, for looking at a divergence; `save` where it is missing
@@ -464,7 +464,7 @@ export class LockstepClient extends Emitter {
     this.turn = null;
     const every = this.play?.checksum_interval ?? 1;
     if (generation % every === 0) {
-      const value = this.engine.hash();
+      const value = hashOf(this.engine, this.binaryRoom);
       this.newest = this.own.unreported = { generation, value };
       this.hashes.set(generation, value);
       this.hashes.delete(generation - KEPT_HASHES * every);

@@ -1,5 +1,6 @@
 // @ts-check
 /** States as they travel: what the room asks of ours, and what it gives us for it. */
+import { StateHash } from "./integers.js";
 
 /** @typedef {import("./lockstep.js").LockstepClient} LockstepClient */
 /** @typedef {import("./lockstep.js").Engine} Engine */
@@ -36,6 +37,16 @@ export function unpack(packed, binary, asBytes) {
 export function hashText(value) {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   return JSON.stringify(Object.keys(value).sort().map((name) => [name, value[name]]));
+}
+
+/**
+ * The hash of an engine's state, as it travels: a binary packet has a place for one, so named sections are made one there.
+ * @param {Engine} engine @param {boolean} binary @returns {any}
+ */
+export function hashOf(engine, binary) {
+  const value = engine.hash();
+  if (!binary || value === null || typeof value !== "object") return value;
+  return new StateHash().addAll(new TextEncoder().encode(hashText(value))).hex();
 }
 
 /** What the room has asked of our state, and we have not answered: it is answered at the first turn's end that is late enough. */
@@ -87,7 +98,7 @@ export class Asked {
   /** @param {"snapshot" | "dump"} type @param {number} generation */
   give(type, generation) {
     const state = this.state(type, generation);
-    const checksum = state === null ? null : this.client.engine.hash();
+    const checksum = state === null ? null : hashOf(this.client.engine, this.client.binaryRoom);
     this.answer({ type, generation, ...(type === "snapshot" && { checksum }), state });
   }
 
@@ -121,7 +132,7 @@ export function restore(engine, { checksum, state }, binary) {
   if (!engine.load) return null;
   try {
     engine.load(unpack(state, binary, binary && engine.save?.() instanceof Uint8Array));
-    const hash = engine.hash();
+    const hash = hashOf(engine, binary);
     return hashText(hash) === hashText(checksum) ? hash : null;
   } catch (error) {
     console.error("a state of the room's cannot be loaded", error);
