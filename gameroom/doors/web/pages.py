@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-from twisted.internet.interfaces import IReactorTime
-
 from gameroom.catalogue import Catalogue
 from gameroom.doors.web.calls import Answer, Call, header
 from gameroom.doors.web.declare import Reply, Route
 from gameroom.doors.web.policy import page_policy, sandbox_policy
 from gameroom.doors.web.problems import HttpProblem
-from gameroom.doors.web.streams import FileResource
+from gameroom.doors.web.streams import FileResource, Turns
 from gameroom.errors import NotFound
 
 HERE = Path(__file__).parent
@@ -84,9 +82,9 @@ class Pages:
         ),
     )
 
-    def __init__(self, catalogue: Catalogue, clock: IReactorTime, folder: Path = HERE) -> None:
+    def __init__(self, catalogue: Catalogue, turns: Turns, folder: Path = HERE) -> None:
         self._catalogue = catalogue
-        self._clock = clock
+        self._turns = turns
         self._folder = folder
         self._read: dict[Path, tuple[int, bytes, str]] = {}
 
@@ -128,7 +126,7 @@ class Pages:
         path = await self._catalogue.file(game_id, version, name)
         headers = _sandboxed(call, f"/play/{quote(game_id)}/{quote(version)}/")
         headers |= {"Cache-Control": "no-cache", "Content-Type": media_type(path)}
-        return Answer(resource=FileResource(path, self._clock), headers=headers)
+        return Answer(resource=FileResource(path, self._turns), headers=headers)
 
     def _page(self, call: Call, name: str) -> Answer:
         data, _ = self._content(self._folder / "pages" / name)

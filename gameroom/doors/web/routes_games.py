@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from twisted.internet.interfaces import IReactorTime
-
 from gameroom.accounts import Accounts
 from gameroom.catalogue import MOST_LISTED, Catalogue
 from gameroom.doors.web.calls import Answer, Call
 from gameroom.doors.web.declare import Field, Number, Reply, Route, Text
 from gameroom.doors.web.schemas import ref
-from gameroom.doors.web.streams import RecordingResource
+from gameroom.doors.web.streams import RecordingResource, Turns
 from gameroom.errors import Forbidden, NotFound, Unauthorized
 from gameroom.registry import Registry
 from gameroom.rules.sessions import proof
@@ -70,8 +68,8 @@ class PlayRoutes:
         ),
     )
 
-    def __init__(self, *, registry: Registry, accounts: Accounts, recordings: Recordings, clock: IReactorTime) -> None:
-        self._clock = clock
+    def __init__(self, *, registry: Registry, accounts: Accounts, recordings: Recordings, turns: Turns) -> None:
+        self._turns = turns
         self._registry = registry
         self._accounts = accounts
         self._recordings = recordings
@@ -92,4 +90,4 @@ class PlayRoutes:
                 raise Unauthorized("this is neither a session token nor a seat token of this play")
             raise Forbidden("you did not play in this play")
         file, size = await self._recordings.open(call.path["play_id"])
-        return Answer(resource=RecordingResource(file, size, self._clock), headers={"Content-Type": "application/x-ndjson"})
+        return Answer(resource=RecordingResource(file, size, self._turns), headers={"Content-Type": "application/x-ndjson"})

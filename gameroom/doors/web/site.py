@@ -31,6 +31,7 @@ from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem, phrase
 from gameroom.doors.web.routes_accounts import AccountRoutes
 from gameroom.doors.web.routes_games import GameRoutes, PlayRoutes
 from gameroom.doors.web.routes_rooms import RoomRoutes
+from gameroom.doors.web.streams import Turns
 from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.registry import Registry
 from gameroom.settings import Addresses, Limits, WebSettings
@@ -190,12 +191,13 @@ class WebSite(Site):
         self._proxies = TrustedProxies(web.trusted_proxies)
         self._peers = PeerCount(lambda: limits().connections_per_address)
         callers = Callers(addresses, self._proxies)
-        pages = Pages(catalogue, clock)
+        turns = Turns(clock)
+        pages = Pages(catalogue, turns)
         surfaces = [
             RoomRoutes(registry=registry, accounts=accounts, pages=pages),
             GameRoutes(catalogue),
             AccountRoutes(accounts),
-            PlayRoutes(registry=registry, accounts=accounts, recordings=recordings, clock=clock),
+            PlayRoutes(registry=registry, accounts=accounts, recordings=recordings, turns=turns),
             pages,
             DescriptionRoutes(lambda: self.api.routes),
         ]

@@ -1,9 +1,11 @@
-"""Sends files at the reader's pace."""
+"""Sends files at the reader's pace, and all of them together in a small part of each round of the reactor."""
 
 from __future__ import annotations
 
 import re
 import zlib
+from collections import deque
+from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
 from os import fstat
 from pathlib import Path
@@ -18,20 +20,56 @@ from zope.interface import implementer
 from gameroom.doors.web.calls import header
 
 PIECE = 64 * 1024
+ZIPPED_PIECE = 16 * 1024
+"""What is compressed at once: about as long as it takes to send `AT_ONCE` pieces as they are."""
 AT_ONCE = 4
-"""Pieces that are sent before others have their turn."""
+"""Pieces that are sent in a round, whoever they are for; one that is compressed is a round by itself. The first of each is sent at once."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+class Turns:
+    """Whose piece is next, of all to whom files are sent.
+
+    However many download at the same time, those who play wait for a few pieces only, and not for one of each.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: deque[tuple[Callable[[], None], int]] = deque()
+        self._called = False
+
+    def ask(self, send: Callable[[], None], cost: int) -> None:
+        """Call `send` when it is its turn, which is later; `cost` is how many pieces it counts for."""
+        self._waiting.append((send, cost))
+        self._see_to_it()
+
+    def _see_to_it(self) -> None:
+        if self._waiting and not self._called:
+            self._called = True
+            self._clock.callLater(0, self._round)
+
+    def _round(self) -> None:
+        # Who asks again in its turn has the next one behind all the others.
+        left = AT_ONCE
+        try:
+            while self._waiting and left > 0:
+                send, cost = self._waiting.popleft()
+                left -= cost
+                send()
+        finally:
+            self._called = False
+            self._see_to_it()
 
 
 @implementer(IPushProducer)
 class Sender:
     """Sends `length` bytes of an open file, or as many as there are, and closes it. With `zipped` as gzip."""
 
-    def __init__(self, file: IO[bytes], request: Request, clock: IReactorTime, *, length: int, zipped: bool = False) -> None:
+    def __init__(self, file: IO[bytes], request: Request, turns: Turns, *, length: int, zipped: bool = False) -> None:
         self._file = file
         self._request = request
-        self._clock = clock
+        self._turns = turns
         self._left = length
         # 16 more than the largest window makes it gzip's format.
         self._zip = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS + 16) if zipped else None
@@ -47,29 +85,29 @@ class Sender:
 
     def resumeProducing(self) -> None:
         self._paused = False
-        self._send()
+        self._ask()
 
     def stopProducing(self) -> None:
         self._file.close()
 
-    def _again(self) -> None:
-        self._waiting = False
-        self._send()
+    def _ask(self) -> None:
+        if not (self._paused or self._waiting or self._file.closed):
+            self._waiting = True
+            self._turns.ask(self._send, 1 if self._zip is None else AT_ONCE)
 
     def _send(self) -> None:
-        for _ in range(AT_ONCE):
-            if self._paused or self._waiting or self._file.closed:
-                return
-            piece = self._file.read(min(PIECE, self._left))
-            if not piece:
-                self._end()
-                return
-            self._left -= len(piece)
-            data = piece if self._zip is None else self._zip.compress(piece)
-            if data:
-                self._request.write(data)
-        self._waiting = True
-        self._clock.callLater(0, self._again)
+        self._waiting = False
+        if self._paused or self._file.closed:
+            return
+        piece = self._file.read(min(PIECE if self._zip is None else ZIPPED_PIECE, self._left))
+        self._left -= len(piece)
+        data = piece if self._zip is None else self._zip.compress(piece)
+        if data:
+            self._request.write(data)
+        if piece and self._left:
+            self._ask()
+        elif not self._file.closed:
+            self._end()
 
     def _end(self) -> None:
         self._file.close()
@@ -93,10 +131,10 @@ class _Leaf:
 class RecordingResource(_Leaf):
     """The first `size` bytes of an open file that may still grow, compressed where that is wanted."""
 
-    def __init__(self, file: IO[bytes], size: int, clock: IReactorTime) -> None:
+    def __init__(self, file: IO[bytes], size: int, turns: Turns) -> None:
         self._file = file
         self._size = size
-        self._clock = clock
+        self._turns = turns
 
     def render(self, request: Request) -> int:
         zipped = _takes_gzip(request)
@@ -108,7 +146,7 @@ class RecordingResource(_Leaf):
             request.write(b"")
             request.finish()
         else:
-            Sender(self._file, request, self._clock, length=self._size, zipped=zipped).start()
+            Sender(self._file, request, self._turns, length=self._size, zipped=zipped).start()
         return NOT_DONE_YET
 
 
@@ -116,9 +154,9 @@ class RecordingResource(_Leaf):
 class FileResource(_Leaf):
     """A file of a bundle: with the date of its last change, and in parts for players of sound and film."""
 
-    def __init__(self, path: Path, clock: IReactorTime) -> None:
+    def __init__(self, path: Path, turns: Turns) -> None:
         self._path = path
-        self._clock = clock
+        self._turns = turns
 
     def render(self, request: Request) -> Any:
         file = self._path.open("rb")
@@ -146,7 +184,7 @@ class FileResource(_Leaf):
             request.finish()
         else:
             file.seek(first)
-            Sender(file, request, self._clock, length=length).start()
+            Sender(file, request, self._turns, length=length).start()
         return NOT_DONE_YET
 
 
