@@ -6,14 +6,15 @@ nothing is fetched, regular expressions take linear time, and no packet is looke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import jsonschema_rs
 import orjson
 
 from gameroom.errors import InvalidRequest
-from gameroom.rules.schema_cost import MOST_LEVELS, SMALLEST, TINY, Fault, cost_of, escaped
+from gameroom.rules.schema_cost import MOST_LEVELS, SMALLEST, TINY, Cost, Fault, cost_of, escaped
 from gameroom.wire.lockstep import JSON, CommandPacket
 
 SCHEMA_BYTES: Final = 64 << 10
@@ -27,9 +28,16 @@ CHEAP: Final = BUDGET / 100
 """Why a longer command does not match, or one that takes long, is not told: making that sentence takes many times as long as the check."""
 LONGEST_WHY: Final = 160
 
+_TOO_LARGE: Final = "is too large: all of a schema share 2 MiB, a letter of any script takes 40 KiB"
+
 _DEEP_IN_VALUES: Final = 2 * MOST_LEVELS + 32
+EXPRESSIONS_BYTES: Final = 2 << 20
+"""For all regular expressions of a schema together, compiled, and once more for what they remember: 1 MiB takes some 20 ms to compile."""
 _EXPRESSION_BYTES: Final = 1 << 20
-_EXPRESSIONS: Final = jsonschema_rs.RegexOptions(size_limit=_EXPRESSION_BYTES)
+_REMEMBERED_BYTES: Final = 64 << 10
+"""For one of them."""
+KEPT: Final = 16
+"""Compiled schemas that are kept for rooms to come: to check one at /create and to make its room is to compile it once."""
 
 
 class CommandSchema:
@@ -38,17 +46,13 @@ class CommandSchema:
     def __init__(self, schema: dict[str, Any] | bool) -> None:
         """Check and compile it; raises `InvalidRequest` with a JSON pointer that begins with /command_schema."""
         try:
-            plain = _plain(schema)
-            self._cost = cost_of(plain)
-            if self._price(FEWEST_COMMANDS, FEWEST_BYTES) > BUDGET:
-                raise Fault("it could take too long to check; use fewer alternatives, shorter lists of numbers, simpler patterns", pointer="")
-            self._schema = _compiled(plain)
+            self._cost, self._schema = _made(_json(schema))
         except Fault as fault:
             where = f"/command_schema{fault.pointer}"
             raise InvalidRequest(f"command_schema cannot be used: {fault.message}", pointer=where) from None
 
     def _price(self, commands: int, size: int) -> float:
-        return self._cost.each * commands + self._cost.per_byte * size
+        return _price(self._cost, commands, size)
 
     def parse(self, message: Mapping[str, Any]) -> CommandPacket:
         """A `commands` message, without the commands that do not match; raises `InvalidRequest`."""
@@ -113,8 +117,12 @@ class CommandSchema:
         return ""
 
 
-def _plain(schema: Any) -> Any:
-    """The schema as JSON has it, without what only names it. What a bundle's TOML says may be no JSON at all."""
+def _price(cost: Cost, commands: int, size: int) -> float:
+    return cost.each * commands + cost.per_byte * size
+
+
+def _json(schema: Any) -> bytes:
+    """The schema as JSON. What a bundle's TOML says may be no JSON at all."""
     if isinstance(schema, dict):
         dialect = schema.get("$schema", DIALECT)
         if not isinstance(dialect, str) or dialect.rstrip("#") != DIALECT:
@@ -125,6 +133,20 @@ def _plain(schema: Any) -> Any:
         raise Fault("it is no JSON, or nested too deeply", pointer="") from None
     if len(data) > SCHEMA_BYTES:
         raise Fault(f"it must not be over {SCHEMA_BYTES >> 10} KiB", pointer="")
+    return data
+
+
+@lru_cache(KEPT)
+def _made(data: bytes) -> tuple[Cost, jsonschema_rs.Draft202012Validator]:
+    plain = _plain(data)
+    cost = cost_of(plain)
+    if _price(cost, FEWEST_COMMANDS, FEWEST_BYTES) > BUDGET:
+        raise Fault("it could take too long to check; use fewer alternatives, shorter lists of numbers, simpler patterns", pointer="")
+    return cost, _compiled(plain)
+
+
+def _plain(data: bytes) -> Any:
+    """The schema without what only names it."""
     if _depth(data) > _DEEP_IN_VALUES:
         raise Fault("it is nested too deeply", pointer="")
     plain = orjson.loads(data)
@@ -163,13 +185,34 @@ def _slowness(encoded: bytes) -> float:
     return TINY if b"e-" in encoded else 1.0
 
 
+def _expressions(value: Any) -> Iterator[str]:
+    """The regular expressions of a schema. What only looks like one, in an `enum`, is one too many and does no harm."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if key == "pattern" and isinstance(each, str):
+                yield each
+            elif key == "patternProperties" and isinstance(each, dict):
+                yield from each
+            yield from _expressions(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _expressions(each)
+
+
+def _shares(expressions: int) -> jsonschema_rs.RegexOptions:
+    """How large each of so many may be; how many there are says nothing of how large they are, which a few characters can make anything."""
+    share = EXPRESSIONS_BYTES // max(expressions, 1)
+    return jsonschema_rs.RegexOptions(size_limit=min(share, _EXPRESSION_BYTES), dfa_size_limit=min(share, _REMEMBERED_BYTES))
+
+
 def _compiled(schema: Any) -> jsonschema_rs.Draft202012Validator:
+    options = _shares(len(set(_expressions(schema))))
     try:
-        return jsonschema_rs.Draft202012Validator(schema, pattern_options=_EXPRESSIONS, validate_formats=False, offline=True)
+        return jsonschema_rs.Draft202012Validator(schema, pattern_options=options, validate_formats=False, offline=True)
     except jsonschema_rs.ValidationError as error:
         pointer = "".join(f"/{escaped(str(step))}" for step in error.instance_path)
         if pointer.endswith("/pattern") or "/patternProperties" in pointer:
-            raise Fault("a pattern is no regular expression, or too large, or has look-around or back references", pointer=pointer) from None
+            raise Fault(f"a pattern is no regular expression, or has look-around or back references, or {_TOO_LARGE}", pointer=pointer) from None
         raise Fault(error.message[:LONGEST_WHY], pointer=pointer) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise Fault(str(error)[:LONGEST_WHY], pointer="") from None

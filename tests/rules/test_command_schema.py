@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from datetime import UTC, datetime
+from random import Random
+from time import process_time
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 from hypothesis import given
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
+from gameroom.rules import command_schema
 from gameroom.rules.command_schema import DIALECT, CommandSchema
 from gameroom.wire.lockstep import OVERSIZED, PACKET_BYTES
 
@@ -135,6 +140,11 @@ class PacketTests(SynchronousTestCase):
         self.assertIn("command 1 was left out", fault)
 
 
+def peak_memory() -> int:
+    """The most bytes that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
 class SchemaTests(SynchronousTestCase):
     def test_faults_are_pointed_at(self) -> None:
         """A bad schema is refused with the place of its fault in the body of /create."""
@@ -157,6 +167,35 @@ class SchemaTests(SynchronousTestCase):
             ({"const": 2**70}, ""),
         ):
             self.assertEqual(fault_of(schema)[1], f"/command_schema{pointer}", str(schema)[:80])
+
+    def test_patterns_together(self) -> None:
+        """All patterns of a schema share what one might have: hundreds of large ones would take seconds to compile, and hundreds of MiB."""
+
+        def patterns(pattern: str, count: int) -> dict[str, Any]:
+            return {"properties": {f"a{number}": {"pattern": f"{pattern}{number}"} for number in range(count)}}
+
+        before = process_time()
+        message, pointer = fault_of(patterns(r"\p{L}{9}", 500))
+        self.assertLess(process_time() - before, 1.0)
+        self.assertIn("too large", message)
+        self.assertRegex(str(pointer), "^/command_schema/properties/a[0-9]+/pattern$")
+        for taken in (patterns(r"^[a-z0-9_]{1,20}$", 200), patterns(r"\p{L}", 40), patterns(r"^.{1,64}$", 15), {"pattern": r"\p{L}{18}"}):
+            CommandSchema(taken)
+
+    def test_what_patterns_remember(self) -> None:
+        """What a command makes a pattern remember is bounded, whatever it is: each of these would take 2 MiB."""
+        schema = CommandSchema({"properties": {f"a{number}": {"pattern": f"(a|b)*a(a|b){{9}}{number}"} for number in range(200)}})
+        draw, before = Random(1), peak_memory()
+        for number in range(200):
+            schema.check([{f"a{number}": "".join(draw.choices("ab", k=4000))}], b"")
+        self.assertLess(peak_memory() - before, 50 << 20)
+
+    def test_compiled_once(self) -> None:
+        """A schema is checked at /create and used in its room: it is compiled once."""
+        with patch("gameroom.rules.command_schema._compiled", wraps=command_schema._compiled) as compiled:
+            for _ in range(3):
+                CommandSchema({"title": "compiled once", "type": "integer"})
+        self.assertEqual(compiled.call_count, 1)
 
     def test_nested(self) -> None:
         """Neither a value nor a schema may be nested without end."""
