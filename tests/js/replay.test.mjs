@@ -5,6 +5,7 @@ import { sdk } from "./hooks.mjs";
 import { TestClock } from "./room.mjs";
 
 const { Recorded, ReplayRoom } = await import(new URL("../../gameroom/doors/web/static/replay_room.js", import.meta.url).href);
+const { KeptStates } = await import(new URL("../../gameroom/doors/web/static/replay_states.js", import.meta.url).href);
 const PLAYERS = [{ seat: 0, user_id: "ann", name: "Ann" }, { seat: 1, user_id: "bob", name: "Bob" }];
 
 /** A recording of `count` masters, 50 ms apart, the first at 100 ms. */
@@ -27,7 +28,7 @@ function recording(count, { binary = false, end = true, torn = "" } = {}) {
 }
 
 /** A game in a frame: a lock-step client whose engine adds up what it is told. */
-async function watching(text, { saves = true, clock = new TestClock() } = {}) {
+async function watching(text, { saves = true, loads = false, clock = new TestClock() } = {}) {
   const room = new ReplayRoom(new Recorded(text), clock);
   const kinds = [];
   const send = (data) => JSON.parse(data).id === undefined && room.send(JSON.parse(data));
@@ -38,14 +39,16 @@ async function watching(text, { saves = true, clock = new TestClock() } = {}) {
     transport.onmessage(data);
   };
   const engine = {
-    sum: 0, starts: 0,
+    sum: 0, starts: 0, turns: 0,
     init() { this.sum = 0; this.starts++; },
-    apply(commands) { for (const list of Object.values(commands)) for (const command of list) this.sum += command; },
+    apply(commands) { this.turns++; for (const list of Object.values(commands)) for (const command of list) this.sum += command; },
     iterate() {},
     hash() { return String(this.sum); },
     ...(saves && { save() { return this.sum; } }),
+    ...(loads && { load(state) { this.sum = state; } }),
   };
   const client = new sdk.LockstepClient({ room: inner, engine, clock, hidden: () => false });
+  room.helloFields = () => client.helloFields();
   const overs = [];
   client.on("over", (over) => overs.push(over));
   await room.open();
@@ -94,6 +97,66 @@ for (const binary of [false, true]) {
     assert.equal(engine.starts, 2, "going on runs on");
   });
 }
+
+for (const binary of [false, true]) {
+  test(`going back begins at a state that the game gave on its way, and so does going on again (${binary ? "binary" : "JSON"})`, async () => {
+    const { room, client, engine, clock, kinds } = await watching(recording(3000, { binary }), { loads: true });
+    const at = (generation) => 100 + 50 * generation;
+    const reach = async (generation) => {
+      engine.turns = 0;
+      room.seek(at(generation));
+      await clock.run(1000);
+      assert.equal(client.begun, generation + 1);
+      assert.equal(engine.sum, sumTo(generation));
+      return engine.turns;
+    };
+    assert.equal(await reach(2500), 2501);
+    assert.equal(await reach(20), 21);
+    assert.ok((await reach(1234)) < 250, "on, to where it has been");
+    assert.ok((await reach(1234 - 300)) < 250, "back");
+    assert.ok((await reach(2999)) < 750, "to the end, from where it had come to");
+    assert.ok(engine.starts <= 4 && kinds.filter((kind) => kind === "snapshot").length === 3);
+    assert.ok(room.states.kept.length > 10 && room.states.kept.length <= 64);
+  });
+}
+
+test("a state that the game does not take is not used again", async () => {
+  const { room, client, engine, clock } = await watching(recording(1000), { loads: true });
+  room.seek(100 + 50 * 900);
+  await clock.run(1000);
+  engine.load = () => {
+    throw new TypeError("not of mine");
+  };
+  // In a frame this is FrameHost's to pass on.
+  client.room.reopen = () => room.reopen();
+  room.seek(100 + 50 * 500);
+  await clock.run(2000);
+  assert.equal(engine.sum, sumTo(500));
+  assert.equal(room.loads, false);
+});
+
+test("there are never too many states, and they stay spread over the whole", () => {
+  const states = new KeptStates();
+  for (let generation = 0; (generation = states.wanted(generation)) < 100_000; ) states.keep({ generation, checksum: "", state: "x" });
+  assert.ok(states.kept.length > 16 && states.kept.length <= 64);
+  assert.ok(states.kept[0].generation < 10_000);
+  for (let i = 1; i < states.kept.length; i++) assert.ok(states.kept[i].generation - states.kept[i - 1].generation <= 2 * states.every);
+  const large = new KeptStates();
+  for (let generation = 0; (generation = large.wanted(generation)) < 10_000; ) large.keep({ generation, checksum: "", state: "x".repeat(4 << 20) });
+  assert.ok(large.characters <= 32 << 20 && large.kept.length > 2);
+});
+
+test("the engine's own states are told as they were at the place", async () => {
+  const { room, client, clock } = await watching(recording(400).replace('"t":170,"type":"state","state":"running.iterating"', '"t":170,"type":"state","state":"running.night"'), { loads: true });
+  room.seek(1e9);
+  await clock.run(20);
+  assert.equal(client.state, "running.night");
+  await clock.run(500);
+  room.seek(100);
+  assert.equal(client.state, "running.iterating");
+  room.seek(100 + 50 * 300);
+  assert.equal(client.state, "running.night");
+});
 
 test("speed and pause", async () => {
   const { room, client, clock } = await watching(recording(400));

@@ -27,7 +27,7 @@ test("those who have said nothing are no majority", () => {
 test("it is said who differs, since when, and in what", () => {
   assert.equal(differing({ ...divergence([0, 2], [1]), sections: ["floor"] }, nameOf), "Grace's game has come out differently since generation 81, in “floor”. Up to generation 80 all agreed.");
   assert.equal(differing({ ...divergence([0, 2], [1]), sections: ["floor", "items", "painters"] }, seenBy(1)), "Your game has come out differently since generation 81, in “floor”, “items” and “painters”. Up to generation 80 all agreed.");
-  assert.equal(differing({ ...divergence([0], [1]), last_agreed: null }, seenBy(0)), "The games of you and Grace have come out differently since generation 81.");
+  assert.equal(differing({ ...divergence([0], [1]), last_agreed: null }, seenBy(0)), "Your and Grace's games have come out differently since generation 81.");
   assert.equal(differing(divergence([0, 2, 3], [1], []), nameOf), differing(divergence([0, 2, 3], [1]), nameOf));
 });
 

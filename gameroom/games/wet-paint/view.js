@@ -259,8 +259,11 @@ export class View {
     context.fillStyle = "#fff";
     const text = me ? "You" : painter.name.length > 10 ? painter.name.slice(0, 9) + "…" : painter.name;
     const top = y < 1.2 ? (y + 1.75) * cell : (y - 0.32) * cell;
-    context.strokeText(text, (x + 0.5) * cell, top);
-    context.fillText(text, (x + 0.5) * cell, top);
+    // At the edge the name stays inside.
+    const half = context.measureText(text).width / 2 + size / 4;
+    const middle = Math.max(half, Math.min(SIZE * cell - half, (x + 0.5) * cell));
+    context.strokeText(text, middle, top);
+    context.fillText(text, middle, top);
   }
 
   /** This one is you. @param {Painter} painter @param {number} i @param {number} now */

@@ -248,7 +248,7 @@ function connection({ state, code, reason }) {
   if (code === 4103) gone("This room is gone", "It closed, or nobody was there for a while. Open another.");
 }
 
-const playing = () => room?.room?.state?.startsWith("running") ?? false;
+const playing = () => (room?.room ?? view)?.state.startsWith("running") ?? false;
 
 function showRoom() {
   if (!room?.you) return;

@@ -92,7 +92,7 @@ function outcome({ over, head }) {
 const toggle = () => (room?.playing ? room.pause() : room?.play());
 $("toggle").addEventListener("click", toggle);
 $("speed").addEventListener("change", () => room && (room.speed = Number($("speed").value)));
-// While it is dragged only the time moves: going back means to run the game from its beginning.
+// While it is dragged only the time moves: the game has to run to each place that it is sent to.
 $("seek").addEventListener("input", () => tell(Number($("seek").value)));
 $("seek").addEventListener("change", () => room?.seek(Number($("seek").value)));
 for (const speed of [0.5, 1, 2, 4, 8]) $("speed").append(element("option", { value: String(speed), textContent: `${speed} ×`, selected: speed === 1 }));
@@ -100,7 +100,9 @@ for (const speed of [0.5, 1, 2, 4, 8]) $("speed").append(element("option", { val
 addEventListener("keydown", (event) => {
   const { target, key } = event;
   if (!room || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (target instanceof Element && target.matches("button, input, select, a")) return;
+  // The bar's own steps are a tenth of a second.
+  const bar = target === $("seek");
+  if (!bar && target instanceof Element && target.matches("button, input, select, a")) return;
   if (key === " ") toggle();
   else if (key === "ArrowLeft" || key === "ArrowRight") room.seek(room.position + (key === "ArrowLeft" ? -STEP : STEP));
   else return;

@@ -1,7 +1,9 @@
 // @ts-check
 /** A recording, played back: to the game in its frame it is a room in which it watches. No page, no network: that is replay.js. */
 import { Emitter, RoomError, encodeMasters, systemClock } from "./gameroom.js";
+import { KeptStates } from "./replay_states.js";
 
+/** @typedef {import("./replay_states.js").Kept} Kept */
 /** @typedef {import("./gameroom.js").Clock} Clock */
 /**
  * One line after the head: what the room said at `t` milliseconds.
@@ -11,6 +13,8 @@ import { Emitter, RoomError, encodeMasters, systemClock } from "./gameroom.js";
 const TICK = 25;
 const AT_ONCE = 4;
 const BATCH = 1000;
+/** The state in which every play begins. */
+const BEGINS = "running.iterating";
 /** How long a game may take to get to the end, ms: one that says nothing, and one that cannot say when it is there. */
 const LONGEST = 30000;
 const UNKNOWN = 3000;
@@ -68,6 +72,11 @@ export class ReplayRoom extends Emitter {
     /** How often the play has begun: the game is told another play each time. */
     this.begun = 0;
     this.looked = 0;
+    this.states = new KeptStates();
+    /** Whether the game can go on from a state that it gave earlier. */
+    this.loads = false;
+    /** After which generation its state is wanted next. */
+    this.wanted = Infinity;
     /** @type {any} */
     this.timer = null;
     /** Runs until the game is told that it is over. @type {any} */
@@ -86,15 +95,16 @@ export class ReplayRoom extends Emitter {
 
   /** A game is there, or there anew: it is welcomed as a viewer, and gets the play up to the present place. */
   async open() {
-    await this.helloFields();
+    const { snapshots } = await this.helloFields();
     if (this.state === "closed") return;
+    this.loads = snapshots !== false;
     this.state = "welcomed";
     const { players, configuration, seed, encoding, engine } = this.recorded.head;
     const roster = players.map((/** @type {any} */ player) => ({ ...player, viewer: false, host: player.seat === 0, connected: true, ready: true }));
     const you = { user_id: "", name: "", seat: null, viewer: true, host: false };
-    const room = { room_id: "", engine, seed, configuration, revision: 1, state: "running.iterating", hosting: "lockstep", players: roster, encoding };
+    const room = { room_id: "", engine, seed, configuration, revision: 1, state: BEGINS, hosting: "lockstep", players: roster, encoding };
     this.give({ type: "welcome", room, you });
-    this.begin();
+    this.begin(this.nearest);
     this.feed();
   }
 
@@ -108,8 +118,9 @@ export class ReplayRoom extends Emitter {
     this.state = "closed";
   }
 
-  /** What a game sends has happened already, but for the word that it has come to the end. @param {Record<string, any>} message */
+  /** What a game sends has happened already, but for its states, and the word that it has come to the end. @param {Record<string, any>} message */
   send(message) {
+    if (message.type === "snapshot") this.keep(message);
     if (message.type === "dump" && this.ending) this.endWithin(message.state === null ? UNKNOWN : 0);
     return false;
   }
@@ -130,14 +141,53 @@ export class ReplayRoom extends Emitter {
     this.emit(message.type, message);
   }
 
-  /** The play from its beginning. */
-  begin() {
+  /** The play anew: from its beginning, or from a state. @param {Kept} [kept] */
+  begin(kept) {
     this.begun++;
     this.next = 0;
     this.clock.clearTimeout(this.ending);
     this.ending = null;
     const { seed, configuration, players, input_delay, checksum_interval } = this.recorded.head;
+    this.give({ type: "state", state: BEGINS });
     this.give({ type: "start", play_id: this.playId, seed, configuration, players, input_delay, checksum_interval, iterations_per_command: 3 });
+    if (kept) this.restore(kept);
+    else this.want(-1);
+  }
+
+  /** The game goes on from a state that it gave earlier. @param {Kept} kept */
+  restore({ generation, checksum, state }) {
+    const { said } = this.recorded;
+    this.next = said.findIndex((one) => one.generation === generation) + 1;
+    const own = said.slice(0, this.next).findLast(({ message }) => message?.type === "state");
+    this.give(own?.message ?? { type: "state", state: BEGINS });
+    this.give({ type: "snapshot", generation, checksum, state });
+    this.want(generation);
+  }
+
+  /** Ask the game for its next state that is worth keeping. @param {number} generation where it is */
+  want(generation) {
+    if (!this.loads) return;
+    this.wanted = this.states.wanted(generation);
+    this.give({ type: "snapshot_request", generation: this.wanted });
+  }
+
+  /** A state of the game's; one that it cannot give is asked for no more. @param {any} message */
+  keep(message) {
+    if (message.state === null) return;
+    this.states.keep(message);
+    if (message.generation >= this.wanted) this.want(message.generation);
+  }
+
+  /** What of the game's states lies just before the present place. @returns {Kept | undefined} */
+  get nearest() {
+    const here = this.recorded.said.findLast(({ t, generation }) => generation !== undefined && t <= this.position);
+    return this.loads && here?.generation !== undefined ? this.states.before(here.generation) : undefined;
+  }
+
+  /** Whether the way to a state is long enough to begin there. @param {Kept} kept */
+  saves(kept) {
+    const ahead = this.recorded.said.slice(this.next).find(({ generation }) => generation !== undefined)?.generation;
+    return ahead !== undefined && kept.generation > ahead + AT_ONCE;
   }
 
   /** Whatever has been said up to the present place. */
@@ -211,12 +261,14 @@ export class ReplayRoom extends Emitter {
     this.emit("position");
   }
 
-  /** Go to a place; the game runs there as fast as it can, from the beginning where it lies behind. @param {number} position ms */
+  /** Go to a place: the game begins at its nearest state before it, and runs from there as fast as it can. @param {number} position ms */
   seek(position) {
     const back = position < this.position;
     this.position = Math.max(0, Math.min(this.recorded.length, position));
     if (this.state === "welcomed") {
-      if (back) this.begin();
+      const { nearest } = this;
+      if (back) this.begin(nearest);
+      else if (nearest && this.saves(nearest)) this.restore(nearest);
       this.feed();
     }
     this.emit("position");

@@ -36,6 +36,9 @@ export class Trouble {
     this.since = new Map();
     /** Without whom we want to go on. @type {Set<string>} */
     this.given = new Set();
+    /** The button of ours that somebody is at, or was when it went away. @type {string | null} */
+    this.at = null;
+    $("waiting").onclick = (/** @type {any} */ event) => (this.at = event.target.closest("button")?.textContent ?? this.at);
     /** @type {any} */
     this.timer = null;
     /** @type {any} */
@@ -118,7 +121,8 @@ export class Trouble {
   /** @param {any} player */
   lagging(player) {
     const name = shownName(player);
-    const since = element("span", { className: "quiet" });
+    // A timer: what changes every second is not read out every second.
+    const since = element("span", { className: "quiet", role: "timer" });
     since.dataset.since = player.user_id;
     const row = element("div", { className: "choice" }, element("span", {}, `Waiting for ${name} `, since));
     if (this.own === null) return row;
@@ -231,9 +235,24 @@ export class Trouble {
 
   /** @param {Node[]} rows */
   say(rows) {
-    $("waiting").hidden = !rows.length;
-    $("waiting").replaceChildren(...rows);
+    const box = $("waiting");
+    const { activeElement } = document;
+    if (box.contains(activeElement)) this.at = activeElement?.textContent ?? null;
+    else if (activeElement !== document.body) this.at = null;
+    box.hidden = !rows.length;
+    box.replaceChildren(...rows);
     this.count();
+    if (this.at !== null) this.focus(this.at);
+  }
+
+  /** Whoever was at a button here is at the same one again, or back in the game once nothing is asked, so that its keys steer it. @param {string} name */
+  focus(name) {
+    const box = $("waiting");
+    const same = [...box.querySelectorAll("button")].find((button) => button.textContent === name && !button.disabled);
+    if (same) return same.focus({ preventScroll: true });
+    if (!box.hidden) return;
+    this.at = null;
+    $("frame-place").firstElementChild?.focus({ preventScroll: true });
   }
 
   /** Something that has happened; it stays for a while, or, where it is about one's own seat, until the play is over. @param {string} text */

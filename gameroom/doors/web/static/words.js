@@ -9,6 +9,9 @@ export const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(",
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** @param {string[]} names */
+const yoursFirst = (names) => [...names].sort((one, other) => Number(other === "you") - Number(one === "you"));
+
 /** @param {string} name */
 const possessive = (name) => (name === "you" ? "your" : `${name}'s`);
 
@@ -33,7 +36,8 @@ export function differing(divergence, nameOf) {
   const { groups, sections, generation, last_agreed } = divergence;
   const found = sides(divergence, null);
   const odd = (found?.wrong ?? groups.flatMap(({ seats }) => seats)).map(nameOf);
-  const games = odd.length > 1 ? `The games of ${list(odd)} have` : `${capital(possessive(odd[0] ?? "somebody"))} game has`;
+  const whose = capital(list((odd.length ? yoursFirst(odd) : ["somebody"]).map(possessive)));
+  const games = `${whose} ${odd.length > 1 ? "games have" : "game has"}`;
   const where = sections?.length ? `, in ${list(sections.map((name) => `“${name}”`))}` : "";
   const before = typeof last_agreed === "number" ? ` Up to generation ${last_agreed} all agreed.` : "";
   return `${games} come out differently since generation ${generation}${where}.${before}`;
