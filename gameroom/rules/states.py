@@ -123,8 +123,8 @@ def parse(description: Any, pointer: str = "/states") -> Description:
         _collect(nodes, name, node, at)
     for path in ROOM_STATES:
         nodes.setdefault(path, ({}, pointer))
-    states = {path: _state(nodes, path) for path in sorted(nodes)}
     _check_count(nodes)
+    states = {path: _state(nodes, path) for path in sorted(nodes)}
     return Description(text=orjson.dumps(description, option=orjson.OPT_SORT_KEYS), states=states)
 
 
@@ -238,8 +238,10 @@ def _check_target(path: str, target: str, pointer: str) -> None:
 
 
 def _check_count(nodes: Mapping[str, tuple[Mapping[str, Any], str]]) -> None:
+    """Before any of them is looked at: that takes as long as there are many."""
     count = 0
     for node, pointer in nodes.values():
-        count += len(node.get("on", ())) + ("after_ms" in node)
+        on = node.get("on")
+        count += (len(on) if isinstance(on, dict) else 0) + ("after_ms" in node)
         if count > MOST_TRANSITIONS:
             _refuse(pointer, f"there may be {MOST_TRANSITIONS} transitions and deadlines in all, and here are more")

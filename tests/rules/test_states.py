@@ -80,6 +80,9 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(len(states.parse(under_setup(states={f"s{n}": {} for n in range(64)})).states), 64 + len(states.ROOM_STATES))
         self.assertIn("setup.a.a.a.a", states.parse({"setup": chain(4)}).states)
         states.parse(under_setup(on={f"e{n}": "setup" for n in range(256)}))
+        # How many there are is looked at first: to look at each of a hundred thousand would take most of a second.
+        refused = self.assertRaises(InvalidRequest, states.parse, under_setup(on={f"No name {n}": "nowhere" for n in range(100_000)}))
+        self.assertIn("256 transitions", refused.message)
 
 
 FAULTS: list[tuple[str, Json, str]] = [
