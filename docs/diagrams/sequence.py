@@ -71,8 +71,26 @@ PLAY: Sequence[tuple[str, Sequence[Said]]] = (
         (
             told("state", "state", note="running.paused.diverged"),
             told("divergence", "generation", "groups"),
-            said(ANN, "resolve", "how", note="the host"),
+            told("dump_request", "generation"),
+            said(ANN, "dump", "generation", "state"),
+            said(BOB, "dump", "generation", "state", note="kept with the recording"),
+            said(ANN, "resolve", "how", note="the host: resync"),
+            told("snapshot_request", "generation", to=(ANN,)),
+            said(ANN, "snapshot", "generation", "checksum", "state"),
+            told("snapshot", "generation", "checksum", "state", to=(BOB,), note="good, so Bob goes on from it"),
             told("state", "state", note="running.iterating"),
+        ),
+    ),
+    (
+        "Return",
+        (
+            said(BOB, "hello", "play_id", "last_generation", note="after more than 1,000 generations"),
+            told("welcome", "room", "you", "last_id", to=(BOB,)),
+            told("start", "play_id", "generation", to=(BOB,)),
+            told("snapshot_request", "generation", to=(ANN,)),
+            said(ANN, "snapshot", "generation", "checksum", "state"),
+            told("snapshot", "generation", "checksum", "state", to=(BOB,)),
+            told("masters", "from", "masters", to=(BOB,), note="what comes after it, then live"),
         ),
     ),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from textwrap import fill
 from typing import Any, NoReturn
 
 import click
@@ -14,6 +15,7 @@ from rich.text import Text
 
 WIDE = 240
 """Columns where nobody looks at a terminal: nothing is cut off or wrapped."""
+UNBOUNDED = 100_000
 
 
 def shown(value: Any) -> str:
@@ -31,15 +33,33 @@ def print_json(value: Any) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def print_table(columns: list[str], rows: list[list[Any]]) -> None:
-    """A table; columns that end with `#` are numbers."""
+    """A table; columns that end with `#` are numbers. On a terminal that is too narrow for it each row is a paragraph."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
     out = sys.stdout
-    Console(file=out, width=None if out.isatty() else WIDE, highlight=False).print(table)
+    console = Console(file=out, width=None if out.isatty() else WIDE, highlight=False)
+    needed = console.measure(table, options=console.options.update(max_width=UNBOUNDED)).maximum
+    if out.isatty() and needed > console.width:
+        _print_paragraphs([column.removesuffix("#") for column in columns], rows, console.width)
+    else:
+        console.print(table)
+
+
+def _print_paragraphs(columns: list[str], rows: list[list[Any]], width: int) -> None:
+    """The first cell on a line of its own, so that it can be copied, and below it the others by name."""
+    for first, *others in rows:
+        about = "; ".join(f"{column} {shown(cell)}" for column, cell in zip(columns[1:], others, strict=True))
+        click.echo(shown(first))
+        click.echo(fill(about, width, initial_indent="    ", subsequent_indent="    "))
 
 
 def fail(message: str) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gameroom.cli.output import compact, fail, print_json, print_table, shown
+from gameroom.cli.output import compact, counted, fail, print_json, print_table, shown
 from gameroom.store.replay_check import Check
 from gameroom.store.replay_diff import Difference, Dump, differences, pairs_of
 from gameroom.store.replays import Glimpse, NoReplay, glimpses, opened, place_of, whole_lines
@@ -21,7 +21,7 @@ MOST_SHOWN = 1000
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(short_help="Look at recorded plays.")
 def replay() -> None:
     """List recorded plays, look into one, verify it, and see where states differ."""
 
@@ -49,7 +49,7 @@ def _lines(source: str, data: Path) -> Iterator[Iterator[bytes]]:
         with opened(place_of(source, data)) as lines:
             yield lines
     except NoReplay as error:
-        fail(str(error))
+        fail(f"{'standard input' if source == '-' else source}: {error}")
 
 
 @replay.command("list")
@@ -75,6 +75,9 @@ def list_plays(data: Path, as_json: bool) -> None:
         ]
         for seen in found
     ]
+    if not rows:
+        click.echo("No play has been recorded yet.")
+        return
     print_table(["play", "game", "players", "started", "length#", "generations#", "ended"], rows)
 
 
@@ -99,12 +102,15 @@ def _duration(milliseconds: int) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-@replay.command()
+@replay.command(short_help="What a play was, and what happened in it.")
 @_SOURCE
 @click.option("--masters", is_flag=True, help="Every line, masters with their commands included.")
 @_options
 def show(source: str, masters: bool, data: Path, as_json: bool) -> None:
-    """What PLAY was, and what happened in it: a play_id of --data, a file (also .gz), or - for standard input."""
+    """What PLAY was, and what happened in it.
+
+    PLAY is a play_id of --data, a file (also .gz), or - for standard input.
+    """
     with _lines(source, data) as lines:
         fields = whole_lines(lines)
         head = next(fields)
@@ -122,7 +128,7 @@ def show(source: str, masters: bool, data: Path, as_json: bool) -> None:
     if kept:
         click.echo()
     for line in kept:
-        click.echo(f"{_duration(line.get('t', 0)):>8}  {_told(line)}")
+        click.echo(f"{_duration(line.get('t', 0)):>8}  {_told(line, masters)}")
 
 
 def _summary(lines: Iterator[dict[str, Any]], masters: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -148,19 +154,33 @@ def _summary(lines: Iterator[dict[str, Any]], masters: bool) -> tuple[list[dict[
     }
 
 
-def _told(line: dict[str, Any]) -> str:
-    """A line for people."""
-    kind = line.get("type")
-    about = {key: value for key, value in line.items() if key not in ("t", "type", "generation")}
+def _told(line: dict[str, Any], whole: bool) -> str:
+    """A line for people: all of it, or without hashes and commands."""
     generation = f" {line['generation']}" if "generation" in line else ""
-    return f"{shown(kind)}{shown(generation)}  {compact(about, 100_000)}"
+    return f"{shown(line.get('type'))}{shown(generation)}  {_about(line, whole)}"
 
 
-@replay.command()
+def _about(line: dict[str, Any], whole: bool) -> str:
+    fields = {key: value for key, value in line.items() if key not in ("t", "type", "generation")}
+    if not whole and "system" in line:
+        return compact(line["system"], 100_000)
+    groups = line.get("groups")
+    if whole or not isinstance(groups, list):
+        return compact(fields, 100_000)
+    seats = " against ".join(str(group.get("seats")) for group in groups if isinstance(group, dict))
+    where = f", in {', '.join(map(str, line['sections']))}" if isinstance(line.get("sections"), list) else ""
+    before = "" if line.get("last_agreed") is None else f"; all agreed up to {line['last_agreed']}"
+    return shown(f"seats {seats}{where}{before}")
+
+
+@replay.command(short_help="Whether a recording holds together.")
 @_SOURCE
 @_options
 def verify(source: str, data: Path, as_json: bool) -> None:
-    """Look whether PLAY's recording holds together; exit status 1 where it does not."""
+    """Look whether PLAY's recording holds together; exit status 1 where it does not.
+
+    PLAY is a play_id of --data, a file (also .gz), or - for standard input.
+    """
     check = Check()
     with _lines(source, data) as lines:
         check.lines(lines)
@@ -173,17 +193,21 @@ def verify(source: str, data: Path, as_json: bool) -> None:
         for finding in check.notes:
             click.echo(f"note, line {finding.line}: {shown(finding.message)}")
         agreed = f"agreed up to {check.agreed}" if check.agreed >= 0 else "no hash agreed"
-        click.echo(f"{check.masters} generations, {agreed}, {check.divergences} divergences, {len(check.findings)} errors")
+        counts = counted(check.masters, "generation"), agreed, counted(check.divergences, "divergence"), counted(len(check.findings), "error")
+        click.echo(", ".join(counts))
     raise SystemExit(1 if check.findings else 0)
 
 
-@replay.command()
+@replay.command(short_help="Where players' states differ.")
 @_SOURCE
 @click.option("--divergence", "number", type=click.IntRange(1), help="Which of several; the first with two states, without this.")
 @click.option("--all", "everything", is_flag=True, help="Every place where they differ, not the first alone.")
 @_options
 def diff(source: str, number: int | None, everything: bool, data: Path, as_json: bool) -> None:
-    """Where the states differ that players gave after a divergence of PLAY; exit status 1 where they do."""
+    """Where the states differ that players gave after a divergence of PLAY; exit status 1 where they do.
+
+    PLAY is a play_id of --data, a file (also .gz), or - for standard input.
+    """
     with _lines(source, data) as lines:
         fields = whole_lines(lines)
         binary = next(fields).get("encoding") == "binary"

@@ -46,8 +46,8 @@ def place_of(source: str, data: Path) -> Path | None:
     """Where a recording is: a play_id's in the data folder, or a file; None for `-`, standard input."""
     if source == "-":
         return None
-    if _PLAY_ID.fullmatch(source):
-        return data / "recordings" / source[:2] / f"{source}.ndjson"
+    if _PLAY_ID.fullmatch(source.lower()):
+        return data / "recordings" / source[:2].lower() / f"{source.lower()}.ndjson"
     return Path(source)
 
 
@@ -58,9 +58,21 @@ def opened(path: Path | None) -> Iterator[Iterator[bytes]]:
         with sys.stdin.buffer if path is None else path.open("rb") as file:
             yield _lines(file)
     except OSError as error:
-        raise NoReplay(f"{path or '-'}: {error.strerror or error}") from None
+        raise NoReplay(_why(path, error)) from None
     except (EOFError, zlib.error):
-        raise NoReplay(f"{path or '-'}: the compressed file is damaged or not whole") from None
+        raise NoReplay("the compressed file is damaged or not whole") from None
+
+
+def _why(path: Path | None, error: OSError) -> str:
+    """What hinders one from reading a recording, and what one can do about it."""
+    if path is not None and isinstance(error, FileNotFoundError):
+        where = path.parent.parent
+        return (
+            f"{where} has no recording of it; name the daemon's folder with --data"
+            if _PLAY_ID.fullmatch(path.stem)
+            else "there is no such file, and it is no play_id"
+        )
+    return error.strerror or str(error)
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -87,9 +99,9 @@ def whole_lines(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def glimpses(data: Path) -> Iterator[Glimpse]:
-    """All recordings of a data folder, the newest play first; what is no recording is left out."""
+    """All recordings of a data folder, the newest play first; what is no recording is left out. Raises `NoReplay` for another folder."""
     folder = data / "recordings"
-    if not folder.is_dir():
+    if not folder.is_dir() and not (data / "lock").exists():
         raise NoReplay(f"{folder}: there are no recordings; name the daemon's folder with --data")
     found = [seen for path in folder.glob("[0-9a-f][0-9a-f]/*.ndjson") if (seen := glimpse(path)) is not None]
     yield from sorted(found, key=lambda seen: str(seen.head.get("started_at")), reverse=True)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
+import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.cli import main
+from gameroom.cli.output import print_table
 
 PLAY = "11111111-2222-4333-8444-555555555555"
 OTHER = "21111111-2222-4333-8444-555555555555"
@@ -89,6 +94,13 @@ class ReplayCase(SynchronousTestCase):
         return result.stderr
 
 
+class Screen(StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 class VerifyTests(ReplayCase):
     def faults(self, *lines: Line, end: bytes = b"") -> list[tuple[int, str]]:
         self.write(list(lines), end=end)
@@ -100,7 +112,7 @@ class VerifyTests(ReplayCase):
     def test_good(self) -> None:
         """A play with all that may happen in one holds together."""
         self.assertEqual(self.faults(*GOOD), [])
-        self.assertIn("9 generations, agreed up to 7, 1 divergences, 0 errors", self.call("verify", PLAY).stdout)
+        self.assertIn("9 generations, agreed up to 7, 1 divergence, 0 errors", self.call("verify", PLAY).stdout)
 
     def test_faults(self) -> None:
         """Each promise that is broken is told with its line, and the lines after it are looked at too."""
@@ -192,8 +204,22 @@ class ListTests(ReplayCase):
         self.assertEqual(rows[1][-3:], ["0:00", "9", "finished"])
 
     def test_nothing(self) -> None:
-        """A folder that has no recordings is said in one line."""
-        self.assertIn("--data", self.refused("list", "--data", str(self.data / "none")))
+        """A folder that is no daemon's is said in one line; one of a daemon in which nobody has played yet has an empty list."""
+        fresh = self.data / "fresh"
+        self.assertIn("--data", self.refused("list", "--data", str(fresh)))
+        fresh.mkdir()
+        (fresh / "lock").touch()
+        self.assertEqual(self.call("list", "--data", str(fresh)).stdout, "No play has been recorded yet.\n")
+        self.assertEqual(self.said("list", "--data", str(fresh)), [])
+
+    def test_narrow(self) -> None:
+        """On a terminal with too few columns for the table a play_id still stands in one piece, on a line of its own."""
+        screen = Screen()
+        self.patch(sys, "stdout", screen)
+        with patch.dict(os.environ, {"COLUMNS": "60", "TERM": "xterm"}):
+            print_table(["play", "players", "length#"], [[PLAY, "Ann, Bob, Cat", "0:07"], [OTHER, "Ann, Bob\x1b[2J", "1:00"]])
+        lines = screen.getvalue().splitlines()
+        self.assertEqual(lines, [PLAY, "    players Ann, Bob, Cat; length 0:07", OTHER, "    players Ann, Bob\\x1b[2J; length 1:00"])
 
 
 class ShowTests(ReplayCase):
@@ -204,7 +230,9 @@ class ShowTests(ReplayCase):
         self.assertEqual([line["generation"] for line in said["lines"] if line["type"] == "master"], [3, 5, 6, 7, 8])
         text = self.call("show", PLAY).stdout
         self.assertIn('"name":"Bob"', text)
-        self.assertIn('evicted":1', text)
+        self.assertIn('master 5  [{"evicted":1}]\n', text)
+        self.assertIn("divergence 2  seats [0, 2] against [1], in b; all agreed up to 1\n", text)
+        self.assertIn('"sections":["b"]', self.call("show", PLAY, "--masters").stdout)
         self.assertEqual(len(self.said("show", PLAY, "--masters")["lines"]), len(GOOD) - 1)
 
     def test_where_from(self) -> None:
@@ -212,17 +240,17 @@ class ShowTests(ReplayCase):
         path = self.write(GOOD)
         zipped = self.data / "kept.gz"
         zipped.write_bytes(gzip.compress(path.read_bytes()))
-        texts = {self.call("show", source).stdout for source in (PLAY, str(path), str(zipped))}
+        texts = {self.call("show", source).stdout for source in (PLAY, PLAY.upper(), str(path), str(zipped))}
         for given in (path.read_bytes(), zipped.read_bytes()):
             texts.add(self.call("show", "-", given=given).stdout)
         self.assertEqual(len(texts), 1)
 
     def test_refused(self) -> None:
         """What cannot be read is one line."""
-        self.assertIn("No such file", self.refused("show", OTHER))
-        self.assertIn("No such file", self.refused("verify", "/nowhere/at/all"))
+        self.assertIn("recordings has no recording of it; name the daemon's folder with --data", self.refused("show", OTHER))
+        self.assertIn("/nowhere/at/all: there is no such file, and it is no play_id", self.refused("verify", "/nowhere/at/all"))
         self.assertIn("irectory", self.refused("show", str(self.data)))
-        self.assertIn("no recording", self.refused("show", "-", given=b"hello\n"))
+        self.assertIn("standard input: this is no recording", self.refused("show", "-", given=b"hello\n"))
         self.assertIn("empty", self.refused("show", "-", given=b""))
         self.assertIn("not whole", self.refused("show", "-", given=gzip.compress(json.dumps(GOOD).encode())[:60]))
         self.refused("show", "-", given=b"\x1f\x8bgarbage")

@@ -57,7 +57,8 @@ async function stage(recorded, frame) {
   const host = new FrameHost(frame, /** @type {any} */ (room));
   $("frame-place").replaceChildren(frame);
   room.on("position", show);
-  $("seek").max = String(recorded.length);
+  // In whole steps of the bar, so that its end is the end.
+  $("seek").max = String(100 * Math.ceil(recorded.length / 100));
   await host.opened();
   for (const id of ["toggle", "seek", "speed"]) $(id).disabled = false;
   say(recorded.over ? "" : "This match is not over; here it is as far as it has come.");
