@@ -38,6 +38,29 @@ _SHOWN = {200: Reply(about="The room.", schema=ref("Room"))}
 _MAY_FAIL = (401, 403, 404, 409)
 
 
+_CREATE_ABOUT = {
+    "engine": "where the game's engine is, the engine itself, or a game of the store",
+    "seed": "what all engines begin from; drawn below 2^32 without it",
+    "configuration": "the set-up that the room begins with, up to 64 KiB",
+    "min_players": "so many are needed to begin; 1 without it",
+    "max_players": "so many seats there are; 8 without it",
+    "encoding": "how packets travel; json without it",
+    "input_delay": "so many turns after they were given commands are carried out; 2 without it",
+    "checksum_interval": "each generation that this divides is hashed; 1 without it",
+    "on_divergence": "what is done when players' states differ; halt, until the host says, without it",
+    "patience": "milliseconds after which a turn goes on without the players whose packets are missing; all are waited for without it",
+    "states": "the engine's own states, below setup and running; up to 64 of them",
+    "command_schema": "a JSON Schema (draft 2020-12) of each command, up to 64 KiB; in JSON rooms only. "
+    "It refers to nothing outside of itself nor back to where it stands, and has no unevaluatedItems, unevaluatedProperties, "
+    "$dynamicRef or $anchor. What could take too long to check is refused.",
+    "viewer_delay": "so many generations viewers are held behind; 0 without it",
+    "viewers": "whether others may watch; true without it",
+    "journal": "whether a generation is on the disk before it is sent (sync) or soon after (async); the operator's choice without it",
+    "public": "whether it is in lists of rooms; true without it",
+}
+"""What each field of /create is; docs/protocol/rooms.md says more."""
+
+
 class CreateBody:
     """The body of /create, checked by the rules of rooms."""
 
@@ -65,18 +88,14 @@ class CreateBody:
             "on_divergence": Choice(("halt", "evict", "resync")).schema(),
             "patience": Number(50, 60_000).schema(),
             "states": {"type": "object"},
-            "command_schema": {
-                "type": ["object", "boolean"],
-                "description": "a JSON Schema (draft 2020-12) of each command, up to 64 KiB; in JSON rooms only. "
-                "It refers to nothing outside of itself nor back to where it stands, and has no unevaluatedItems, unevaluatedProperties, "
-                "$dynamicRef or $anchor. What could take too long to check is refused.",
-            },
+            "command_schema": {"type": ["object", "boolean"]},
             "viewer_delay": Number(0, 10_000).schema(),
             "viewers": yes_no,
             "journal": Choice(("async", "sync")).schema(),
             "public": yes_no,
         }
-        return {"type": "object", "properties": fields, "required": ["engine"], "additionalProperties": False}
+        described = {name: {**field, "description": _CREATE_ABOUT[name]} for name, field in fields.items()}
+        return {"type": "object", "properties": described, "required": ["engine"], "additionalProperties": False}
 
 
 class RoomRoutes:

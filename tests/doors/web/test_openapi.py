@@ -159,6 +159,7 @@ class OpenApiTests(DescriptionCase):
         """What is sent is read by the declaration: the fields of /create are those of the rules, and what a schema refuses is refused."""
         paths = self.document["paths"]
         schema = paths["/create"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        self.assertTrue(all(field["description"] for field in schema["properties"].values()))
         self.assertEqual(set(schema["properties"]), set(FIELDS))
         room_id = self.world.create(self.alice)
         creations = [*({"engine": engine} for engine in ENGINES), *({"engine": SOURCE, **fields} for fields in CREATE_FIELDS)]
