@@ -53,7 +53,7 @@ js: $(TOOLS)
 	else echo "node 20 or newer is not here: the JavaScript unit tests are left out; the browser tests run that code all the same"; fi
 
 system: $(READY) $(TOOLS)
-	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q tests/system $(ARGS)
+	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q -n 2 tests/system $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

@@ -15,6 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.system.harness import free_port
+
 DESKTOP, PHONE = (1280, 860), (360, 740)
 SWITCHES = (
     "--headless=new",
@@ -27,6 +29,8 @@ SWITCHES = (
     "--no-default-browser-check",
 )
 PASSWORD = "correct horse battery"
+OUTCOMES = {"You won", "You lost", "Draw"}
+HURRY = "client.rate = 1000; client.measure = () => {}; client.framerate = 60;"
 
 
 class Browser:
@@ -45,7 +49,7 @@ class Browser:
             metrics = {"width": size[0], "height": size[1], "pixelRatio": 2, "touch": True}
             options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver"), port=free_port()))
         self.driver.set_script_timeout(30)
 
     def __enter__(self) -> Browser:
@@ -100,6 +104,10 @@ class Browser:
 
     def reached(self, generation: int, within: float = 30.0) -> None:
         self.until(lambda one: one.generation() >= generation, f"generation {generation} is reached", within)
+
+    def hurry(self) -> None:
+        """Let this page run its turns as fast as it can; it still says that it holds 60 iterations a second, so that turns stay short."""
+        self.in_game(HURRY)
 
     def hashes(self) -> dict[int, str]:
         """The state's hash after each generation, as this page computed it."""

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.postgres import shared_server
 from tests.system.harness import Daemon, DaemonMaker
 
+WITH_BROWSERS = "test_browser"
+"""How the names of files with browsers begin."""
 DAEMONS = pytest.StashKey[list[Daemon]]()
+
+
+class BrowsersInOneProcess(LoadScopeScheduling):
+    """Where tests run in several processes: those with browsers run in one of them, as two tests' browsers at once are too much for a small machine.
+
+    Each other test goes wherever somebody waits for work.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return WITH_BROWSERS if f"/{WITH_BROWSERS}" in nodeid else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowsersInOneProcess:
+    """Called where `-n` is given."""
+    return BrowsersInOneProcess(config, log)
 
 
 @pytest.fixture
@@ -40,6 +59,18 @@ def make_daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Daem
 def daemon(make_daemon: DaemonMaker) -> Daemon:
     """A running daemon on its embedded database."""
     return make_daemon()
+
+
+@pytest.fixture
+def room_daemon(make_daemon: DaemonMaker) -> Daemon:
+    """With times that a slow machine with two browsers keeps."""
+    return make_daemon(settings={"rooms": {"reconnect_window": 30.0, "room_ttl": 60.0}, "lockstep": {"drop_after": 30.0}})
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where screenshots go: `GAMEROOM_SCREENSHOTS`, to look at them."""
+    return Path(os.environ.get("GAMEROOM_SCREENSHOTS") or tmp_path / "screenshots")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

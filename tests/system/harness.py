@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import random
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,15 +37,28 @@ QUICK: Settings = {
 """What makes tests quick: cheap passwords, short times."""
 
 
+def _own_ports() -> Iterator[int]:
+    """Those of this process of pytest-xdist's, round and round; they are below those that the kernel gives to outgoing connections.
+
+    A daemon that was killed finds its ports free when it starts again: no other process takes them meanwhile, and this one not soon.
+    """
+    number, processes = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = range(12_000 + number, 32_000, processes)
+    return itertools.islice(itertools.cycle(share), random.randrange(len(share)), None)
+
+
+PORTS = _own_ports()
+
+
 def free_port() -> int:
-    """A port that nobody listens on, below those that the kernel gives to outgoing connections."""
-    while True:
-        port = random.randrange(12_000, 32_000)
+    """A port that nobody listens on, and that is not given again soon."""
+    for port in PORTS:
         try:
             socket.create_server((LOOPBACK, port)).close()
         except OSError:
             continue
         return port
+    raise AssertionError("ports go round and round")
 
 
 def toml_of(settings: Settings) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,14 +24,6 @@ OWN_STATES = {
         }
     }
 }
-HURRY = "client.rate = 1000; client.measure = () => {}; client.framerate = 60;"
-"""A page that runs its turns as fast as it can; it still says that it holds 60 iterations a second, so that turns stay short."""
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: `GAMEROOM_SCREENSHOTS`, to look at them."""
-    return Path(os.environ.get("GAMEROOM_SCREENSHOTS") or tmp_path / "screenshots")
 
 
 @pytest.fixture
@@ -165,7 +156,7 @@ def test_whoever_comes_late_begins_with_a_state(patient_daemon: Daemon, pictures
         grace.join(url, "Grace")
         begin((ada, grace), seconds=120)
         for one in (ada, grace):
-            one.in_game(HURRY)
+            one.hurry()
         for one in (ada, grace):
             one.reached(1100, within=120)
         for one in (ada, grace):

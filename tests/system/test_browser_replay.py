@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +13,6 @@ from tests.system.browser import PHONE, ROUND, Browser
 from tests.system.harness import LOOPBACK, Daemon
 
 SEEK, SPEED = "#seek", "#speed"
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: `GAMEROOM_SCREENSHOTS`, to look at them."""
-    return Path(os.environ.get("GAMEROOM_SCREENSHOTS") or tmp_path / "screenshots")
 
 
 @pytest.fixture(params=["desktop", "phone"])
