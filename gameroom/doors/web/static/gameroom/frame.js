@@ -10,6 +10,23 @@ export const FRAME_MAY_SEND = new Set([
 
 const ATTACH_WITHIN = 5000;
 
+/**
+ * Wait for a word of the game, for 5 s and no longer.
+ * @template T
+ * @param {(heard: (value: T) => void) => void} ask is given what has to be called with the word
+ * @param {T} otherwise what is taken for it where none comes
+ * @returns {Promise<T>}
+ */
+function fromGame(ask, otherwise) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(otherwise), ATTACH_WITHIN);
+    ask((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
+}
+
 /** Lets the game in an `<iframe sandbox="allow-scripts">` take part in the page's room, without ever seeing the seat token. */
 export class FrameHost {
   /**
@@ -38,12 +55,7 @@ export class FrameHost {
 
   /** Dial the room once the game has attached itself, or after 5 s without one. @returns {Promise<void>} */
   async opened() {
-    if (!this.port) {
-      await new Promise((resolve) => {
-        this.onattach = () => resolve(undefined);
-        setTimeout(() => resolve(undefined), ATTACH_WITHIN);
-      });
-    }
+    if (!this.port) await fromGame((heard) => (this.onattach = () => heard(undefined)), undefined);
     this.dialled = true;
     this.room.open();
   }
@@ -69,14 +81,13 @@ export class FrameHost {
   }
 
   /** The game's own part of `hello`; it knows which generations it has. @returns {Promise<Record<string, any>>} */
-  hello() {
-    return new Promise((resolve) => {
-      // Where nothing is played, nothing can be loaded.
-      if (!this.port) return resolve({ snapshots: false });
-      this.awaitingHello = resolve;
-      setTimeout(() => resolve({ snapshots: false }), ATTACH_WITHIN);
+  async hello() {
+    // Where nothing is played, nothing can be loaded.
+    if (!this.port) return { snapshots: false };
+    return fromGame((heard) => {
+      this.awaitingHello = heard;
       this.post({ kind: "open" });
-    });
+    }, { snapshots: false });
   }
 
   /** What the game sends. @param {any} data */
