@@ -52,6 +52,7 @@ class LockstepSettings:
     drop_after: float = 60.0
     journal: str = "async"
     keep_recordings: float = 30 * 86400.0
+    recording_bytes: int = 4 * GIB
 
 
 @attrs.frozen(kw_only=True)

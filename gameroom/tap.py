@@ -174,7 +174,13 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
     database = open_database(settings.database, settings.data, reactor, metrics.database_seconds.observe)
     hasher = PasswordHasher.in_threads(reactor, settings.accounts)
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    recordings = Recordings(settings.data / "recordings", clock=reactor, defer_to_thread=in_thread, keep=settings.lockstep.keep_recordings)
+    recordings = Recordings(
+        settings.data / "recordings",
+        clock=reactor,
+        defer_to_thread=in_thread,
+        keep=settings.lockstep.keep_recordings,
+        most=settings.lockstep.recording_bytes,
+    )
     presence = Presence(reactor)
     catalogue = Catalogue(database=database, games_dir=GAMES, clock=reactor)
     accounts = Accounts(

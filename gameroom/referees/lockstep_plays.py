@@ -12,12 +12,13 @@ from twisted.logger import Logger
 from gameroom import __version__
 from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import IRoom
-from gameroom.referees.lockstep_stage import Ground, Stage
+from gameroom.referees.lockstep_stage import RECORDING_FAILED, Ground, Stage
 from gameroom.referees.lockstep_states import PlayStates
 from gameroom.rules import states
 from gameroom.rules.lockstep_values import Past, Terms
 from gameroom.rules.seats import EVICTED
 from gameroom.settings import LockstepSettings
+from gameroom.store.disk_watch import RecordingFull
 
 if TYPE_CHECKING:
     from gameroom.rules.room import Player, RoomOptions
@@ -83,8 +84,9 @@ class Plays:
         head = {"engine": options.engine, **about, "versions": versions}
         try:
             recording = self._recordings.create(play_id, head, binary=options.encoding == "binary", sync=self._sync)
-        except OSError:
-            self._log.failure("the recording of play {play_id} cannot be made", play_id=play_id)
+        except OSError as error:
+            if not isinstance(error, RecordingFull):
+                self._log.failure("the recording of play {play_id} cannot be made", play_id=play_id)
             raise BadState("plays cannot be recorded at the moment, so none can begin; try again later") from None
         return Reserved(play_id=play_id, about=about, seats={player.user_id: player.seat for player in players}, recording=recording)
 
@@ -123,9 +125,21 @@ class Plays:
             metrics=self._metrics,
         )
         stage = Stage(ground, play_id=play.play_id, about=play.about, seats=play.seats, past=past)
+        self._heed(play.recording, stage)
         if self.description is not None:
             stage.states = PlayStates(self._room, stage, self.description)
         return stage
+
+    def _heed(self, recording: Recording, stage: Stage) -> None:
+        """End a play whose recording may not go on. Where masters wait for the disk, the play hears already of whatever goes wrong there."""
+
+        def failed(error: OSError) -> None:
+            if isinstance(error, RecordingFull) and stage.on:
+                self._log.error("play {play_id} ends: {why}", play_id=stage.play_id, why=error.strerror)
+                stage.over(RECORDING_FAILED)
+
+        if recording.failed is None:
+            recording.failed = failed
 
     async def restore(self, play_id: str, seats: dict[str, int]) -> Stage | None:
         """Take a play up from its recording, with these players, by user_id; None where it had ended, as the room is told then."""

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from gameroom.errors import NotFound
+from gameroom.store.disk_watch import DiskWatch
 from gameroom.store.recording import Recording, Scan, open_whole, scan
 from gameroom.store.snapshot_files import SnapshotFiles
 from gameroom.store.to_disk import ToDisk
@@ -27,12 +28,20 @@ class Recordings:
     """Makes, takes up, finds and sweeps recordings.
 
     `clock` gives Unix time; `defer_to_thread(function, *args)` is the reactor's.
-    A recording that nothing was written to for `keep` seconds is deleted.
+    A recording that nothing was written to for `keep` seconds is deleted, and one that has more than `most` bytes goes on no longer.
     """
 
     _log = Logger()
 
-    def __init__(self, folder: Path, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], keep: float = 30 * 86400.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: IReactorTime,
+        defer_to_thread: Callable[..., Deferred[Any]],
+        keep: float = 30 * 86400.0,
+        most: int = 4 << 30,
+    ) -> None:
         self._folder = folder
         self._keep = keep
         self._clock = clock
@@ -40,6 +49,7 @@ class Recordings:
         self._open: set[Recording] = set()
         self._closing: set[Recording] = set()
         self._to_disk = ToDisk(clock=clock, defer_to_thread=defer_to_thread, done=self._let_go)
+        self._disk = DiskWatch(folder, most=most, recordings=lambda: self._open - self._closing, clock=clock, defer_to_thread=defer_to_thread)
         self._next_sweep: IDelayedCall | None = None
 
     # Finding.
@@ -68,7 +78,8 @@ class Recordings:
     # Making.
 
     def create(self, play_id: str, header: Mapping[str, Any], *, binary: bool, sync: bool) -> Recording:
-        """Begin the recording of a play now. Raises `OSError`."""
+        """Begin the recording of a play now. Raises `OSError`, `RecordingFull` where too little is left of the disk."""
+        self._disk.check()
         path, started = self.path(play_id), self._clock.seconds()
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -123,6 +134,7 @@ class Recordings:
 
     def stop(self) -> Deferred[None]:
         """The daemon goes down; plays that are on are taken up by the next one. Fires when everything is on the disk and closed."""
+        self._disk.stop()
         if self._next_sweep is not None and self._next_sweep.active():
             self._next_sweep.cancel()
         return self._to_disk.stop().addCallback(self._close_all)
@@ -132,8 +144,12 @@ class Recordings:
             self.close(recording)
 
     def start(self) -> None:
-        """From now on look each hour for what was kept for long enough."""
-        self._next_sweep = self._clock.callLater(SWEEP_EVERY, self.start)
+        """From now on look each hour for what was kept for long enough, and each second at what is left of the disk."""
+        self._disk.start()
+        self._sweep_hourly()
+
+    def _sweep_hourly(self) -> None:
+        self._next_sweep = self._clock.callLater(SWEEP_EVERY, self._sweep_hourly)
         sweeping = self.sweep()
         sweeping.addErrback(lambda failure: self._log.failure("deleting old recordings broke", failure))
 
@@ -147,12 +163,20 @@ class Recordings:
 def _sweep(folder: Path, before: float, in_use: set[Path]) -> int:
     deleted = 0
     for path in folder.glob("[0-9a-f][0-9a-f]/*.ndjson"):
-        if path not in in_use and path.stat().st_mtime < before:
+        if path not in in_use and _is_older(path, before):
             path.unlink(missing_ok=True)
             deleted += 1
     plays = {path.stem for path in in_use}
     for leftover in folder.glob("[0-9a-f][0-9a-f]/*.*.*"):
         # Snapshots of plays that were killed at their end.
-        if leftover.name.partition(".")[0] not in plays and leftover.stat().st_mtime < before:
+        if leftover.name.partition(".")[0] not in plays and _is_older(leftover, before):
             leftover.unlink(missing_ok=True)
     return deleted
+
+
+def _is_older(path: Path, than: float) -> bool:
+    try:
+        return path.stat().st_mtime < than
+    except FileNotFoundError:
+        # A play that ends takes its snapshots away itself.
+        return False

@@ -11,6 +11,7 @@ from gameroom import __version__
 from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.interfaces import IReferee
 from gameroom.rules.lockstep import ITERATING, LAGGING
+from gameroom.store.disk_watch import RecordingFull
 from gameroom.wire.lockstep import PACKET_BYTES
 from tests.referees.lockstep_world import PLAY, RefereeCase
 
@@ -62,6 +63,28 @@ class SetupTests(RefereeCase):
         with mock.patch("gameroom.store.recording.os.write", side_effect=OSError(28, "No space left on device")):
             self.failureResultOf(self.referee.begin(PLAY, self.players), BadState)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_recording_full(self) -> None:
+        """A play whose recording may not go on is over, and its recording says so; any other trouble in the background does not end it."""
+        for journal in ("async", "sync"):
+            self.lay(journal=journal)
+            self.begin()
+            self.turns(0, 3)
+            [recording] = self.recordings._open
+            assert recording.failed is not None
+            if journal == "async":
+                recording.failed(OSError(5, "Input/output error"))
+                self.assertEqual(self.room.ended, [])
+            for _ in range(2):
+                recording.failed(RecordingFull(27, "File too large"))
+            self.assertEqual(self.room.ended, [("recording_failed", None)])
+            self.assertEqual((self.lines()[-1]["type"], self.lines()[-1]["reason"]), ("over", "recording_failed"))
+
+    def test_no_space_no_play(self) -> None:
+        """Where recordings have all the space that is theirs, no play begins."""
+        with mock.patch.object(self.recordings._disk, "short", True):
+            self.failureResultOf(self.referee.begin(PLAY, self.players), BadState)
+        self.begin()
 
 
 class PlayTests(RefereeCase):
