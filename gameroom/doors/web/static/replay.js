@@ -45,7 +45,11 @@ async function arrive() {
   const name = engine?.game_id ? await api("GET", `/games/${engine.game_id}`).then((answer) => (answer.game ?? answer).name, () => "Game") : "Game";
   $("title").textContent = `${name}, played by ${list(players.map(shownName))}`;
   document.title = `${name}, played back · gameroom`;
-  const frame = await gameFrame(engine?.source && roomId ? { url: `/join/${roomId}/engine`, media_type: engine.media_type } : engine, name);
+  const submitted = engine?.source !== undefined && `/join/${encodeURIComponent(roomId)}/engine`;
+  if (submitted && !(await fetch(submitted, { method: "HEAD" }).then((answer) => answer.ok, () => false))) {
+    return say("This game was made for its room alone, and went when the room closed. The recording is kept; it can no longer be watched here.");
+  }
+  const frame = await gameFrame(submitted ? { url: submitted, media_type: engine.media_type } : engine, name);
   if (!frame) return say("This game has no page of its own, so it cannot be watched here.");
   await stage(recorded, frame);
 }
