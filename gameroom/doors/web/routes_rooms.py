@@ -5,7 +5,9 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, ClassVar
 
+import orjson
 import segno
+from twisted.internet.interfaces import IReactorTime
 
 from gameroom.accounts import Accounts
 from gameroom.doors.web.calls import Answer, Call
@@ -15,6 +17,7 @@ from gameroom.doors.web.schemas import object_of, ref
 from gameroom.errors import NotFound
 from gameroom.registry import Guest, Registry
 from gameroom.room import LivingRoom
+from gameroom.rules.limits import KeyedBuckets, network, too_many
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import Account
 
@@ -36,6 +39,12 @@ _JOIN_ROW = "Take a seat, or come as a viewer. Without Authorization the member 
 _JOINED = {201: Reply(about="In. Connect to `socket` and say hello with `token`.", schema=ref("Joined"))}
 _SHOWN = {200: Reply(about="The room.", schema=ref("Room"))}
 _MAY_FAIL = (401, 403, 404, 409)
+MADE_BYTES, MADE_BYTES_A_SECOND = 32 << 20, 256 << 10
+"""What an address may submit as content of rooms at once, and in the long run. A room is kept for `room_ttl` though nobody comes."""
+LEAST_BYTES = 1 << 10
+"""What a room counts for at least."""
+SCHEMA_FACTOR = 64
+"""A byte of a `command_schema` counts for so many: compiled it takes more."""
 
 
 _CREATE_ABOUT = {
@@ -76,7 +85,7 @@ class CreateBody:
                 object_of(("version",), game_id=text, version=text),
             ]
         }
-        fields = {
+        fields: dict[str, dict[str, Any]] = {
             "engine": engine,
             "seed": {"anyOf": [Number(0, 2**53 - 1).schema(), Text(0, 256).schema()]},
             "configuration": {"type": "object"},
@@ -110,7 +119,7 @@ class RoomRoutes:
             auth="session",
             body=CreateBody(),
             replies={201: Reply(about="Made.", schema=ref("Created"), headers=("Location",))},
-            problems=_MAY_FAIL,
+            problems=(*_MAY_FAIL, 429),
         ),
         Route(
             handler="show",
@@ -214,17 +223,26 @@ class RoomRoutes:
         ),
     )
 
-    def __init__(self, *, registry: Registry, accounts: Accounts, pages: Pages) -> None:
+    def __init__(self, *, registry: Registry, accounts: Accounts, pages: Pages, clock: IReactorTime) -> None:
         self._registry = registry
         self._accounts = accounts
         self._pages = pages
+        self._clock = clock
+        self._made = KeyedBuckets(rate=MADE_BYTES_A_SECOND, burst=MADE_BYTES)
 
     async def create(self, call: Call) -> Answer:
         await self._accounts.identify(call.require_token())
+        self._count(call)
         room = await self._registry.create(call.body)
         path = f"/join/{room.room_id}"
         value = {"room_id": room.room_id, "join": call.base + path, "party_code": room.value.party_code}
         return Answer(status=201, value=value, headers={"Location": path})
+
+    def _count(self, call: Call) -> None:
+        """Count what is submitted. Raises `RateLimited`."""
+        place, size, now = network(call.address), max(LEAST_BYTES, _weight(call.body)), self._clock.seconds()
+        if not self._made.take(place, now, size):
+            raise too_many("more rooms come from your address than can be kept; wait a little", self._made.wait(place, now, size))
 
     async def show(self, call: Call) -> Answer:
         room = await self._registry.get(call.room_id())
@@ -291,3 +309,9 @@ class RoomRoutes:
 
     def _entry(self, call: Call, room: LivingRoom) -> dict[str, Any]:
         return {**room.lobby_entry(), "join_url": f"{call.base}/join/{room.room_id}"}
+
+
+def _weight(request: RoomRequest) -> int:
+    """About how many bytes a room takes that is made of this."""
+    schema = request.fields.get("command_schema")
+    return len(orjson.dumps((request.engine, request.fields))) + SCHEMA_FACTOR * (0 if schema is None else len(orjson.dumps(schema)))

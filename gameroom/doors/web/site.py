@@ -194,7 +194,7 @@ class WebSite(Site):
         turns = Turns(clock)
         pages = Pages(catalogue, turns)
         surfaces = [
-            RoomRoutes(registry=registry, accounts=accounts, pages=pages),
+            RoomRoutes(registry=registry, accounts=accounts, pages=pages, clock=clock),
             GameRoutes(catalogue),
             AccountRoutes(accounts),
             PlayRoutes(registry=registry, accounts=accounts, recordings=recordings, turns=turns),

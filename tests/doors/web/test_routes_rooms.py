@@ -7,6 +7,7 @@ from uuid import UUID
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gameroom.doors.web.routes_rooms import MADE_BYTES
 from gameroom.settings import Addresses
 from tests.doors.web.world import WebWorld
 
@@ -82,6 +83,24 @@ class CreateTests(RoomCase):
         ]:
             response = self.world.ask("POST", "/create", content, token=self.alice)
             self.assertEqual(self.problem(response, 400, 100)["pointer"], pointer, content)
+
+    def test_content_in_bulk(self) -> None:
+        """Rooms are kept for a while though nobody comes: what one address submits for them is limited, whatever its accounts, and others are not."""
+        content = {"engine": {"source": "x" * 1_000_000, "media_type": "text/javascript"}}
+        made = 0
+        while (answer := self.world.ask("POST", "/create", content, token=self.alice)).status == 201:
+            made += 1
+        self.assertEqual((made, answer.status, answer.json["code"]), (MADE_BYTES // 1_000_100, 429, 106))
+        self.assertEqual(self.world.ask("POST", "/create", content, token=self.world.register("Another")).status, 429)
+        self.assertEqual(self.world.ask("POST", "/create", content, token=self.alice, address="192.0.2.99").status, 201)
+        self.world.clock.advance(answer.json["retry_after"])
+        self.assertEqual(self.world.ask("POST", "/create", content, token=self.alice).status, 201)
+
+    def test_schemas_in_bulk(self) -> None:
+        """A compiled `command_schema` takes more than its text."""
+        content = {"engine": {"url": "https://example.org/e.js"}, "command_schema": {"title": "x" * 60_000}}
+        answers = [self.world.ask("POST", "/create", content, token=self.alice).status for _ in range(9)]
+        self.assertEqual(answers, [201] * 8 + [429])
 
     def test_unknown_game(self) -> None:
         """A game that is not there: 103."""
