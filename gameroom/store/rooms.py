@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import orjson
 
+from gameroom.errors import BadState
 from gameroom.interfaces import ICursor, Row
 from gameroom.rules.room import Member, Room, RoomOptions
 
@@ -157,20 +158,34 @@ async def end_play(cursor: ICursor, play_id: str, ended_ms: int, reason: str) ->
 
 
 async def may_read_play(cursor: ICursor, play_id: str, account: str = "", token_hash: str = "") -> bool | None:
-    """Whether this account, or the seat token of this hash, was in the play; None where there is no such play."""
+    """Whether this account, or the seat token of this hash, was in the play; None where there is no such play.
+
+    Raises `BadState` for a viewer who is held back, while the play is on: its recording is ahead of what that viewer may see.
+    """
     if "\0" in play_id:
         # It comes out of a URL, and PostgreSQL takes no NUL in a text.
         return None
     rows = await cursor.execute(
         """
-        SELECT m.account, m.token_hash FROM plays AS p LEFT JOIN play_members AS m ON m.play_id = p.play_id
+        SELECT m.account, m.token_hash, r.options, s.locked FROM plays AS p
+        LEFT JOIN play_members AS m ON m.play_id = p.play_id
+        LEFT JOIN rooms AS r ON r.room_id = p.room_id AND p.ended_ms IS NULL
+        LEFT JOIN members AS s ON s.room_id = p.room_id AND s.user_id = m.user_id
         WHERE p.play_id = :play_id
         """,
         {"play_id": play_id},
     )
     if not rows:
         return None
-    return any((account and account == row[0]) or (token_hash and token_hash == row[1]) for row in rows)
+    of_this = [row[2:] for row in rows if (account and account == row[0]) or (token_hash and token_hash == row[1])]
+    if of_this and not any(locked or not _holds_back(options) for options, locked in of_this):
+        raise BadState("the viewers of this play are held back: its recording can be read when it is over")
+    return bool(of_this)
+
+
+def _holds_back(options: str | None) -> bool:
+    """Whether viewers of a room with these options see its play later than it is played; None is a play that is over."""
+    return options is not None and orjson.loads(options).get("viewer_delay", 0) > 0
 
 
 async def forget_plays(cursor: ICursor, ended_before_ms: int) -> list[str]:

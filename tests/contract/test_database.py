@@ -5,6 +5,7 @@ PostgreSQL is a real server (tests/postgres.py) and SQLite a real file, so these
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.trial.unittest import TestCase
 
+from gameroom.errors import BadState
 from gameroom.interfaces import ICursor, IDatabase
 from gameroom.rules.room import Member, Room
 from gameroom.store import DatabaseUnavailable, UniqueViolation, catalogue, migrations, open_database, rooms
@@ -421,6 +423,22 @@ class DatabaseContract:
         self.assertEqual(await interact(rooms.forget_plays, 2000), [])
         self.assertEqual(await interact(rooms.forget_plays, 2001), ["p1"])
         self.assertEqual(await may(account="ann"), None)
+
+    async def test_plays_whose_viewers_are_held_back(self) -> None:
+        """While it is on only its players may read it: it is ahead of what its viewers may see. When it is over they may too."""
+        members = (Member(user_id="Ann", name="Ann", account="ann", seat=0, locked=True), Member(user_id="guest", name="Bob", token_hash="h1"))
+        plain = room()
+        playing = attrs.evolve(plain, members=members, options=attrs.evolve(plain.options, viewer_delay=5), phase="playing", play_id="p1")
+        interact: Any = self.database.interact
+        await interact(rooms.insert, playing, "node")
+        await interact(rooms.begin_play, "p1", playing, 1000)
+        self.assertEqual(await interact(partial(rooms.may_read_play, account="ann"), "p1"), True)
+        self.assertEqual(await interact(partial(rooms.may_read_play, account="bob"), "p1"), False)
+        with contextlib.suppress(BadState):
+            await interact(partial(rooms.may_read_play, token_hash="h1"), "p1")
+            raise AssertionError("a viewer could read ahead")
+        await interact(rooms.end_play, "p1", 2000, "finished")
+        self.assertEqual(await interact(partial(rooms.may_read_play, token_hash="h1"), "p1"), True)
 
     async def test_games(self) -> None:
         """Online games are listed newest first and in pages; latest is the highest by semver that is not yanked."""

@@ -61,7 +61,7 @@ class PlayRoutes:
             handler="play",
             methods=("GET",),
             path="/plays/<play_id>",
-            about="The recording of a play, for accounts that played in it, or with a seat token of it.",
+            about="The recording of a play, for accounts that played in it, or with a seat token of it; for viewers held back, once it is over.",
             auth="session or seat",
             replies={200: Reply(about="One JSON object a line (docs/protocol/lockstep.md).", media_type="application/x-ndjson")},
             problems=(401, 403, 404, 409),
