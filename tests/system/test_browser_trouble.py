@@ -95,6 +95,7 @@ def test_the_host_puts_right_who_has_gone_wrong_and_then_goes_on_without(trio: T
     for one in trio:
         one.reached(stopped + 40)
         says(one, "happened", "put right")
+    assert ada.driver.execute_script("return document.activeElement.tagName") == "IFRAME", "her keys steer the game again"
     assert_same_from(stopped + 1, trio, least=30)
     assert grace.in_game("return client.seat") == 1
     ada.screenshot(pictures, "put-right-host")
@@ -189,6 +190,7 @@ def test_everyone_must_want_to_go_on_without_somebody(trio: Table, pictures: Pat
     for one in (ada, linus):
         says(one, "waiting", "Waiting for Grace for 1 s")
         says(one, "waiting", "Both of you must want it.")
+        assert one.driver.find_element(By.CSS_SELECTOR, "#waiting [role=timer]").text.endswith(" s"), "nobody is read each second"
     for one, where in ((ada, "desktop"), (linus, "other")):
         one.screenshot(pictures, f"lagging-{where}")
     ada.press("Go on without Grace")

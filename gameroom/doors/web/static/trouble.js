@@ -122,7 +122,8 @@ export class Trouble {
   lagging(player) {
     const name = shownName(player);
     // A timer: what changes every second is not read out every second.
-    const since = element("span", { className: "quiet", role: "timer" });
+    const since = element("span", { className: "quiet" });
+    since.setAttribute("role", "timer");
     since.dataset.since = player.user_id;
     const row = element("div", { className: "choice" }, element("span", {}, `Waiting for ${name} `, since));
     if (this.own === null) return row;
