@@ -55,8 +55,37 @@ INTERNET = (socket.AF_INET, socket.AF_INET6)
 class _LeanConnection(tcp.Connection):
     """What the server's and the client's end have in common."""
 
+    # What every read and write looks at, side by side in memory: with a thousand connections it is the memory that is waited for.
+    __slots__ = (
+        "TLS",
+        "_aborting",
+        "_send_failed",
+        "_tempDataBuffer",
+        "_tempDataLen",
+        "_writeDisconnected",
+        "_writeDisconnecting",
+        "connected",
+        "dataBuffer",
+        "disconnecting",
+        "logstr",
+        "producer",
+        "producerPaused",
+        "protocol",
+        "reactor",
+        "socket",
+        "streamingProducer",
+    )
+
     reactor: LeanReactor
-    _send_failed = False
+    producer: Any
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        # What stock has as attributes of its classes.
+        self.connected = self.disconnecting = 0
+        self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
+        self.producerPaused = self.streamingProducer = False
+        self.dataBuffer, self.logstr, self.producer = b"", tcp.Connection.logstr, None
+        super().__init__(*args, **keywords)
 
     def write(self, data: bytes) -> None:
         """As in stock, in one call: queue it, pause the producer of too much, and be remembered as one who has written."""

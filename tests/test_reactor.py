@@ -158,7 +158,7 @@ class ConnectionCase(ReactorCase):
         self.kernel = Kernel()
         self.to_close.append(self.kernel)
         self.protocol = protocol
-        self.connection = LeanServer(self.kernel, protocol, ("127.0.0.1", 1), None, 0, self.reactor)  # type: ignore[arg-type]
+        self.connection = LeanServer(self.kernel, protocol, ("127.0.0.1", 1), None, 0, self.reactor)
         protocol.makeConnection(self.connection)
 
     @property
@@ -533,7 +533,7 @@ class ReactorTests(ReactorCase):
         self.peer, mine = socket.socketpair()
         self.to_close += [self.peer, mine]
         self.protocol = Recorder()
-        self.connection = LeanServer(mine, self.protocol, ("127.0.0.1", 1), None, 0, self.reactor)  # type: ignore[arg-type]
+        self.connection = LeanServer(mine, self.protocol, ("127.0.0.1", 1), None, 0, self.reactor)
         self.protocol.makeConnection(self.connection)
 
     def test_it_is_a_reactor(self) -> None:

@@ -8,8 +8,9 @@ Everything that goes out passes the outbox, so that nothing overtakes anything a
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from types import FunctionType, MemberDescriptorType
+from typing import TYPE_CHECKING, Any, Self
 
 import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
@@ -28,8 +29,6 @@ LATE_BYTES = 64 * 1024
 """So much of what comes after a close is looked through for the peer's own close frame."""
 TOO_BIG = 1009
 _OPEN = WebSocketServerProtocol.STATE_OPEN
-_OWN: dict[str, Callable[[], Any]] = {"utf8validator": Utf8Validator, "is_closed": Deferred}
-"""What each connection makes anew where autobahn asks for it."""
 
 
 class LimitedWebSocket(WebSocketServerProtocol):
@@ -82,13 +81,17 @@ class LimitedWebSocket(WebSocketServerProtocol):
         self._longest_plain = 0
         """Longer frames are left to autobahn; the first of them that is allowed raises it."""
 
-    def __getattr__(self, name: str) -> Any:
-        """What autobahn has set at the beginning of every connection, and not changed in this one."""
-        make = _OWN.get(name)
-        if make is None:
-            return getattr(self.factory.pristine, name)
-        made = self.__dict__[name] = make()
-        return made
+    @classmethod
+    def resting_as(cls, pristine: WebSocketServerProtocol) -> type[Self]:
+        """The class of connections that are what this one is while autobahn has set nothing of its own in them."""
+        ours = (MemberDescriptorType, cached_property)
+        begun = {name: value for name, value in vars(pristine).items() if not isinstance(getattr(cls, name, None), ours)}
+        begun.update({name: staticmethod(value) for name, value in begun.items() if isinstance(value, FunctionType)})
+        return type(cls.__name__, (cls,), {"__slots__": (), "__module__": cls.__module__, "__doc__": cls.__doc__, **begun})
+
+    # What each connection has for itself, made where autobahn asks for it.
+    utf8validator = cached_property(lambda self: Utf8Validator())
+    is_closed: cached_property[Deferred[Any]] = cached_property(lambda self: Deferred())
 
     @abstractmethod
     def is_proved(self) -> bool:
@@ -118,7 +121,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
     def _leave_to_autobahn(self, data: bytes) -> None:
         self._dataReceived(data)
         if self.state == _OPEN and self.current_frame is None and not self.inside_message:
-            # Between the messages of an open connection autobahn knows nothing that `pristine` does not.
+            # Between the messages of an open connection autobahn knows nothing that the class does not: see `resting_as`.
             # Its hundred attributes would be most of the memory of an idle connection.
             self.__dict__.clear()
 

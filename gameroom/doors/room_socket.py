@@ -129,9 +129,9 @@ class RoomSocket(LimitedWebSocket):
             outbox = self.outbox
             if outbox.ready:
                 # As `send` does it, without the way there: this is once for each master and player.
-                outbox.write(outgoing.frame)
+                outbox.write(outgoing.frame or outgoing.framed())
             else:
-                outbox.send(outgoing.frame)
+                outbox.send(outgoing.framed())
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         if self.closing_since is None:
@@ -224,4 +224,4 @@ class RoomSocket(LimitedWebSocket):
 
 def _frame_of(source: Callable[[], Outgoing | None]) -> bytes | None:
     outgoing = source()
-    return None if outgoing is None else outgoing.frame
+    return None if outgoing is None else outgoing.framed()

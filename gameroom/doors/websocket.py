@@ -77,6 +77,7 @@ class RoomSocketFactory(WebSocketServerFactory):
         self.pristine.factory = self
         self.pristine._connectionMade()
         self.pristine.websocket_version = 13
+        self.protocol = self.protocol.resting_as(self.pristine)
 
     # -- new connections
 

@@ -11,13 +11,13 @@ from zope.interface import implementer
 
 from gameroom.errors import BadState, InvalidRequest
 from gameroom.interfaces import IReferee, IRoom
-from gameroom.referees.lockstep_messages import player, take, take_message, take_setup
+from gameroom.referees.lockstep_messages import player, take_message, take_setup
 from gameroom.referees.lockstep_plays import Plays, Reserved
 from gameroom.referees.lockstep_stage import Stage
 from gameroom.referees.lockstep_states import SetupStates, event_of
 from gameroom.rules.command_schema import CommandSchema
 from gameroom.settings import LockstepSettings
-from gameroom.wire.lockstep import BINARY, JSON
+from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
 
 if TYPE_CHECKING:
     from gameroom.rules.room import Player
@@ -47,6 +47,7 @@ class LockstepReferee:
         clock: IReactorTime | None = None,
     ) -> None:
         self._room = room
+        self._now = room.now
         self._binary = room.options.encoding == "binary"
         schema = room.options.command_schema
         self._parse = JSON.parse if schema is None else CommandSchema(schema).parse
@@ -135,7 +136,7 @@ class LockstepReferee:
         if kind == "commands":
             if self._binary:
                 raise InvalidRequest("the packets of this room are binary frames")
-            take(self._stage, user_id, self._parse, message, self._room.now())
+            self._take(user_id, self._parse(message))
             return None
         if kind == "setup":
             return take_setup(self._room, self._stage is not None, user_id, message)
@@ -157,4 +158,13 @@ class LockstepReferee:
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         if not self._binary:
             raise InvalidRequest("the packets of this room are JSON, in text frames")
-        take(self._stage, user_id, BINARY.parse, data, self._room.now())
+        self._take(user_id, BINARY.parse(data))
+
+    def _take(self, user_id: str, packet: CommandPacket) -> None:
+        stage = self._stage
+        if stage is None or not stage.on or (seat := stage.seats.get(user_id)) is None:
+            stage, seat = player(stage, user_id)
+        if effects := stage.play.receive(seat, packet, self._now()):
+            stage.do(effects)
+        if packet.fault:
+            raise InvalidRequest(packet.fault)

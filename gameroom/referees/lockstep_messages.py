@@ -12,24 +12,12 @@ from twisted.internet.defer import Deferred
 from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.interfaces import IRoom
 from gameroom.referees.lockstep_stage import Stage
-from gameroom.wire.lockstep import CommandPacket
 from gameroom.wire.room_messages import Outgoing, size_of
 
 PATCH_BYTES: Final = 64 << 10
 RESULTS_BYTES: Final = 16 << 10
 STATE_BYTES: Final = 700 << 10
 """Of a snapshot or a dump."""
-
-
-def take(stage: Stage | None, user_id: str, parse: Callable[[Any], CommandPacket], data: Any, now: float) -> None:
-    """A command packet."""
-    if stage is None or not stage.on or (seat := stage.seats.get(user_id)) is None:
-        stage, seat = player(stage, user_id)
-    packet = parse(data)
-    if effects := stage.play.receive(seat, packet, now):
-        stage.do(effects)
-    if packet.fault:
-        raise InvalidRequest(packet.fault)
 
 
 def player(stage: Stage | None, user_id: str) -> tuple[Stage, int]:

@@ -13,6 +13,7 @@ from gameroom.errors import BadState, Forbidden
 from gameroom.rules.course import ABANDONED, DIVERGED, FINISHED, HELD, ITERATING, LAGGING, Course
 from gameroom.rules.lockstep_values import NOTHING, Effect, Effects, Over, Repeat, Resend
 from gameroom.rules.seats import EVICTED, GONE, LEFT, PLAYS, RETURNING
+from gameroom.rules.turns import AGAIN, EARLY, GAP, LAST, OUTSIDE, UNCOUNTED
 from gameroom.wire.lockstep import CommandPacket
 
 __all__ = ["ABANDONED", "DIVERGED", "FINISHED", "GIVEN_UP", "HELD", "ITERATING", "LAGGING", "REPEATED", "Play"]
@@ -34,20 +35,18 @@ class Play(Course):
 
         Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be, `Forbidden` for one who was put out.
         """
-        gathering, turns = self._gathering, self._turns
-        if not 0 <= packet.generation - gathering.generation < gathering.delay:
-            return self._outside(seat, packet.generation)
-        if not turns.counts[seat]:
-            return self._caught_up(seat, packet, now)
-        gap = turns.take(seat, packet, now)
-        if gap is None:
-            return NOTHING if self.state is not DIVERGED else self._settle([], now)
-        if not gap and self._hashes.differing is None and self.state is ITERATING:
-            if not gathering.complete():
+        came = self._turns.take(seat, packet, now)
+        if self.state is ITERATING and self._hashes.differing is None:
+            if came is EARLY or came is AGAIN:
                 return NOTHING
-            effects: list[Effect] = []
-            return effects if turns.make(effects, now) else self._settle(effects, now)
-        missing = gathering.gap(seat, packet.generation) if gap else ()
+            if came is LAST:
+                effects: list[Effect] = []
+                return effects if self._turns.make(effects, now) else self._settle(effects, now)
+        if came is OUTSIDE:
+            return self._outside(seat, packet.generation)
+        if came is UNCOUNTED:
+            return self._caught_up(seat, packet, now)
+        missing = self._gathering.gap(seat, packet.generation) if came is GAP else ()
         return self._settle([Resend(seat, earlier) for earlier in missing], now)
 
     # Packets out of the ordinary.

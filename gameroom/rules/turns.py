@@ -6,6 +6,7 @@ It knows nothing of time-outs and of the states of a play; `gameroom.rules.locks
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import Enum
 from typing import Any
 
 from gameroom.rules.gathering import Gathering
@@ -16,8 +17,24 @@ from gameroom.rules.seats import DROPPED, PLAYS, RETURNING, Seats, Status
 from gameroom.wire.lockstep import Checksum, CommandPacket, Packets
 
 
+class Came(Enum):
+    """What became of a packet."""
+
+    EARLY = "others are waited for"
+    LAST = "it was the last that the next master waited for"
+    GAP = "it was taken, and packets of the same player before it are missing"
+    AGAIN = "there was one already"
+    OUTSIDE = "its generation is not in the window"
+    UNCOUNTED = "its player does not count"
+
+
+EARLY, LAST, GAP, AGAIN, OUTSIDE, UNCOUNTED = Came
+
+
 class Turns:
     """The packets, hashes and pace of one play, and what its next master tells."""
+
+    __slots__ = ("_checksum", "_pace", "_packets", "_seats", "_system", "counts", "gathering", "hashes")
 
     def __init__(self, *, terms: Terms, packets: Packets, seats: Seats, past: Past, now: float) -> None:
         self._packets = packets
@@ -32,22 +49,38 @@ class Turns:
         owing = [seat for seat in seats.connected if self.counts[seat]]
         self.hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, owing=owing, generation=past.generation, past=past.checksum)
 
-    def take(self, seat: int, packet: CommandPacket, now: float) -> bool | None:
-        """A packet inside the window, of a seat that counts.
+    def take(self, seat: int, packet: CommandPacket, now: float) -> Came:
+        """A player's packet. Gives what became of it; raises `InvalidRequest` for a hash that cannot be.
 
-        Whether it leaves a gap before it; None for one that is here already. Raises `InvalidRequest` for a hash that cannot be.
+        The hot path of the product: what `Gathering` holds of the window is read and written here, without a call for each part of it.
         """
-        gathering, hashes = self.gathering, self.hashes
         generation, latency, framerate, about, checksum, commands, _ = packet
+        gathering, hashes = self.gathering, self.hashes
+        ahead = generation - gathering.generation
+        if not 0 <= ahead < gathering.delay:
+            return OUTSIDE
+        if not self.counts[seat]:
+            return UNCOUNTED
         if about >= gathering.generation or (about >= 0 and about % hashes.interval):
             hashes.check(about, gathering.generation)
-        gap = gathering.put(seat, generation, self._packets.entry(seat, commands) if commands else b"", now)
-        if gap is not None:
+        place = generation % gathering.delay
+        entries = gathering.entries[place]
+        if entries[seat] is not None:
+            came = AGAIN
+        else:
+            entries[seat] = self._packets.entry(seat, commands) if commands else b""
+            missing = gathering.missing[place] = gathering.missing[place] - 1
+            if gathering.first[place] is None:
+                gathering.first[place] = now
             self._pace.report(seat, latency, framerate)
+            if ahead:
+                came = EARLY if gathering.entries[place - 1][seat] is not None else GAP
+            else:
+                came = EARLY if missing else LAST
         # Of one that is here already too: who comes back says once more what was forgotten when it went.
         if about >= 0 and hashes.report(seat, about, checksum):
             self._checksum = self._packets.checksum(about, checksum)
-        return gap
+        return came
 
     def make(self, effects: list[Effect], now: float) -> bool:
         """Make every master that can be made. False when hashes forbid any more."""

@@ -20,26 +20,24 @@ class Outgoing:
     """One message on its way to members: encoded once, framed once for each kind of door.
 
     `data` is the message's bytes, UTF-8 JSON unless `binary`.
-    `frame` is for the WebSocket door: the bytes of the whole unmasked frame, made at first use.
+    `frame` is for the WebSocket door: the bytes of the whole unmasked frame, made when a socket first asks `framed` for it.
     """
 
     __slots__ = ("binary", "data", "frame")
 
-    frame: bytes
-
     def __init__(self, data: bytes, binary: bool = False) -> None:
         self.data = data
         self.binary = binary
+        self.frame = b""
 
     @classmethod
     def json(cls, message: dict[str, Any]) -> Outgoing:
         return cls(orjson.dumps(message))
 
-    def __getattr__(self, name: str) -> Any:
-        """The frame, when it is first asked for; after that it is there."""
-        if name != "frame":
-            raise AttributeError(name)
-        self.frame = _frame_of(self.data, self.binary)
+    def framed(self) -> bytes:
+        """The frame, made where it is not there yet."""
+        if not self.frame:
+            self.frame = _frame_of(self.data, self.binary)
         return self.frame
 
 

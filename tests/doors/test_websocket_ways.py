@@ -56,7 +56,7 @@ class Way(SmallWorld):
 
     def __init__(self, protocol: type[RoomSocket]) -> None:
         super().__init__(websocket_message_bytes=1000, unauthenticated_bytes=100, websocket_fragments=4)
-        self.site.protocol = protocol
+        self.site.protocol = protocol.resting_as(self.site.pristine)
         self.peer: SocketPeer = self.open(proved=False)
 
     def _converse(self, **given: Any) -> NotedConversation:
