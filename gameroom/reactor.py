@@ -13,7 +13,7 @@ take most of the 8, and each has a short cut for the usual case; whatever is unu
    producer is to be asked, the connection is to be closed), stock goes on from the same state: epoll is asked and `doWrite` called.
 2. Stock runs each event inside two nested calls with a logging context. An event that is exactly EPOLLIN on a TCP connection
    can only mean `doRead`; the context is put on and taken off directly.
-3. Stock reads into 64 KiB, which are allocated and given back each time. Here all connections read into the same 64 KiB.
+3. Stock allocates 64 KiB for each read. Here a read asks for 4 KiB, and for more only while reads come back full.
 
 A round is: what timed calls wrote is sent; wait for events; handle them; what that wrote is sent. Nobody is called while we send, so
 the connections that have written cannot change meanwhile.
@@ -45,8 +45,8 @@ from twisted.python.context import theContextTracker
 
 __all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install"]
 
-READ = 64 * 1024
-"""The most that one read gives: stock's `bufferSize`."""
+SMALL_READ = 4 * 1024
+"""What a read gives at most, in bytes, unless the one before it was full."""
 
 NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
 INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -57,13 +57,16 @@ class _LeanConnection(tcp.Connection):
 
     # What every read and write looks at, side by side in memory: with a thousand connections it is the memory that is waited for.
     __slots__ = (
+        "SEND_LIMIT",
         "TLS",
         "_aborting",
+        "_reads",
         "_send_failed",
         "_tempDataBuffer",
         "_tempDataLen",
         "_writeDisconnected",
         "_writeDisconnecting",
+        "bufferSize",
         "connected",
         "dataBuffer",
         "disconnecting",
@@ -80,7 +83,9 @@ class _LeanConnection(tcp.Connection):
     producer: Any
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
-        # What stock has as attributes of its classes.
+        # What stock has as attributes of its classes, where Python looks last.
+        self.bufferSize, self.SEND_LIMIT = tcp.Connection.bufferSize, tcp.Connection.SEND_LIMIT
+        self._reads = SMALL_READ
         self.connected = self.disconnecting = 0
         self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
         self.producerPaused = self.streamingProducer = False
@@ -128,15 +133,19 @@ class _LeanConnection(tcp.Connection):
         return CONNECTION_LOST if self._send_failed else super().writeSomeData(data)
 
     def doRead(self) -> ConnectionLost | ConnectionDone | None:  # type: ignore[override]  # two of stock's own bases differ
-        """Read once, as much as stock would, and give it to the protocol."""
-        received = self.reactor.received
+        """Read once, and give it to the protocol: as much as stock would while there is much to read."""
+        most = min(self._reads, self.bufferSize)
         try:
-            length = self.socket.recv_into(received, min(self.bufferSize, READ))
+            data = self.socket.recv(most)
         except OSError as problem:
             return None if problem.errno == EWOULDBLOCK else CONNECTION_LOST
-        if not length:
+        if not data:
             return CONNECTION_LOST if self._send_failed else CONNECTION_DONE
-        self.protocol.dataReceived(bytes(received[:length]))
+        if len(data) == most:
+            self._reads = max(self.bufferSize, SMALL_READ)
+        elif most > SMALL_READ > len(data):
+            self._reads = SMALL_READ
+        self.protocol.dataReceived(data)
         return None
 
 
@@ -170,8 +179,6 @@ class LeanReactor(EPollReactor):
     def __init__(self) -> None:
         self.written: dict[Any, None] = {}
         """The connections that have written, or want to, and were not asked to send yet; in order."""
-        self.received = memoryview(bytearray(READ))
-        """What is read now, before it is copied to bytes of its own."""
         super().__init__()
 
     def doPoll(self, timeout: float | None) -> None:

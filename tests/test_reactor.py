@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.application.reactors import getReactorTypes
+from twisted.internet import tcp
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPullProducer, IPushProducer, IReactorFDSet
 from twisted.internet.protocol import Protocol
@@ -19,9 +20,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom.reactor import LeanPort, LeanReactor, LeanServer
+from gameroom.reactor import SMALL_READ, LeanPort, LeanReactor, LeanServer
 
-BUFFER = LeanServer.bufferSize
+BUFFER = tcp.Connection.bufferSize
 
 
 class Kernel:
@@ -49,13 +50,11 @@ class Kernel:
         self.taken += bytes(data[:took])
         return took
 
-    def recv_into(self, buffer: memoryview, size: int) -> int:
+    def recv(self, size: int) -> bytes:
         self.asked.append(size)
         if not self.incoming:
             raise BlockingIOError(errno.EWOULDBLOCK, "nothing there")
-        data = self.incoming.pop(0)[:size]
-        buffer[: len(data)] = data
-        return len(data)
+        return self.incoming.pop(0)[:size]
 
     def shutdown(self, how: int) -> None:
         self.shut.append(how)
@@ -500,24 +499,27 @@ class EndTests(ConnectionCase):
 
 
 class ReadTests(ConnectionCase):
+    def read(self, *incoming: bytes) -> None:
+        self.kernel.incoming = list(incoming)
+        for _ in incoming:
+            self.connection.doRead()
+
     def test_read(self) -> None:
-        """A read gives as much as stock's, in bytes of its own."""
-        self.kernel.incoming = [b"x" * BUFFER * 2, b"yz"]
+        """After a full read the next asks for as much as stock's; when there is little again, for little."""
         kept: list[bytes] = []
         self.protocol.on_data = kept.append
-        self.connection.doRead()
-        self.connection.doRead()
-        self.assertEqual((self.kernel.asked, kept), ([BUFFER, BUFFER], [b"x" * BUFFER, b"yz"]))
-        self.assertIs(type(kept[1]), bytes)
+        pieces = [b"x" * SMALL_READ, b"y" * BUFFER, b"z" * SMALL_READ, b"w", b"v"]
+        self.read(*pieces)
+        self.assertEqual((self.kernel.asked, kept), ([SMALL_READ, BUFFER, BUFFER, BUFFER, SMALL_READ], pieces))
 
     def test_buffer_size_is_obeyed(self) -> None:
-        """A program that wants smaller reads gets them; one that wants larger gets all there is, in pieces."""
-        self.kernel.incoming = [b"x" * 100, b"y" * BUFFER]
+        """A program that wants smaller reads gets them; so does one that wants larger, where there is much."""
         self.connection.bufferSize = 100
-        self.connection.doRead()
+        self.read(b"x" * 100, b"x" * 100)
         self.connection.bufferSize = BUFFER * 4
-        self.connection.doRead()
-        self.assertEqual((self.kernel.asked, len(self.protocol.data)), ([100, BUFFER], 100 + BUFFER))
+        self.read(b"x" * SMALL_READ, b"x" * 4 * BUFFER)
+        self.assertEqual(self.kernel.asked, [100, 100, SMALL_READ, BUFFER * 4])
+        self.assertEqual(len(self.protocol.data), 200 + SMALL_READ + BUFFER * 4)
 
     def test_spurious(self) -> None:
         """Being called with nothing there is no event."""

@@ -129,7 +129,8 @@ class RoomSocket(LimitedWebSocket):
             outbox = self.outbox
             if outbox.ready:
                 # As `send` does it, without the way there: this is once for each master and player.
-                outbox.write(outgoing.frame or outgoing.framed())
+                write = outbox.write
+                write(outgoing.frame or outgoing.framed())
             else:
                 outbox.send(outgoing.framed())
 

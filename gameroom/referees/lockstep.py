@@ -164,7 +164,8 @@ class LockstepReferee:
         stage = self._stage
         if stage is None or not stage.on or (seat := stage.seats.get(user_id)) is None:
             stage, seat = player(stage, user_id)
-        if effects := stage.play.receive(seat, packet, self._now()):
+        now = self._now
+        if effects := stage.play.receive(seat, packet, now()):
             stage.do(effects)
-        if packet.fault:
-            raise InvalidRequest(packet.fault)
+        if fault := packet[-1]:
+            raise InvalidRequest(fault)

@@ -38,16 +38,18 @@ class Journal:
 
     def master(self, master: Master) -> None:
         """The next master."""
+        _, data, waited = master
+        now, recording, metrics = self._now, self._recording, self._metrics
         try:
-            self._recording.append(master.data, self._now())
+            recording.append(data, now())
         except OSError as error:
             self._failed(error)
             return
-        if self._metrics is not None:
-            self._metrics.masters += 1
-            self._metrics.turn_seconds.observe(master.waited)
-        outgoing = Outgoing(master.data, self._recording.binary)
-        if self._recording.sync:
+        if metrics is not None:
+            metrics.masters += 1
+            metrics.turn_seconds.observe(waited)
+        outgoing = Outgoing(data, recording.binary)
+        if recording.sync:
             self._held.append(outgoing)
         else:
             self._audience.give(outgoing)

@@ -73,7 +73,7 @@ class Turns:
             if gathering.first[place] is None:
                 gathering.first[place] = now
             self._pace.report(seat, latency, framerate)
-            if ahead:
+            if ahead:  # noqa: SIM108
                 came = EARLY if gathering.entries[place - 1][seat] is not None else GAP
             else:
                 came = EARLY if missing else LAST

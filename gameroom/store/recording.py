@@ -89,13 +89,15 @@ class Recording:
 
     def append(self, master: bytes, now: float) -> None:
         """Write the next master; raises `OSError`, and then nothing of it is in the file. `now` is Unix time in seconds."""
-        start = self._size
-        self._write(line_of(master, self.masters, self._since_start(now), self.binary))
-        if self.masters % INDEXED == 0:
+        start, generation = self._size, self.masters
+        milliseconds = int((now - self._started) * 1000)
+        self._write(line_of(master, generation, max(0, milliseconds), self.binary))
+        if generation % INDEXED == 0:
             self._index.append(start)
-        self._recent[self.masters % RECENT] = start
-        self.masters += 1
-        self._mark_dirty()
+        self._recent[generation % RECENT] = start
+        self.masters = generation + 1
+        if not self.dirty:
+            self._mark_dirty()
 
     def note(self, fields: Mapping[str, Any], now: float) -> None:
         """Write a line of something else: `type` and its fields. Raises `OSError`."""
