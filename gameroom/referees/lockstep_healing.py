@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -97,4 +98,5 @@ class Healing:
         if self._metrics is not None:
             self._metrics.evictions += 1
         self._log.info("play {play_id}: seat {seat} is evicted", play_id=stage.play_id, seat=evicted.seat)
-        stage.audience.evict(stage.user_ids[evicted.seat])
+        # Not before it was told so itself, by that master.
+        stage.journal.when_told(partial(stage.audience.evict, stage.user_ids[evicted.seat]))

@@ -32,7 +32,8 @@ class Journal:
         self._now = now
         self._failed = failed
         self._metrics = metrics
-        self._held: deque[Outgoing] = deque()
+        self._held: deque[Outgoing | Callable[[], None]] = deque()
+        """Masters that are not on the disk yet, and what is to be done between them."""
         if recording.sync:
             recording.synced, recording.failed = self._on_the_disk, failed
 
@@ -56,8 +57,19 @@ class Journal:
 
     def _on_the_disk(self, masters: int) -> None:
         audience = self._audience
-        while audience.on and self._held and audience.told < masters:
-            audience.give(self._held.popleft())
+        while audience.on and self._held and (callable(self._held[0]) or audience.told < masters):
+            held = self._held.popleft()
+            if callable(held):
+                held()
+            else:
+                audience.give(held)
+
+    def when_told(self, deed: Callable[[], None]) -> None:
+        """Do this once all masters that there are have been told."""
+        if self._held:
+            self._held.append(deed)
+        else:
+            deed()
 
     def note(self, fields: Mapping[str, Any]) -> bool:
         """Write a line of something else. False where that cannot be."""

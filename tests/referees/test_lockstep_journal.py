@@ -37,6 +37,31 @@ class SyncJournalTests(RefereeCase):
         self.assertEqual(self.room.here["ann"][0].generations(), [])
 
 
+class EvictedBySyncTests(RefereeCase):
+    """Put out in a room whose masters wait for the disk."""
+
+    third = True
+    options: ClassVar = {"journal": "sync", "on_divergence": "evict"}
+
+    def test_told_first(self) -> None:
+        """The master that puts it out reaches it before the snapshot at which it begins anew."""
+        self.begin()
+        self.hashed(0, 9)
+        self.threads = []
+        self.hashed(10, 10, cat="other")
+        cat = self.room.here["cat"][0]
+        self.assertEqual(cat.story(), ["start", "0-8", "divergence"])
+        self.release()
+        self.say("ann", {"type": "snapshot", "generation": 10, "checksum": "h10", "state": {}})
+        for generation in range(11, 14):
+            for name in ("ann", "bob"):
+                self.send(name, generation, checksum={"generation": generation - 2, "value": f"h{generation - 2}"})
+            self.release()
+        masters = [json.loads(outgoing.data) for outgoing in cat.got if b'"type":"master"' in outgoing.data]
+        self.assertIn({"evicted": 2}, [event for master in masters for event in master.get("system", [])])
+        self.assertEqual(cat.story()[-2], "snapshot 10")
+
+
 class DiskFullTests(RefereeCase):
     """A disk that takes no more."""
 
