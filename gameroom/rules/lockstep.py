@@ -12,7 +12,8 @@ from typing import Any, Final
 from gameroom.errors import BadState, Forbidden
 from gameroom.rules.course import ABANDONED, DIVERGED, FINISHED, HELD, ITERATING, LAGGING, Course
 from gameroom.rules.lockstep_values import NOTHING, Effect, Effects, Over, Repeat, Resend
-from gameroom.rules.seats import EVICTED, GONE, LEFT, PLAYS, RETURNING
+from gameroom.rules.pace import SHORTEST_TURN
+from gameroom.rules.seats import DROPPED, EVICTED, GONE, LEFT, PLAYS, RETURNING
 from gameroom.rules.turns import AGAIN, EARLY, GAP, LAST, OUTSIDE, UNCOUNTED
 from gameroom.wire.lockstep import CommandPacket
 
@@ -43,7 +44,7 @@ class Play(Course):
                 effects: list[Effect] = []
                 return effects if self._turns.make(effects, now) else self._settle(effects, now)
         if came is OUTSIDE:
-            return self._outside(seat, packet.generation)
+            return self._outside(seat, packet, now)
         if came is UNCOUNTED:
             return self._caught_up(seat, packet, now)
         missing = self._gathering.gap(seat, packet.generation) if came is GAP else ()
@@ -51,14 +52,19 @@ class Play(Course):
 
     # Packets out of the ordinary.
 
-    def _outside(self, seat: int, generation: int) -> Effects:
+    def _outside(self, seat: int, packet: CommandPacket, now: float) -> Effects:
         self._still_here(seat)
-        next_one, delay = self.generation, self.terms.input_delay
+        generation, next_one, delay = packet.generation, self.generation, self.terms.input_delay
         if generation >= next_one + delay:
             raise BadState(f"generation {generation} is too far ahead: the next master is {next_one}, packets are taken up to {next_one + delay - 1}")
         if generation < next_one - REPEATED:
             raise BadState(f"generation {generation} is over long ago; say hello with your last_generation to get what you have missed")
-        return (Repeat(seat, generation),)
+        repeat = Repeat(seat, generation)
+        if self.seats.status[seat] is DROPPED and next_one - generation <= packet.latency / SHORTEST_TURN:
+            # It has caught up: no packet of its own can come sooner while the others' turns are shorter than its way to us and back.
+            self._turns.come_back(seat, packet, now)
+            return self._settle([repeat], now)
+        return (repeat,)
 
     def _still_here(self, seat: int) -> None:
         if self.seats.status[seat] is EVICTED:
