@@ -54,13 +54,15 @@ def test_a_state_of_setup_survives(make_daemon: DaemonMaker, database_url: str |
             second.say({"type": "transition", "event": "next", "id": 7})
             first.say({"type": "transition", "event": "next"})
             await until(table, "setup.map")
-            while not second.player.errors:
+            while not (second.player.errors and first.player.states):
                 await second.moment()
 
     async def back_to_the_teams() -> None:
         async with there(first):
             first.say({"type": "transition", "event": "back"})
             await until(table, "setup.teams")
+            while len(first.player.states) < 2:
+                await first.moment()
 
     run(to_the_map, within=20)
     assert [(error["code"], error["reply_to"]) for error in second.player.errors] == [(102, 7)], "the host's alone"
