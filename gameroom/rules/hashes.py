@@ -19,6 +19,8 @@ DIVERGED_AFTER: Final = 20
 """So many, and it counts as diverged."""
 KEPT: Final = 256
 """So many agreed generations are kept, to compare late reports and snapshots with."""
+WHOLE: Final = 8
+"""So many of them with all sections of their hash, which may be 16 KiB; of the others a digest."""
 OPEN: Final = 1000
 """No more generations than that are open at once, whatever clients report."""
 
@@ -44,6 +46,8 @@ class Hashes:
         """By generation: what is reported and not agreed."""
         self._agreed: list[Tally | None] = [None] * KEPT
         """Round and round, by generation: the newest that are agreed."""
+        self._whole: list[Tally] = []
+        """Those of them that have their sections yet."""
         self._closed = -1
         """Up to here nothing is opened any more: what is neither open nor agreed was passed over."""
         self._owes_from: dict[int, int] = {}
@@ -128,6 +132,8 @@ class Hashes:
             return False
         del self._open[about]
         self._agreed[about // self.interval % KEPT] = tally
+        if type(tally.value) is dict:
+            self._shorten_older(tally)
         newer = agreed is None or about > agreed
         if newer:
             self.agreed = about
@@ -137,6 +143,13 @@ class Hashes:
             self._suspect()
         # One that had been agreed, and was contested then, may be agreed otherwise.
         return newer or about == agreed
+
+    def _shorten_older(self, tally: Tally) -> None:
+        self._whole.append(tally)
+        if len(self._whole) > WHOLE:
+            oldest = min(self._whole, key=lambda each: each.about)
+            self._whole.remove(oldest)
+            oldest.shorten()
 
     def _keep(self, tally: Tally) -> None:
         self._agreed[tally.about // self.interval % KEPT] = tally

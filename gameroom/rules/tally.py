@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from hashlib import sha256
 from typing import Any
 
 import attrs
+import orjson
 
 from gameroom.wire.lockstep import Checksum
+
+
+class Digest(str):
+    """What is kept of a hash in sections: it is equal to each hash with the same sections, and shown as the SHA-256 of them."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, sections: Mapping[str, str]) -> Digest:
+        return cls(sha256(orjson.dumps(sections, option=orjson.OPT_SORT_KEYS)).hexdigest())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, dict):
+            other = Digest.of(other)
+        return isinstance(other, Digest) and str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 class Tally:
@@ -36,6 +58,11 @@ class Tally:
         self.value = next(iter(votes.values()))
         self.bits = sum(1 << seat for seat, value in votes.items() if value == self.value)
         self.others = {seat: value for seat, value in votes.items() if value != self.value} or None
+
+    def shorten(self) -> None:
+        """Keep no more of its sections than is needed to compare others with them."""
+        if isinstance(self.value, dict):
+            self.value = Digest.of(self.value)
 
     def groups(self) -> list[tuple[Checksum, list[int]]]:
         """The values and who reported them, those of the lowest seats first."""

@@ -175,9 +175,12 @@ class JSONPackets:
             oversized = large and len(orjson.dumps(message)) > PACKET_BYTES
         except (TypeError, ValueError) as error:
             raise InvalidRequest(f"commands cannot be sent on: {error}") from None
-        return _new_packet(
-            CommandPacket, (generation, latency, framerate, about, checksum, b"" if oversized else encoded, OVERSIZED if oversized else "")
-        )
+        if oversized:
+            if sections and len(orjson.dumps(checksum)) > PACKET_BYTES:
+                # The hash alone is too large: it is not taken either, since hashes are kept.
+                about, checksum = -1, _NO_VALUE
+            return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"", OVERSIZED))
+        return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, encoded, ""))
 
     def entry(self, seat: int, commands: bytes) -> bytes:
         return _JSON_SEATS[seat] + commands if commands else b""

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
-from gameroom.rules.hashes import Hashes
+from gameroom.rules.hashes import WHOLE, Hashes
 
 
 def same(value: Any) -> Any:
@@ -73,6 +73,20 @@ class HashesTests(SynchronousTestCase):
         self.hashes.report(0, 0, {"units": "1", "map": "1"})
         self.hashes.report(1, 0, {"map": "1", "units": "1"})
         self.assertEqual(self.hashes.differing, None)
+
+    def test_old_sections(self) -> None:
+        """Of old generations only so much is kept as later reports and snapshots need to be compared; the newest have all sections."""
+        hashes = Hashes(interval=2, input_delay=2, owing=(0, 1))
+        for about in range(0, 200, 2):
+            for seat in (0, 1):
+                hashes.report(seat, about, {"units": f"h{about}"})
+        whole = [about for about in range(0, 200, 2) if type(hashes.agreed_on(about)) is dict]
+        self.assertEqual(whole, list(range(200 - 2 * WHOLE, 200, 2)))
+        self.assertEqual((hashes.agreed_on(20), hashes.newest_agreed()), ({"units": "h20"}, (198, {"units": "h198"})))
+        hashes.report(2, 20, {"units": "h20"})
+        self.assertIsNone(hashes.differing)
+        hashes.report(2, 22, {"units": "other"})
+        self.assertEqual([group["seats"] for group in hashes.divergence(same)["groups"]], [[0, 1], [2]])
 
     def test_reported_waits_for_those_who_owe(self) -> None:
         """Two differ: the third is waited for, unless it is excused."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from operator import eq, ne
+
+import orjson
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.rules.tally import Tally, judge
+from gameroom.rules.tally import Digest, Tally, judge, told
 
 
 def tally(about: int, votes: dict[int, str]) -> Tally:
@@ -27,6 +31,30 @@ class TallyTests(SynchronousTestCase):
         """More than half of those who are asked about."""
         made = tally(5, {0: "a", 1: "a", 2: "b"})
         self.assertEqual([made.value_of(frozenset(seats)) for seats in ((0, 1, 2), (0, 2), (2,), (0, 8))], ["a", None, "b", None])
+
+
+class DigestTests(SynchronousTestCase):
+    """What is kept of sections for long."""
+
+    def test_equal(self) -> None:
+        """It is equal to what has the same sections, in any order, and to nothing else, on either side of the comparison."""
+        sections = {"units": "1", "map": "2"}
+        digest = Digest.of(sections)
+        for same in ({"map": "2", "units": "1"}, Digest.of(sections)):
+            self.assertEqual([operation(*pair) for operation in (eq, ne) for pair in ((digest, same), (same, digest))], [True, True, False, False])
+        for other in ({"units": "1"}, {}, str(digest), 5, Digest.of({"units": "1"}), None):
+            self.assertEqual([operation(*pair) for operation in (eq, ne) for pair in ((digest, other), (other, digest))], [False, False, True, True])
+
+    def test_contested(self) -> None:
+        """Who comes late and differs stands beside it; who reports the same is of its group; there are no sections to name."""
+        made = Tally(5, {"units": "1"}, 0b11)
+        made.shorten()
+        made.become({**made.votes(), 2: {"units": "2"}, 3: {"units": "1"}})
+        fields = told(made, (), lambda value: value)
+        self.assertEqual([group["seats"] for group in fields["groups"]], [[0, 1, 3], [2]])
+        self.assertNotIn("sections", fields)
+        shown = json.loads(orjson.dumps(fields))["groups"][0]["value"]
+        self.assertRegex(shown, "^[0-9a-f]{64}$")
 
 
 class JudgeTests(SynchronousTestCase):

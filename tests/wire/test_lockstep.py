@@ -160,6 +160,15 @@ class JSONCommandTests(SynchronousTestCase):
             self.assertEqual((big.fault, big.commands, big.checksum_generation), (OVERSIZED, b"", 5))
             del sections["rest"]
 
+    def test_oversized_hash(self) -> None:
+        """A hash that is over 16 KiB by itself is not taken either, as hashes are kept."""
+        sections = {f"{number:0>128}": "x" * 128 for number in range(62)}
+        sections["rest"] = "€" * 40 + "y" * (PACKET_BYTES - len(orjson.dumps(sections)) - 120 - len(',"rest":""'))
+        packet = commands(commands=[{"move": "left"}], checksum={"generation": 5, "value": sections})
+        self.assertEqual(JSON.parse(packet)[3:], (5, sections, b"", OVERSIZED))
+        sections["rest"] += "y"
+        self.assertEqual(JSON.parse(packet)[3:], (-1, 0, b"", OVERSIZED))
+
     @given(st.dictionaries(st.sampled_from(["generation", "latency", "framerate", "checksum", "commands", "else"]), json_values))
     def test_garbage(self, message: dict[str, Any]) -> None:
         """Whatever a message holds, it is a packet or `InvalidRequest`."""
