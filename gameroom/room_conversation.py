@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from gameroom.errors import BadState, GameroomError, InvalidRequest, RateLimited, ServerError, Unauthorized
 from gameroom.rules import room as rules
-from gameroom.rules.limits import TokenBucket, too_many
+from gameroom.rules.limits import Flood
 from gameroom.settings import Limits
 from gameroom.wire.room_messages import Hello, Outgoing, size_of, text_field
 
@@ -25,42 +25,12 @@ if TYPE_CHECKING:
     from gameroom.room import LivingRoom
 
 LARGEST_ID = 2**53 - 1
-HELLOS_A_MINUTE = 10
-STORM = 10
-"""So many times the limit of messages closes the connection."""
+LARGE = 32 << 10
+"""Bytes. A longer message takes long to read, as long as many short ones: it counts as one more for each `SHORT` bytes."""
+SHORT = 8 << 10
 
 Answer = dict[str, Any] | None
 ACK: dict[str, Any] = {"type": "ack"}
-
-
-class Flood:
-    """How much one member has said lately, over all its connections."""
-
-    __slots__ = ("_buckets", "_hellos", "_rate")
-
-    def __init__(self, limits: Limits) -> None:
-        self._rate = limits.messages_per_second
-        self._buckets: tuple[TokenBucket, TokenBucket] | None = None
-        """For messages and for a storm of them; none for those who only listen."""
-        self._hellos = TokenBucket(HELLOS_A_MINUTE / 60.0, HELLOS_A_MINUTE)
-
-    def count(self, now: float) -> None:
-        """Count a message. Raises `RateLimited`."""
-        if self._buckets is None:
-            rate, storm = self._rate, STORM * self._rate
-            self._buckets = TokenBucket(rate, 3 * rate), TokenBucket(storm, 3 * storm)
-        messages, storms = self._buckets
-        storms.take(now)
-        if not messages.take(now):
-            raise too_many("you are sending too much; this message was left out", messages.wait(now))
-
-    def is_storm(self, now: float) -> bool:
-        return self._buckets is not None and self._buckets[1].wait(now) > 0
-
-    def count_hello(self, now: float) -> None:
-        """Count a `hello` that brings history. Raises `RateLimited`."""
-        if not self._hellos.take(now):
-            raise too_many("you say hello too often; wait a little", self._hellos.wait(now))
 
 
 class RoomConversation:
@@ -118,23 +88,22 @@ class RoomConversation:
 
     def text(self, data: bytes) -> None:
         """A room message, as UTF-8 JSON; what it is answered is delivered. Never raises."""
-        message_id, room = None, self._room
+        room = self._room
         try:
+            if len(data) > LARGE:
+                self._count(len(data) / SHORT)
             message = _parse(data)
             kind = message.get("type")
-            if room is not None and type(kind) is str and room.referee.is_command(kind) and "id" not in message:
-                # What `perform` would do with the most frequent of messages.
-                result: Any = room.referee.text(self._user_id, message, self._connection)
-            else:
-                message_id = _id_of(message)
-                result = self.perform(message, message_id)
+            if room is None or type(kind) is not str or not room.referee.is_command(kind) or "id" in message:
+                self._perform(message, _id_of(message))
+                return
+            # What `perform` would do with the most frequent of messages.
+            result = room.referee.text(self._user_id, message, self._connection)
         except Exception as error:
-            self._refuse(error, message_id)
+            self._refuse(self._counted(error), None)
             return
-        if isinstance(result, Deferred):
-            result.addCallbacks(self._answer, self._refuse_later, callbackArgs=(message_id,), errbackArgs=(message_id,))
-        elif result is not None or message_id is not None:
-            self._answer(result, message_id)
+        if result is not None:
+            self._tell(result, None)
 
     def binary(self, data: bytes) -> None:
         """A packet of the hosting kind. Never raises."""
@@ -143,29 +112,43 @@ class RoomConversation:
                 raise _unproved()
             self._room.referee.packet(self._user_id, data, self._connection)
         except Exception as error:
-            self._refuse(error, None)
+            self._refuse(self._counted(error, len(data)), None)
+
+    def _perform(self, message: dict[str, Any], message_id: int | None) -> None:
+        """As `perform`, and deliver what it is answered. Never raises."""
+        try:
+            result = self.perform(message, message_id)
+        except Exception as error:
+            self._refuse(error, message_id)
+            return
+        self._tell(result, message_id)
 
     def perform(self, message: dict[str, Any], message_id: int | None = None) -> Answer | Deferred[Any]:
         """Carry a message out.
 
         Gives the answer's fields (None for a plain ack), or a Deferred of them. Raises, or fails with, `GameroomError`.
         """
-        kind = message.get("type")
+        kind, room = message.get("type"), self._room
+        deed = self._DEEDS.get(kind) if type(kind) is str else None
+        is_packet = room is not None and deed is None and type(kind) is str and room.referee.is_command(kind)
+        if not is_packet:
+            self._count()
         if type(kind) is not str:
             raise InvalidRequest("a room message has a type, a string", pointer="/type")
-        room = self._room
-        deed = self._DEEDS.get(kind)
         if room is None:
             if kind != "hello":
                 raise _unproved()
-        elif deed is not None or not room.referee.is_command(kind):
-            self._count(room)
-        if room is not None:
+        else:
             self._remember(room, message_id)
         if deed is not None:
             return deed(self, message, message_id)
         assert room is not None
-        return room.referee.text(self._user_id, message, self._connection)
+        try:
+            return room.referee.text(self._user_id, message, self._connection)
+        except Exception as error:
+            if is_packet and (told := self._counted(error)) is not error:
+                raise told from error
+            raise
 
     # What a member may say.
 
@@ -252,7 +235,7 @@ class RoomConversation:
     def _flood(self, room: LivingRoom) -> Flood:
         flood = room.floods.get(self._user_id)
         if flood is None:
-            flood = room.floods[self._user_id] = Flood(self._limits())
+            flood = room.floods[self._user_id] = Flood(self._limits().messages_per_second)
         return flood
 
     def _remember(self, room: LivingRoom, message_id: int | None) -> None:
@@ -260,14 +243,34 @@ class RoomConversation:
         if message_id is not None:
             room.last_ids[self._user_id] = max(message_id, room.last_ids.get(self._user_id, 0))
 
-    def _count(self, room: LivingRoom) -> None:
-        flood, now = self._flood(room), room.now()
+    def _count(self, messages: float = 1) -> None:
+        """Count a message, or a large one as so many, of a member. Raises `RateLimited`; closes the connection for a storm."""
+        room = self._room
+        if room is None:
+            return
+        flood = self._flood(room)
         try:
-            flood.count(now)
+            flood.count(room.now(), messages)
         except RateLimited as error:
-            if flood.is_storm(now):
+            if flood.storms:
                 self._connection.close(error)
             raise
+
+    def _counted(self, error: Exception, size: int = 0) -> Exception:
+        """Why a command packet, or what is no message at all, was refused: then it counts as a message. Gives what to answer."""
+        try:
+            if not isinstance(error, RateLimited):
+                self._count(max(1.0, size / SHORT))
+        except RateLimited as limited:
+            return limited
+        return error
+
+    def _tell(self, result: Answer | Deferred[Any], message_id: int | None) -> None:
+        """Deliver the answer, now or when it is there."""
+        if isinstance(result, Deferred):
+            result.addCallbacks(self._answer, self._refuse_later, callbackArgs=(message_id,), errbackArgs=(message_id,))
+        else:
+            self._answer(result, message_id)
 
     def _answer(self, answer: Answer, message_id: int | None) -> None:
         if answer is ANSWERED or self._over or (answer is None and message_id is None):

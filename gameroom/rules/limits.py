@@ -16,6 +16,9 @@ KEYS = 65536
 MINUTE = 60.0
 PER_ADDRESS = 4
 """An address may try this many times what an account may."""
+HELLOS_A_MINUTE = 10
+STORM = 10
+"""So many times the limit of messages is a storm."""
 
 
 class TokenBucket:
@@ -103,6 +106,37 @@ class KeyedBuckets:
                 del self._buckets[key]
             if not self._buckets:
                 return
+
+
+class Flood:
+    """How much one member has said lately, over all its connections. `rate` is in messages a second; three times that may come at once."""
+
+    __slots__ = ("_buckets", "_hellos", "_rate", "storms")
+
+    def __init__(self, rate: float) -> None:
+        self.storms = False
+        """Whether what was counted last was too much for a storm, too."""
+        self._rate = rate
+        self._buckets: tuple[TokenBucket, TokenBucket] | None = None
+        """For messages and for a storm of them; none for those who only listen."""
+        self._hellos = TokenBucket(HELLOS_A_MINUTE / MINUTE, HELLOS_A_MINUTE)
+
+    def count(self, now: float, messages: float = 1) -> None:
+        """Count a message, or one that is as many. Raises `RateLimited`."""
+        rate = self._rate
+        if self._buckets is None:
+            self._buckets = TokenBucket(rate, 3 * rate), TokenBucket(STORM * rate, 3 * STORM * rate)
+        calm, storm = self._buckets
+        # The largest there is may be said now and then, however few messages are allowed.
+        messages = min(messages, 3 * rate)
+        self.storms = not storm.take(now, messages)
+        if not calm.take(now, messages):
+            raise too_many("you are sending too much; this message was left out", calm.wait(now, messages))
+
+    def count_hello(self, now: float) -> None:
+        """Count a `hello` that brings history. Raises `RateLimited`."""
+        if not self._hellos.take(now):
+            raise too_many("you say hello too often; wait a little", self._hellos.wait(now))
 
 
 class LoginTries:
