@@ -22,6 +22,7 @@ from gameroom.referees.lockstep_journal import Journal
 from gameroom.referees.lockstep_patience import PatienceTimer
 from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
+from gameroom.rules.limits import KeyedBuckets
 from gameroom.rules.lockstep import ABANDONED, Play
 from gameroom.rules.lockstep_values import (
     AskSnapshot,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 RECORDING_FAILED: Final = "recording_failed"
 """Why a play is over whose masters cannot be kept; beside the reasons of the rules."""
+REPEATS_A_SECOND, REPEATS_AT_ONCE = 100.0, 300.0
+"""So often a player is sent again what it says that it has missed; each reads the disk, and may be 1 MiB for a packet of 70 bytes."""
 LOOK_EVERY: Final = 5.0
 """Seconds between looks for connections that are gone."""
 
@@ -111,6 +114,7 @@ class Stage:
             self._patience = PatienceTimer(play=self.play, patience=terms.patience, clock=ground.clock, do=self.do)
         self._room = room
         self._looked = 0.0
+        self._repeats = KeyedBuckets(REPEATS_A_SECOND, REPEATS_AT_ONCE)
         self._to_do: deque[Effect] = deque()
         self._busy = False
         self._doing = self._deeds()
@@ -129,7 +133,7 @@ class Stage:
     def _deeds(self) -> dict[type, Callable[[Any], None]]:
         return {
             Master: self.journal.master,
-            Repeat: lambda wanted: self.audience.repeat(self._room.connections(self.user_ids[wanted.seat]), wanted.generation),
+            Repeat: self._repeat,
             Resend: lambda asked: self.tell(asked.seat, {"type": "resend", "generation": asked.generation}),
             Warn: lambda warning: self.tell(warning.seat, {"type": "error", "code": InvalidRequest.code, "message": warning.message}),
             StateChange: self._state_change,
@@ -153,6 +157,10 @@ class Stage:
                 self._doing[type(effect)](effect)
         finally:
             self._busy = False
+
+    def _repeat(self, wanted: Repeat) -> None:
+        if self._repeats.take(wanted.seat, self.now()):
+            self.audience.repeat(self._room.connections(self.user_ids[wanted.seat]), wanted.generation)
 
     # Who is there.
 

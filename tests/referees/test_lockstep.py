@@ -174,6 +174,20 @@ class PlayTests(RefereeCase):
         self.assertEqual(ann.got, before)
         self.assertEqual(bob.got[-1].data, next(outgoing.data for outgoing in ann.got if b'"generation":65,' in outgoing.data))
 
+    def test_repeats_without_end(self) -> None:
+        """Who asks without end is given so many a second, others theirs, and its packets of the window are taken as ever."""
+        self.begin()
+        self.turns(0, 3)
+        for seconds, given in ((0, 300), (0, 0), (1, 100)):
+            self.clock.advance(seconds)
+            before = len(self.room.here["ann"][0].got)
+            for _ in range(400):
+                self.send("ann", 0)
+            self.assertEqual(len(self.room.here["ann"][0].got) - before, given)
+        self.send("bob", 0)
+        self.turns(4, 5)
+        self.assertEqual(self.room.here["bob"][0].generations(), [0, 1, 2, 3, 0, 4, 5])
+
     def test_lag(self) -> None:
         """The state names who is waited for by user_id, and goes back when the packet comes."""
         self.begin()
