@@ -22,7 +22,8 @@ from gameroom.store.disk_watch import RecordingFull
 
 if TYPE_CHECKING:
     from gameroom.rules.room import Player, RoomOptions
-    from gameroom.store.recording import Recording, Scan
+    from gameroom.store.recording import Recording
+    from gameroom.store.recording_scan import Scan
     from gameroom.store.recordings import Recordings
 
 ABOUT = ("seed", "configuration", "players", "input_delay", "checksum_interval")

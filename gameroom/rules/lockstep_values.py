@@ -112,4 +112,4 @@ class Past:
     checksum: tuple[int, Checksum] | None = None
     """The newest agreed hash."""
     events: Sequence[Mapping[str, Any]] = ()
-    """All `system` events, in order."""
+    """`system` events, in order: of each seat at least the newest that says how it takes part."""

@@ -30,6 +30,8 @@ class Status(Enum):
 PLAYS, DROPPED, RETURNING, LEFT, EVICTED = Status
 GONE = (LEFT, EVICTED)
 """They do not come back."""
+PARTS = {"dropped": DROPPED, "rejoined": PLAYS, "left": LEFT, "evicted": EVICTED}
+"""The `system` events of a master that say how a player takes part from then on."""
 
 
 class Seats:
@@ -55,7 +57,7 @@ class Seats:
     def remember(self, events: Iterable[Mapping[str, Any]], now: float) -> None:
         """What the `system` events of a recording say of who takes part."""
         for event in events:
-            for name, status in (("dropped", DROPPED), ("rejoined", PLAYS), ("left", LEFT), ("evicted", EVICTED)):
+            for name, status in PARTS.items():
                 if event.get(name) in self.status:
                     self.become(event[name], status, now)
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 import binascii
 import os
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import orjson
 
-from gameroom.errors import InvalidRequest
-from gameroom.wire.lockstep import BATCH_BYTES, BINARY, JSON, MasterPacket
+from gameroom.wire.lockstep import BATCH_BYTES
 
-INDEXED: Final = 64
-"""Every so many generations the place in the file is kept."""
+if TYPE_CHECKING:
+    from gameroom.store.recording_scan import Scan
+
+PLACED: Final = 64 << 10
+"""Each so many bytes the place of a master is kept: who begins anywhere reads no more than that before it."""
 RECENT: Final = 1024
 """And that of each of the newest: a repeat may ask for any of the last 1,000, as often as packets come."""
 _READ: Final = 64 << 10
@@ -47,6 +48,30 @@ def master_of(line: bytes, binary: bool) -> bytes | None:
     if binary:
         return binascii.a2b_base64(line[line.rindex(b":") + 2 : -2])
     return b"{" + line[start:]
+
+
+class Places:
+    """Where in a file some of its masters begin, the first of them included."""
+
+    __slots__ = ("_generations", "_offsets", "next")
+
+    def __init__(self) -> None:
+        self._generations = array("Q")
+        self._offsets = array("Q")
+        self.next = 0
+        """The first master that begins here or later is to be added."""
+
+    def add(self, generation: int, offset: int) -> int:
+        """That master begins there. Gives `next`."""
+        self._generations.append(generation)
+        self._offsets.append(offset)
+        self.next = offset + PLACED
+        return self.next
+
+    def before(self, generation: int) -> tuple[int, int]:
+        """The nearest master that is known, up to that one: where it begins, and its generation."""
+        found = bisect_right(self._generations, generation) - 1
+        return self._offsets[found], self._generations[found]
 
 
 class _OpenFile:
@@ -82,7 +107,9 @@ class Recording:
         self._started = started
         self._tell_dirty = dirty
         self._size = 0
-        self._index = array("Q")
+        self._places = Places()
+        self._next_place = 0
+        """`next` of these."""
         self._recent = array("Q", bytes(8 * RECENT))
         self._recent_from = 0
         """The first generation whose place was put there."""
@@ -92,8 +119,8 @@ class Recording:
         start, generation = self._size, self.masters
         milliseconds = int((now - self._started) * 1000)
         self._write(line_of(master, generation, max(0, milliseconds), self.binary))
-        if generation % INDEXED == 0:
-            self._index.append(start)
+        if start >= self._next_place:
+            self._next_place = self._places.add(generation, start)
         self._recent[generation % RECENT] = start
         self.masters = generation + 1
         if not self.dirty:
@@ -135,8 +162,7 @@ class Recording:
             return Reader(self, self._size, self.masters)
         if generation >= max(self._recent_from, self.masters - RECENT):
             return Reader(self, self._recent[generation % RECENT], generation)
-        known = generation // INDEXED
-        reader = Reader(self, self._index[known], known * INDEXED)
+        reader = Reader(self, *self._places.before(generation))
         reader.skip_to(generation)
         return reader
 
@@ -163,7 +189,8 @@ class Recording:
     def take_up(self, found: Scan) -> None:
         """The file was there already: go on after what was found in it."""
         os.ftruncate(self._fd, found.end)
-        self._size, self._index, self.masters = found.end, found.index, found.masters
+        self._size, self._places, self.masters = found.end, found.places, found.masters
+        self._next_place = found.places.next
         self._recent_from = found.masters
 
 
@@ -215,99 +242,3 @@ class Reader:
             self._buffer, self._at = self._buffer[self._at :] + more, 0
         line, self._at = self._buffer[self._at : end], end + 1
         return line
-
-
-@attrs.define
-class Scan:
-    """What a file that was there already holds."""
-
-    header: dict[str, Any] = attrs.field(factory=dict)
-    masters: int = 0
-    index: array[int] = attrs.field(factory=lambda: array("Q"))
-    events: list[dict[str, Any]] = attrs.field(factory=list)
-    """All `system` events, in order."""
-    last: MasterPacket | None = None
-    state: str | None = None
-    """Of the engine's own states: the newest."""
-    dumped: int = 0
-    """Bytes of the lines that are dumps."""
-    over: dict[str, Any] | None = None
-    """The line that says how the play ended."""
-    end: int = 0
-    """Where the last whole line ends."""
-
-    @property
-    def binary(self) -> bool:
-        return self.header.get("encoding") == "binary"
-
-    @property
-    def started(self) -> float:
-        """Unix time."""
-        return datetime.fromisoformat(self.header["started_at"]).timestamp()
-
-    def take(self, line: bytes) -> None:
-        """The next line, without its end. Raises `ValueError` for one that is none."""
-        fields = orjson.loads(line)
-        if self.end == 0:
-            if fields["type"] != "play":
-                raise ValueError(line)
-            self.header = fields
-        elif fields["type"] == "master":
-            self._take_master(line)
-        elif fields["type"] == "state":
-            self.state = fields["state"]
-        elif fields["type"] == "dump":
-            self.dumped += len(line)
-        elif fields["type"] == "over":
-            self.over = fields
-        self.end += len(line) + 1
-
-    def _take_master(self, line: bytes) -> None:
-        master = master_of(line, self.binary)
-        if master is None:
-            raise ValueError(line)
-        self.last = (BINARY if self.binary else JSON).read_master(master)
-        if self.last.generation != self.masters:
-            raise ValueError(line)
-        self.events += self.last.system
-        if self.masters % INDEXED == 0:
-            self.index.append(self.end)
-        self.masters += 1
-
-
-def open_whole(path: Path) -> tuple[BinaryIO, int]:
-    """In a thread: open a recording to be read, and how many bytes of it are whole lines. Raises `OSError`."""
-    file = path.open("rb")
-    try:
-        end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - _READ)
-            file.seek(start)
-            last = file.read(end - start).rfind(b"\n")
-            end = start if last < 0 else start + last + 1
-            if last >= 0:
-                break
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file, end
-
-
-def scan(path: Path) -> Scan:
-    """In a thread: read a whole recording. A last line that is torn is left out; anything else that is wrong raises `RecordingDamaged`."""
-    found = Scan()
-    with path.open("rb") as lines:
-        torn = False
-        for line in lines:
-            if torn:
-                raise RecordingDamaged(f"{path} is damaged at byte {found.end}")
-            try:
-                if not line.endswith(b"\n"):
-                    raise ValueError(line)
-                found.take(line[:-1])
-            except (ValueError, KeyError, TypeError, InvalidRequest):
-                torn = True
-    if not found.header:
-        raise RecordingDamaged(f"{path} does not begin with the play that it is of")
-    return found

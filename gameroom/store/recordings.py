@@ -15,7 +15,8 @@ from twisted.logger import Logger
 
 from gameroom.errors import NotFound
 from gameroom.store.disk_watch import DiskWatch
-from gameroom.store.recording import Recording, Scan, open_whole, scan
+from gameroom.store.recording import Recording
+from gameroom.store.recording_scan import Scan, open_whole, scan
 from gameroom.store.snapshot_files import SnapshotFiles
 from gameroom.store.to_disk import ToDisk
 

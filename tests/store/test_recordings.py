@@ -16,7 +16,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import NotFound
-from gameroom.store.recording import Recording, RecordingDamaged, Scan, line_of, master_of
+from gameroom.store.recording import PLACED, Recording, RecordingDamaged, line_of, master_of
+from gameroom.store.recording_scan import Scan
 from gameroom.store.recordings import Recordings
 from gameroom.store.to_disk import SYNC_AFTER
 from gameroom.wire.lockstep import BATCH_BYTES, BINARY, JSON
@@ -182,6 +183,25 @@ class ReadingTests(RecordingsCase):
         for generation in (0, 100, 175, 176, 1199, 1200, 1299):
             self.assertEqual(recording.reader(generation).batch(generation + 1), [json_master(generation, 5000)])
 
+    def test_large(self) -> None:
+        """To begin anywhere reads little before it, however large masters are, also after a restart; few places are kept of small ones."""
+        recording = self.create()
+        for generation in range(40):
+            recording.append(json_master(generation, 200_000 if generation % 2 else 20_000), START)
+        for generation in range(40, 1040):
+            recording.append(json_master(generation), START)
+        again, _ = self.take_up()
+        again.append(json_master(1040, PLACED), START)
+        again.append(json_master(1041), START)
+        recording._recent_from = 1040
+        for taken, newest in ((recording, 1039), (again, 1041)):
+            for generation in (0, 1, 17, 39, 40, 41, 500, 1039, newest):
+                with mock.patch.object(taken, "read", wraps=taken.read) as read:
+                    reader = taken.reader(generation)
+                self.assertLessEqual(read.call_count, 2, generation)
+                self.assertEqual(JSON.read_master(reader.batch(generation + 1)[0]).generation, generation)
+            self.assertLess(len(taken._places._offsets), 50)
+
     def test_batches(self) -> None:
         """A batch is up to 256 KiB; a master that is longer comes alone; none is lost between them."""
         recording = self.create()
@@ -251,13 +271,22 @@ class TakingUpTests(RecordingsCase):
             self.setUp()
             self.written(binary=binary)
             recording, found = self.take_up()
-            self.assertEqual((found.masters, found.events, found.header["seed"], found.over), (130, [{"dropped": 1}], 5, None))
+            self.assertEqual((found.masters, found.events, found.header["seed"], found.over), (130, ({"dropped": 1},), 5, None))
             assert found.last is not None
             self.assertEqual((found.last.generation, found.started), (129, START))
             make = binary_master if binary else json_master
             recording.append(make(130), START + 2)
             self.assertEqual(recording.reader(128).batch(131), [make(128), make(129), make(130)])
             self.assertEqual(self.lines()[-1]["t"], 2000)
+
+    def test_events(self) -> None:
+        """Of the many events of a long play so many are kept as there are players: the newest that say how each takes part."""
+        recording = self.create()
+        for generation in range(100):
+            recording.append(json_master(generation, system=[{"missed": [1, 2]}, {"rejoined" if generation % 2 else "dropped": 1}]), START)
+        recording.append(json_master(100, system=[{"dropped": 1}, {"left": 2}]), START)
+        _, found = self.take_up()
+        self.assertEqual(found.events, ({"dropped": 1}, {"left": 2}))
 
     def test_torn_line(self) -> None:
         """A last line that is torn, or is none, is cut off."""
