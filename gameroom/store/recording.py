@@ -176,6 +176,9 @@ class Recording:
         file = file or self._file
         return os.pread(file.fd, min(size, self._size - offset), offset) if file is not None else b""
 
+    def fileno(self) -> int:
+        return self._fd
+
     def to_disk(self) -> int:
         """In a thread: bring to the disk what was written. Gives the number of masters that this covers; raises `OSError`."""
         masters = self.masters

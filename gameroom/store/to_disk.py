@@ -1,11 +1,12 @@
-"""Brings what recordings have written to the disk: `fsync` in a thread, for all that is dirty at once.
+"""Brings what recordings have written to the disk: in a thread, for all that is dirty at once.
 
 50 ms after a write, or at once where a play's journal is `sync`; what is written meanwhile goes together next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -13,10 +14,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gameroom.store.file_systems import syncfs
 from gameroom.store.recording import Recording
 
 SYNC_AFTER: Final = 0.05
 """Seconds until what was written is safe from a loss of power as well."""
+MANY: Final = 4
+"""So many recordings are brought to the disk together: one by one each of them is a commit of the file system's journal."""
 
 
 class ToDisk:
@@ -96,7 +100,10 @@ class ToDisk:
         return stopped
 
 
-def _all_to_disk(recordings: Iterable[Recording]) -> list[int | OSError]:
+def _all_to_disk(recordings: Sequence[Recording]) -> list[int | OSError]:
+    masters = [recording.masters for recording in recordings]
+    if len(recordings) >= MANY and _together(recordings):
+        return [*masters]
     results: list[int | OSError] = []
     for recording in recordings:
         try:
@@ -104,3 +111,15 @@ def _all_to_disk(recordings: Iterable[Recording]) -> list[int | OSError]:
         except OSError as error:
             results.append(error)
     return results
+
+
+def _together(recordings: Sequence[Recording]) -> bool:
+    """Bring to the disk all that their file systems have. False where that cannot be, or one of them may not be there."""
+    if syncfs is None:
+        return False
+    try:
+        for fd in {os.fstat(recording.fileno()).st_dev: recording.fileno() for recording in recordings}.values():
+            syncfs(fd)
+    except OSError:
+        return False
+    return True

@@ -19,7 +19,7 @@ from gameroom.errors import NotFound
 from gameroom.store.recording import PLACED, Recording, RecordingDamaged, line_of, master_of
 from gameroom.store.recording_scan import Scan
 from gameroom.store.recordings import Recordings
-from gameroom.store.to_disk import SYNC_AFTER
+from gameroom.store.to_disk import MANY, SYNC_AFTER
 from gameroom.wire.lockstep import BATCH_BYTES, BINARY, JSON
 
 PLAY = "11111111-2222-4333-8444-555555555555"
@@ -416,6 +416,34 @@ class SyncTests(RecordingsCase):
             while self.threads.held:
                 self.threads.release()
         self.assertEqual((len(errors) > 0, told), (True, [1]))
+
+    def write_in_many(self, syncfs: Any) -> list[tuple[Recording, list[int]]]:
+        """Three masters in each of `MANY` recordings, whose file system has that `syncfs`; with what each was told."""
+        recordings = [(self.create(f"{number:08}-2222-4333-8444-555555555555"), list[int]()) for number in range(MANY)]
+        for recording, told in recordings:
+            recording.synced = told.append
+            for generation in range(3):
+                recording.append(json_master(generation), START)
+        with mock.patch("gameroom.store.to_disk.syncfs", syncfs):
+            self.clock.advance(SYNC_AFTER)
+        return recordings
+
+    def test_many_together(self) -> None:
+        """Many recordings come to the disk in one commit of their file system."""
+        syncfs = mock.Mock()
+        recordings = self.write_in_many(syncfs)
+        syncfs.assert_called_once()
+        self.assertIn(syncfs.call_args.args[0], [recording.fileno() for recording, _ in recordings])
+        self.assertEqual(([told for _, told in recordings], self.synced), ([[3]] * MANY, []))
+
+    def test_many_where_the_file_system_fails(self) -> None:
+        """Whose recording is not on the disk is found out one by one; so it is where there is no `syncfs`."""
+        for syncfs in (mock.Mock(side_effect=OSError(5, "Input/output error")), None):
+            self.synced.clear()
+            recordings = self.write_in_many(syncfs)
+            self.assertEqual(([told for _, told in recordings], len(self.synced)), ([[3]] * MANY, MANY))
+            for recording, _ in recordings:
+                self.recordings.discard(recording)
 
     def test_closed_when_on_the_disk(self) -> None:
         """The file is closed once what was written is on the disk, not before."""
