@@ -65,7 +65,7 @@ class Hashes:
             self.owe(seat, generation)
         if past is not None:
             self.agreed = past[0]
-            self._keep(Tally(*past, 0))
+            self._agreed[past[0] // interval % KEPT] = Tally(*past, 0)
 
     def check(self, about: int, generation: int) -> None:
         """Whether there may be a hash of generation `about` when `generation` is the next; raises `InvalidRequest`."""
@@ -103,7 +103,7 @@ class Hashes:
         tally = self._open[about] = Tally(about, value, 1 << seat)
         if len(self._open) >= TOLD_AFTER:
             self.suspicious = True
-        return 1 << seat == self._owing and self._agree(tally)
+        return (1 << seat == self._owing or about < self._all_from) and self._agree(tally)
 
     def _differs(self, tally: Tally, seat: int, value: Checksum) -> None:
         if not tally.has(seat):
@@ -113,7 +113,7 @@ class Hashes:
     def _compare(self) -> bool:
         """After something out of the ordinary: what differs, what is agreed. Whether a newer generation is."""
         # A generation that only those had reported who are gone is none that anybody misses.
-        self._silent = {seat: about for seat, about in self._silent.items() if about in self._open}
+        self._silent = {seat: about for seat, about in self._silent.items() if about in self._open and self._counts(self._open[about])}
         differing = [about for about, tally in self._open.items() if tally.others is not None]
         self.differing = min([*differing, *self._silent.values()], default=None)
         newer = False
@@ -150,9 +150,6 @@ class Hashes:
             oldest = min(self._whole, key=lambda each: each.about)
             self._whole.remove(oldest)
             oldest.shorten()
-
-    def _keep(self, tally: Tally) -> None:
-        self._agreed[tally.about // self.interval % KEPT] = tally
 
     def _kept(self, about: int) -> Tally | None:
         tally = self._agreed[about // self.interval % KEPT]
@@ -216,6 +213,11 @@ class Hashes:
     def _missing(self, tally: Tally) -> list[int]:
         return [seat for seat, since in self._owes_from.items() if tally.about >= since and not tally.has(seat)]
 
+    def _counts(self, tally: Tally) -> bool:
+        """Whether at least half of those who owe that generation have reported it: else it is not missing of the others."""
+        owing = [seat for seat, since in self._owes_from.items() if since <= tally.about]
+        return 2 * sum(map(tally.has, owing)) >= len(owing)
+
     def overdue(self, newest_packet: Callable[[int], int]) -> list[int]:
         """Who is to be told now that its hashes are missing; who goes on so is `silent`, and the play has diverged.
 
@@ -223,9 +225,10 @@ class Hashes:
         it must have had the masters up to the input delay before it.
         """
         telling = []
+        wanted = [tally for tally in self._open.values() if self._counts(tally)]
         reach = {seat: newest_packet(seat) - self._input_delay for seat in self._owes_from}
         for seat, since in self._owes_from.items():
-            due = [about for about, tally in self._open.items() if since <= about <= reach[seat] and not tally.has(seat)]
+            due = [tally.about for tally in wanted if since <= tally.about <= reach[seat] and not tally.has(seat)]
             missing = self._passed_over[seat] + len(due)
             if missing >= TOLD_AFTER and seat not in self._told:
                 self._told.add(seat)
@@ -241,8 +244,12 @@ class Hashes:
 
     def _settle_old(self, before: int) -> None:
         """No packet that is still on its way has a hash of a generation before that one: who did not report has passed it over."""
-        for tally in [each for each in self._open.values() if each.about < before and self.agreed is not None and each.about < self.agreed]:
-            for seat in self._missing(tally):
+        newest = -1 if self.agreed is None else self.agreed
+        for tally in [each for each in self._open.values() if each.about < before]:
+            counts = self._counts(tally)
+            if counts and tally.about >= newest:
+                continue
+            for seat in self._missing(tally) if counts else ():
                 self._passed_over[seat] += 1
             del self._open[tally.about]
             self._closed = max(tally.about, self._closed)

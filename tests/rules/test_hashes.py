@@ -123,6 +123,22 @@ class HashesTests(SynchronousTestCase):
         self.assertRaises(InvalidRequest, hashes.check, 5, 5)
         self.assertRaises(InvalidRequest, hashes.check, 3, 5)
 
+    def test_reported_after_the_return(self) -> None:
+        """Seat 1 is away from 3 on and back at 8; what seat 0 reports of 3 to 7 after that is agreed without it."""
+        hashes = Hashes(interval=1, input_delay=8, owing=[0, 1])
+        for about in range(3):
+            hashes.report(0, about, 17)
+            hashes.report(1, about, 17)
+        hashes.excuse(1)
+        hashes.owe(1, 8)
+        for about in range(3, 8):
+            self.assertTrue(hashes.report(0, about, 17), about)
+            self.assertEqual(hashes.agreed, about)
+        hashes.report(0, 8, 17)
+        self.assertEqual(hashes.agreed, 7)
+        hashes.report(1, 8, 17)
+        self.assertEqual(hashes.agreed, 8)
+
 
 class MissingTests(SynchronousTestCase):
     """Who leaves out hashes that others report."""
