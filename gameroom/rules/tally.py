@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from hashlib import sha256
 from typing import Any
 
 import attrs
-import orjson
 
+from gameroom.wire.digest import Digest
 from gameroom.wire.lockstep import Checksum
-
-
-class Digest(str):
-    """What is kept of a hash in sections: it is equal to each hash with the same sections, and shown as the SHA-256 of them."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, sections: Mapping[str, str]) -> Digest:
-        return cls(sha256(orjson.dumps(sections, option=orjson.OPT_SORT_KEYS)).hexdigest())
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, dict):
-            other = Digest.of(other)
-        return isinstance(other, Digest) and str.__eq__(self, other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = str.__hash__
 
 
 class Tally:
@@ -62,7 +41,7 @@ class Tally:
     def shorten(self) -> None:
         """Keep no more of its sections than is needed to compare others with them."""
         if isinstance(self.value, dict):
-            self.value = Digest.of(self.value)
+            self.value = Digest(self.value)
 
     def groups(self) -> list[tuple[Checksum, list[int]]]:
         """The values and who reported them, those of the lowest seats first."""
@@ -142,7 +121,9 @@ def _against(right: frozenset[int], turns: list[list[frozenset[int]]], present: 
 def told(tally: Tally, silent: Collection[int], shown: Any) -> dict[str, Any]:
     """What is told of a generation that differs: its groups, and the sections that differ where hashes have sections."""
     groups = tally.groups()
-    fields: dict[str, Any] = {"generation": tally.about, "groups": [{"value": shown(value), "seats": seats} for value, seats in groups]}
+    fields: dict[str, Any] = {"generation": tally.about, "groups": []}
+    for value, seats in groups:
+        fields["groups"].append({"value": value.text if isinstance(value, Digest) else shown(value), "seats": seats})
     if left_out := sorted(seat for seat in silent if not tally.has(seat)):
         fields["groups"].append({"value": None, "seats": left_out})
     values = [value for value, _ in groups if isinstance(value, dict)]

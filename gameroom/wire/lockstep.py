@@ -16,6 +16,7 @@ import attrs
 import orjson
 
 from gameroom.errors import InvalidRequest
+from gameroom.wire.digest import Digest
 
 PACKET_BYTES: Final = 16 << 10
 """A command packet's size: of its frame where binary, of its compact JSON else."""
@@ -42,8 +43,8 @@ _MASTERS_HEAD = struct.Struct("!BII")
 _LENGTH = struct.Struct("!I")
 _NO_CHECKSUM = bytes(_CHECKSUM.size)
 
-Checksum = str | int | dict[str, str]
-"""A hash: what the client's JSON says, or a binary packet's number."""
+Checksum = str | int | dict[str, str] | Digest
+"""A hash: what the client's JSON says, or a binary packet's number; or what is kept of one."""
 _NO_VALUE: Checksum = 0
 
 

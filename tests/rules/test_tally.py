@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from operator import eq, ne
 
 import orjson
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.rules.tally import Digest, Tally, judge, told
+from gameroom.rules.tally import Tally, judge, told
 
 
 def tally(about: int, votes: dict[int, str]) -> Tally:
@@ -33,17 +32,8 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual([made.value_of(frozenset(seats)) for seats in ((0, 1, 2), (0, 2), (2,), (0, 8))], ["a", None, "b", None])
 
 
-class DigestTests(SynchronousTestCase):
-    """What is kept of sections for long."""
-
-    def test_equal(self) -> None:
-        """It is equal to what has the same sections, in any order, and to nothing else, on either side of the comparison."""
-        sections = {"units": "1", "map": "2"}
-        digest = Digest.of(sections)
-        for same in ({"map": "2", "units": "1"}, Digest.of(sections)):
-            self.assertEqual([operation(*pair) for operation in (eq, ne) for pair in ((digest, same), (same, digest))], [True, True, False, False])
-        for other in ({"units": "1"}, {}, str(digest), 5, Digest.of({"units": "1"}), None):
-            self.assertEqual([operation(*pair) for operation in (eq, ne) for pair in ((digest, other), (other, digest))], [False, False, True, True])
+class ShortenedTests(SynchronousTestCase):
+    """A tally of which a digest is kept."""
 
     def test_contested(self) -> None:
         """Who comes late and differs stands beside it; who reports the same is of its group; there are no sections to name."""
