@@ -14,7 +14,7 @@ from gameroom.rules.tally import Tally, Verdict, judge, told
 from gameroom.wire.lockstep import Checksum
 
 TOLD_AFTER: Final = 10
-"""So many hashes are missing of a player while others reported them: it is told."""
+"""So many hashes are missing of a player while at least half of those who owe them reported them: it is told."""
 DIVERGED_AFTER: Final = 20
 """So many, and it counts as diverged."""
 KEPT: Final = 256
