@@ -142,7 +142,7 @@ class FewTests(SynchronousTestCase):
                 told.update(hashes.overdue(dict.fromkeys(seats, generation).__getitem__))
             self.assertLessEqual(told, {seat for seat in seats if missing[seat] >= TOLD_AFTER})
             self.assertLessEqual(hashes.silent, {seat for seat in seats if missing[seat] >= DIVERGED_AFTER})
-            self.assertLessEqual(len(hashes._open), DIVERGED_AFTER + 2 * delay)
+            self.assertLessEqual(len(hashes._open), DIVERGED_AFTER * len(seats) + 2 * delay)
             if hashes.differing is not None:
                 break
         found_out = [seat for seat in seats if missing[seat] > DIVERGED_AFTER + 2 * delay]
