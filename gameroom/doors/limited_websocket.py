@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 HANDSHAKE_BYTES = 16 * 1024
 LATE_BYTES = 64 * 1024
 """So much of what comes after a close is looked through for the peer's own close frame."""
+AT_ONCE = 64
+"""So many plain frames of one connection are taken before the others have their turn."""
+BYTES_AT_ONCE = 4 * 1024
+"""So much of what begins with other frames: more than a frame's head."""
 TOO_BIG = 1009
 _OPEN = WebSocketServerProtocol.STATE_OPEN
 
@@ -116,7 +120,25 @@ class LimitedWebSocket(WebSocketServerProtocol):
         elif self._is_endless(data):
             return
         if data:
-            self._leave_to_autobahn(data)
+            at_once = BYTES_AT_ONCE if self.state == _OPEN else len(data)
+            self._leave_to_autobahn(data[:at_once])
+            if len(data) > at_once:
+                self._take_later(self._go_on(data[at_once:]))
+
+    def _take_later(self, data: bytes) -> None:
+        """This is taken in the next round of the reactor, and nothing is read before: one read can bring 10,000 frames."""
+        if self.state != _OPEN:
+            self.dataReceived(data)
+        elif data:
+            self.data = data
+            self.transport.pauseProducing()
+            self.factory.clock.callLater(0, self._take_rest)
+
+    def _take_rest(self) -> None:
+        data, self.data = self.data, b""
+        if self.state != self.STATE_CLOSED:
+            self.transport.resumeProducing()
+            self.dataReceived(data)
 
     def _leave_to_autobahn(self, data: bytes) -> None:
         self._dataReceived(data)
@@ -129,7 +151,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
         """Autobahn has a part of a frame already. Gives what begins with a new frame."""
         begun = self.current_frame
         if begun is None:
-            # Less than a frame's head, of which it has made nothing yet.
+            # Less than a frame's head, of which it has made nothing yet; or what was to be taken later.
             data, self.data = self.data + data, b""
             return data
         missing = begun.length - self.current_frame_masker.pointer()
@@ -138,8 +160,12 @@ class LimitedWebSocket(WebSocketServerProtocol):
 
     def _take_plain(self, data: bytes) -> bytes:
         """Take the plain frames with which `data` begins; gives what is left, for autobahn."""
-        at, end = 0, len(data)
+        at, end, left = 0, len(data), AT_ONCE
         while at < end and self.closing_since is None:
+            if not left:
+                self._take_later(data[at:])
+                return b""
+            left -= 1
             found = plain_frame(data, at, self._longest_plain)
             if found is not None:
                 payload, is_binary, at = found

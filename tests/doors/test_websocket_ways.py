@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from gameroom.doors import limited_websocket
 from gameroom.doors.room_socket import RoomSocket
 from tests.doors.test_websocket import NotedConversation, SmallWorld
 from tests.doors.web.sockets import BINARY, CLOSE, PING, PONG, TEXT, SocketPeer, frame
@@ -65,11 +67,16 @@ class Way(SmallWorld):
 
     def read(self, data: bytes) -> None:
         self.peer.raw(data)
+        while any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
+            self.clock.advance(0)
 
     @property
     def seen(self) -> tuple[Any, ...]:
         transport, socket = self.peer.transport, self.conversations[0].connection
-        ends = transport.disconnecting, transport.aborted, socket.state, socket.why, socket.closing_since, socket.wasClean
+        ends: tuple[Any, ...] = transport.disconnecting, transport.aborted, socket.state, socket.why, socket.closing_since, socket.wasClean
+        if socket.failedByMe:
+            # autobahn looks at a frame that is a breach again when more of it comes, and then drops what it had begun to close.
+            ends = (socket.why, socket.closing_since)
         return list(self.conversations[0].said), transport.value(), ends, socket.remoteCloseCode, socket.localCloseCode
 
 
@@ -119,6 +126,34 @@ class BothWaysTests(SynchronousTestCase):
         self.assertEqual(short.seen, plain.seen)
         self.flushLoggedErrors(ZeroDivisionError)
         return short
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(frames(), max_size=20), st.integers(1, 5), st.integers(14, 300))
+    def test_in_turns(self, found: list[bytes], at_once: int, bytes_at_once: int) -> None:
+        """Where one read is taken in several rounds, others having their turn between."""
+        with mock.patch.multiple(limited_websocket, AT_ONCE=at_once, BYTES_AT_ONCE=bytes_at_once):
+            self.compare([b"".join(found)])
+
+    def test_the_next_round(self) -> None:
+        """So many frames are taken at once; the rest in the next rounds, in order, and nothing is read meanwhile."""
+        way = Way(RoomSocket)
+        way.read(frame(b"000"))
+        said, transport = way.conversations[0].said, way.peer.transport
+        said.clear()
+        way.peer.raw(b"".join(frame(b"%d" % number) for number in range(150)) + frame(b"x", PING) * 2000)
+        self.assertEqual((len(said), transport.reading, transport.value()), (64, False, b""))
+        way.clock.advance(0)
+        self.assertEqual(said, [str(number) for number in range(150)])
+        self.assertEqual((transport.value().count(b"\x8a\x01x"), transport.reading), (2000, True))
+
+    def test_gone_between(self) -> None:
+        """What a peer said that is gone before its next round is not taken."""
+        way = Way(RoomSocket)
+        way.read(frame(b"x"))
+        way.peer.raw(frame(b"x") * 100)
+        way.peer.lose()
+        way.clock.advance(0)
+        self.assertEqual(way.conversations[0].said, ["x"] * 65 + ["LOST"])
 
     @settings(max_examples=150, deadline=None)
     @given(st.lists(frames(), max_size=8), st.data())
