@@ -149,6 +149,11 @@ class Snapshots:
         if self._waiting and seat in self._tried:
             self._ask_another()
 
+    @property
+    def waits(self) -> bool:
+        """Whether `tick` is to be called."""
+        return bool(self._waiting or self.candidates or self._asked)
+
     def tick(self, now: float) -> None:
         """Look at the time."""
         if self._waiting and now - self._asked_at >= ANOTHER_AFTER:

@@ -23,7 +23,7 @@ from gameroom.referees.lockstep_patience import PatienceTimer
 from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.limits import KeyedBuckets
-from gameroom.rules.lockstep import ABANDONED, Play
+from gameroom.rules.lockstep import ABANDONED, ITERATING, Play
 from gameroom.rules.lockstep_values import (
     AskSnapshot,
     Divergence,
@@ -113,7 +113,7 @@ class Stage:
         if terms.patience is not None and ground.clock is not None:
             self._patience = PatienceTimer(play=self.play, patience=terms.patience, clock=ground.clock, do=self.do)
         self._room = room
-        self._looked = 0.0
+        self._looked = self._rests_until = 0.0
         self._repeats = KeyedBuckets(REPEATS_A_SECOND, REPEATS_AT_ONCE)
         self._to_do: deque[Effect] = deque()
         self._busy = False
@@ -198,13 +198,16 @@ class Stage:
             self.do(self.play.left(seat, self._room.now()))
 
     def tick(self, now: float) -> None:
-        """Look at deadlines."""
+        """Look at deadlines. Nearly always there are none; this is ten times a second for each room."""
+        if now < self._rests_until and self.play.state is ITERATING and not self.snapshots.waits:
+            return
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
             self.audience.look_for_gone()
         self.do(self.play.tick(now))
         if self.on:
             self.snapshots.tick(now)
+            self._rests_until = self.play.rests_until(now)
 
     # Snapshots that viewers and late players wait for.
 

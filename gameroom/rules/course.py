@@ -136,6 +136,13 @@ class Course:
         overdue = self.seats.overdue(now, terms.drop_after)
         return self._go_on(overdue, effects, now) if overdue else effects
 
+    def rests_until(self, now: float) -> float:
+        """Until when `tick` has nothing to do while it goes on iterating: whatever begins after `now` is due later than that."""
+        terms, since = self.terms, self._gathering.waiting_since()
+        if terms.patience is not None or self.seats.deserted is not None or self.seats.troubled:
+            return now
+        return min((now if since is None else since) + terms.lag_after, now + terms.drop_after, now + terms.room_ttl)
+
     def next_deadline(self) -> float | None:
         """When patience runs out for the next generation, and `tick` seals it; None while it does not."""
         if self.terms.patience is None or (self.state is not ITERATING and self.state is not LAGGING):

@@ -109,6 +109,11 @@ class Seats:
             if seat in self.connected:
                 self._recovered(seat)
 
+    @property
+    def troubled(self) -> bool:
+        """Whether any player is away, lagging or missed."""
+        return bool(self._trouble)
+
     def in_trouble(self, seat: int) -> bool:
         """Whether that player is away, lagging or missed."""
         return seat in self._trouble

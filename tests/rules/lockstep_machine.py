@@ -23,6 +23,7 @@ class Lockstep(RuleBasedStateMachine):
     @initialize(players=st.integers(1, 5), binary=st.booleans(), terms=TERMS)
     def begin(self, players: int, binary: bool, terms: Terms) -> None:
         self.now = 1000.0
+        self.rests = 0.0
         self.terms, self.delay, self.interval = terms, terms.input_delay, terms.checksum_interval
         self.packets = BINARY if binary else JSON
         # Seats need not be without gaps.
@@ -244,7 +245,11 @@ class Lockstep(RuleBasedStateMachine):
         self.now += seconds
         had, next_one = set(self.taken), len(self.recording)
         before = dict(self.play.seats.status)
-        self.do(self.play.tick(self.now))
+        resting = self.now < self.rests and self.play.state is ITERATING
+        effects = self.play.tick(self.now)
+        assert not (resting and effects), "it rests, so this need not have been looked for"
+        self.rests = self.play.rests_until(self.now)
+        self.do(effects)
         for seat, status in self.play.seats.status.items():
             if status is DROPPED and before[seat] is PLAYS and self.terms.patience is None:
                 assert not self.clients[seat].connected or (seat, next_one) not in had, "nobody is dropped who is there and has sent"
