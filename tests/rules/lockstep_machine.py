@@ -262,6 +262,7 @@ class Lockstep(RuleBasedStateMachine):
         past = Past(events=[event for master in masters for event in master.system])
         if masters:
             past = Past(generation=len(masters), iterations=masters[-1].iterations_per_command, checksum=masters[-1].checksum, events=past.events)
+        self.rests = 0.0
         self.play = Play(terms=self.terms, packets=self.packets, seats=list(self.clients), connected=(), now=self.now, past=past)
         self.state = self.play.state
         self.taken.clear()
