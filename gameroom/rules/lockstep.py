@@ -60,8 +60,9 @@ class Play(Course):
         if generation < next_one - REPEATED:
             raise BadState(f"generation {generation} is over long ago; say hello with your last_generation to get what you have missed")
         repeat = Repeat(seat, generation)
-        if self.seats.status[seat] is DROPPED and next_one - generation <= packet.latency / SHORTEST_TURN:
+        if self.seats.status[seat] is DROPPED and next_one - generation <= max(1.0, packet.latency / SHORTEST_TURN):
             # It has caught up: no packet of its own can come sooner while the others' turns are shorter than its way to us and back.
+            # Who wait for no clock have shorter turns than are told, and always beat one who is as far from us as they are.
             self._turns.come_back(seat, packet, now)
             return self._settle([repeat], now)
         return (repeat,)

@@ -26,6 +26,11 @@ class SlowReturnTests(SynchronousTestCase):
         """Late by no more turns than its round trip has: the next master takes it back, and its late packet is answered by its master."""
         self.assertEqual(self.returns(3, 200), [Repeat(1, 47), [{"rejoined": 1}]])
 
+    def test_short_turns(self) -> None:
+        """One turn is nothing, however short its way: the others may be as near, and play faster than they are told to."""
+        self.assertEqual(self.returns(1, 5), [Repeat(1, 49), [{"rejoined": 1}]])
+        self.assertEqual(self.returns(2, 5), [Repeat(1, 48), []])
+
     def test_still_behind(self) -> None:
         """Later than that it has not caught up, or has missed a master."""
         self.assertEqual(self.returns(5, 200), [Repeat(1, 45), []])
