@@ -174,7 +174,7 @@ class ReadingTests(RecordingsCase):
         for generation in range(1200):
             recording.append(json_master(generation, 5000), START)
         for generation in (200, 255, 700, 1199):
-            with mock.patch.object(recording, "read", wraps=recording.read) as read:
+            with mock.patch("gameroom.store.recording.os.pread", wraps=os.pread) as read:
                 self.assertEqual(recording.reader(generation).batch(generation + 1), [json_master(generation, 5000)])
             self.assertEqual(read.call_count, 1)
         recording, _ = self.take_up()
@@ -196,7 +196,7 @@ class ReadingTests(RecordingsCase):
         recording._recent_from = 1040
         for taken, newest in ((recording, 1039), (again, 1041)):
             for generation in (0, 1, 17, 39, 40, 41, 500, 1039, newest):
-                with mock.patch.object(taken, "read", wraps=taken.read) as read:
+                with mock.patch("gameroom.store.recording.os.pread", wraps=os.pread) as read:
                     reader = taken.reader(generation)
                 self.assertLessEqual(read.call_count, 2, generation)
                 self.assertEqual(JSON.read_master(reader.batch(generation + 1)[0]).generation, generation)
@@ -412,7 +412,12 @@ class SyncTests(RecordingsCase):
         self.threads.release()
         bad.append(json_master(1), START)
         good.append(json_master(0), START)
-        with mock.patch.object(bad, "to_disk", side_effect=OSError(5, "Input/output error")):
+
+        def fdatasync(fd: int) -> None:
+            if fd == bad.fileno():
+                raise OSError(5, "Input/output error")
+
+        with mock.patch("gameroom.store.recording.os.fdatasync", fdatasync):
             while self.threads.held:
                 self.threads.release()
         self.assertEqual((len(errors) > 0, told), (True, [1]))
