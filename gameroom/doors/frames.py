@@ -15,7 +15,8 @@ LONGEST: Final = 4 * 1024
 EMPTY_PONG: Final = b"\x8a\x80"
 """What the answer to an empty ping begins with, and its size: behind this is a mask, whatever it be."""
 EMPTY_PONG_BYTES: Final = 6
-_TEXT, _BINARY = 0x81, 0x82
+_TEXT: Final = 0x81
+_BINARY: Final = 0x82
 """The first byte: the last frame of its message, no reserved bit, and what it is."""
 _MASKED: Final = 0x80
 _LENGTH_FOLLOWS: Final = 126
@@ -24,8 +25,8 @@ _LENGTH_FOLLOWS: Final = 126
 # and of that as much counts as the payload is long.
 _REPEATED: Final = [int.from_bytes(b"\1\0\0\0" * ((size + 3) // 4), "little") for size in range(_LENGTH_FOLLOWS)]
 _COUNTS: Final = [(1 << 8 * size) - 1 for size in range(_LENGTH_FOLLOWS)]
-_mask_at = Struct("<I").unpack_from
-_size_at = Struct("!H").unpack_from
+_mask_at: Final = Struct("<I").unpack_from
+_size_at: Final = Struct("!H").unpack_from
 
 
 def plain_frame(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int] | None:

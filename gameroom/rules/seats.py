@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from gameroom.errors import BadState, Forbidden
 
@@ -27,7 +27,11 @@ class Status(Enum):
     EVICTED = "evicted"
 
 
-PLAYS, DROPPED, RETURNING, LEFT, EVICTED = Status
+PLAYS: Final = Status.PLAYS
+DROPPED: Final = Status.DROPPED
+RETURNING: Final = Status.RETURNING
+LEFT: Final = Status.LEFT
+EVICTED: Final = Status.EVICTED
 GONE = (LEFT, EVICTED)
 """They do not come back."""
 PARTS = {"dropped": DROPPED, "rejoined": PLAYS, "left": LEFT, "evicted": EVICTED}

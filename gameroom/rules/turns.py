@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from gameroom.rules.gathering import Gathering
 from gameroom.rules.hashes import MISSING, Hashes
@@ -28,7 +28,12 @@ class Came(Enum):
     UNCOUNTED = "its player does not count"
 
 
-EARLY, LAST, GAP, AGAIN, OUTSIDE, UNCOUNTED = Came
+EARLY: Final = Came.EARLY
+LAST: Final = Came.LAST
+GAP: Final = Came.GAP
+AGAIN: Final = Came.AGAIN
+OUTSIDE: Final = Came.OUTSIDE
+UNCOUNTED: Final = Came.UNCOUNTED
 
 
 class Turns:

@@ -12,7 +12,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-import attrs
 import orjson
 
 from gameroom.errors import InvalidRequest
@@ -25,23 +24,27 @@ BATCH_BYTES: Final = 256 << 10
 CHECKSUM_CHARACTERS: Final = 128
 CHECKSUM_SECTIONS: Final = 64
 OVERSIZED: Final = "a command packet must not be over 16 KiB; this one counts as one without commands"
-COMMAND, MASTER, MASTERS = 1, 2, 3
+COMMAND: Final = 1
+MASTER: Final = 2
+MASTERS: Final = 3
 """The kinds of binary packets."""
 SEATS: Final = 64
 """So many seats there may be in a room."""
 SYSTEM_SEAT: Final = 0xFFFF
-U16, U32, U64 = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+U16: Final = 0xFFFF
+U32: Final = 0xFFFFFFFF
+U64: Final = 0xFFFFFFFFFFFFFFFF
 
-_HEX = re.compile(r"[0-9a-f]{16}")
+_HEX: Final = re.compile(r"[0-9a-f]{16}")
 
-_COMMAND_HEAD = struct.Struct("!BBIHHIQ")
-_MASTER_HEAD = struct.Struct("!BBIH")
-_CHECKSUM = struct.Struct("!IQ")
-_COUNT = struct.Struct("!H")
-_ENTRY = struct.Struct("!HH")
-_MASTERS_HEAD = struct.Struct("!BII")
-_LENGTH = struct.Struct("!I")
-_NO_CHECKSUM = bytes(_CHECKSUM.size)
+_COMMAND_HEAD: Final = struct.Struct("!BBIHHIQ")
+_MASTER_HEAD: Final = struct.Struct("!BBIH")
+_CHECKSUM: Final = struct.Struct("!IQ")
+_COUNT: Final = struct.Struct("!H")
+_ENTRY: Final = struct.Struct("!HH")
+_MASTERS_HEAD: Final = struct.Struct("!BII")
+_LENGTH: Final = struct.Struct("!I")
+_NO_CHECKSUM: Final = bytes(_CHECKSUM.size)
 
 Checksum = str | int | dict[str, str] | Digest
 """A hash: what the client's JSON says, or a binary packet's number; or what is kept of one."""
@@ -65,14 +68,13 @@ class CommandPacket(NamedTuple):
     """What is wrong with its commands, for its sender: those that cannot be used are left out."""
 
 
-@attrs.frozen
-class MasterPacket:
+class MasterPacket(NamedTuple):
     """A master taken apart: what clients, tests and recordings read."""
 
     generation: int
     iterations_per_command: int
-    checksum: tuple[int, Checksum] | None = None
-    commands: Mapping[int, bytes] = attrs.field(factory=dict)
+    checksum: tuple[int, Checksum] | None
+    commands: Mapping[int, bytes]
     """By seat, in the master's order: a JSON array, or the bytes of a binary packet."""
     system: Sequence[dict[str, Any]] = ()
 
@@ -105,7 +107,7 @@ class Packets(Protocol):
 
 
 # A named tuple's own constructor is a Python function; this is none.
-_new_packet = tuple.__new__
+_new_packet: Final = tuple.__new__
 
 
 def _count(name: str, value: Any) -> float:
