@@ -1,5 +1,6 @@
-# make run     sets everything up and runs the daemon here, in ./var (REACTOR=epoll for Twisted's stock reactor)
-# make test    sets everything up and runs every check and test
+# make run      sets everything up and runs the daemon here, in ./var (REACTOR=epoll for Twisted's stock reactor, COMPILED=1 for the compiled build)
+# make test     sets everything up and runs every check and test
+# make compiled sets up the compiled build, for which a C compiler and Python's headers are needed
 # make lint | unit | system | docs | bench | lock | clean
 # All may be run again at any time; what is done already is not done again.
 
@@ -10,32 +11,62 @@ READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 ARGS ?=
 REACTOR ?= gameroom
+# The compiled build (docs/speed.md) has an environment of its own, since in an editable install compiled modules would hide what is changed.
+COMPILED ?=
+COMPILED_VENV := .venv-compiled
+COMPILED_READY := $(COMPILED_VENV)/.ready
+COMPILED_PACKAGES := $(COMPILED_VENV)/.packages
+SOURCES := setup.py setup.cfg pyproject.toml README.md $(shell find gameroom twisted -type f -not -name '*.pyc' -not -name dropin.cache)
+ifeq ($(filter-out 0,$(COMPILED)),)
+RUNS := $(VENV)
+else
+RUNS := $(COMPILED_VENV)
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test lint unit js system docs bench lock clean
+.PHONY: help venv run compiled test lint unit js system docs bench lock clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n 1,4p
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n 1,5p
 
 venv: $(READY)
 
+# Python is new enough, and can make an environment.
+define PYTHON_FITS
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gameroom needs Python 3.11 or newer; name one as: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+endef
+
 # The virtual environment, with everything that the lock file names and the checkout itself.
 $(READY): requirements.lock setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gameroom needs Python 3.11 or newer; name one as: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON_FITS)
 	@echo "Setting up $(VENV), once; it takes a minute or two."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $(READY)
 
+compiled: $(COMPILED_READY)
+
+$(COMPILED_PACKAGES): requirements.lock
+	$(PYTHON_FITS)
+	@echo "Setting up $(COMPILED_VENV), once; it takes a minute or two."
+	@$(PYTHON) -m venv --clear $(COMPILED_VENV)
+	@$(COMPILED_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@touch $@
+
+$(COMPILED_READY): $(COMPILED_PACKAGES) $(SOURCES)
+	@echo "Compiling; it takes half a minute."
+	@GAMEROOM_COMPILE=1 $(COMPILED_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
+	@touch $@
+
 # Programs that tests drive the daemon with: installed where we may, named where we may not.
 $(TOOLS): .ci/tools | $(READY)
 	@.ci/tools $(BIN)/python
 	@touch $(TOOLS)
 
-run: $(READY)
-	@exec $(BIN)/twistd --reactor=$(REACTOR) --nodaemon --pidfile= gameroom --data var $(ARGS)
+run: $(RUNS)/.ready
+	@exec $(RUNS)/bin/twistd --reactor=$(REACTOR) --nodaemon --pidfile= gameroom --data var $(ARGS)
 
 test: $(READY) $(TOOLS) lint docs unit js system
 
@@ -76,4 +107,4 @@ lock:
 	rm -r $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED_VENV) build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,6 +13,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gameroom import __version__
+from gameroom.build import build
+
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 TURN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -110,6 +113,9 @@ class Metrics(Collector):
         lag = GaugeMetricFamily("gameroom_reactor_lag_seconds", "How late the reactor was at worst in the last ten seconds.")
         lag.add_metric([], max(self._lags, default=0.0))
         yield lag
+        about = GaugeMetricFamily("gameroom_build_info", "Which version runs, and whether it is compiled.", labels=["version", "build"])
+        about.add_metric([__version__, build()], 1)
+        yield about
 
     def _healing(self) -> Iterator[Metric]:
         for name, about, count in (

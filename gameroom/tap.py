@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import platform
 import secrets
 import signal
 import socket
@@ -33,7 +34,10 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
 
+import twisted
+from gameroom import __version__
 from gameroom.accounts import Accounts
+from gameroom.build import build
 from gameroom.catalogue import Catalogue
 from gameroom.config import OPTIONS, ConfigError, Settings, read_limits, read_settings
 from gameroom.daemon import READY, Daemon, DataFolder, Door, Part, Stack, notify_systemd
@@ -73,6 +77,11 @@ class Options(usage.Options):
     def __init__(self) -> None:
         usage.Options.__init__(self)
         self.settings: Settings
+
+    def opt_version(self) -> None:
+        """Say the version, and whether it is compiled."""
+        sys.stdout.write(f"gameroom {__version__} ({build()}), Twisted {twisted.__version__}, Python {platform.python_version()}\n")
+        sys.exit(0)
 
     def parseArgs(self, *words: str) -> None:
         if words:

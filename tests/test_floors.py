@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "gameroom"
 
-BESIDE = {"gameroom", "gameroom.errors", "gameroom.interfaces", "gameroom.settings", "gameroom.deferring", "gameroom.reactor"}
+BESIDE = {"gameroom", "gameroom.build", "gameroom.errors", "gameroom.interfaces", "gameroom.settings", "gameroom.deferring", "gameroom.reactor"}
 """Beside the stairs: anybody may use these, and they use nobody but each other."""
 
 FLOORS: dict[str, int] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
+from gameroom import __version__
 from gameroom.metrics import DATABASE_BUCKETS, MOST_SERIES, Histogram, Metrics
 
 NAMES = {
@@ -22,6 +23,7 @@ NAMES = {
     "gameroom_login_seconds": "histogram",
     "gameroom_database_seconds": "histogram",
     "gameroom_reactor_lag_seconds": "gauge",
+    "gameroom_build_info": "gauge",
     "gameroom_closed": "counter",
 }
 
@@ -47,6 +49,10 @@ class MetricsTests(SynchronousTestCase):
     def test_the_process(self) -> None:
         """Memory, CPU and descriptors of the process are told as well."""
         self.assertIn(("process_open_fds",), self.samples())
+
+    def test_build(self) -> None:
+        """Which version and which build it is, so that nobody measures another than he thinks."""
+        self.assertEqual(self.samples()["gameroom_build_info", "python", __version__], 1)
 
     def test_connections(self) -> None:
         """Open connections by door, and ends by reason."""

@@ -22,7 +22,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom import tap
+from gameroom import __version__, tap
 from gameroom.config import OPTIONS, ConfigError, read_settings
 from gameroom.daemon import Door
 from gameroom.settings import Addresses, Limits
@@ -52,6 +52,12 @@ class OptionsTests(SynchronousTestCase):
 
     def refused(self, *words: str, **variables: str) -> Any:
         return self.assertRaises(SystemExit, self.parse, *words, **variables).code
+
+    def test_version(self) -> None:
+        """`--version` says the version and which build it is, and ends with status 0."""
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            self.assertEqual(self.refused("--version"), 0)
+        self.assertIn(f"gameroom {__version__} (python)", said.getvalue())
 
     def test_every_option(self) -> None:
         """Each row of the table is an option of the command line."""
