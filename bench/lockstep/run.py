@@ -17,6 +17,7 @@ from pathlib import Path
 import attrs
 from generator import LoadFailed, Pace, build
 from measuring import Figures, median_of, run_once, spread_of
+from peer_setup import CannotSetUp, compiled_twistd
 from processes import two_cores
 from servers import Gameroom, Shape
 
@@ -24,14 +25,14 @@ from servers import Gameroom, Shape
 def table_of(results: dict[tuple[str, Shape], list[Figures]]) -> str:
     """The medians for a person, with the spread of the first figure."""
     head = (
-        f"{'reactor':<10} {'rooms × players':<18} {'masters/s':>10} {'spread':>8} {'per CPU s':>10} {'p50 ms':>8} {'p99 ms':>8}"
+        f"{'gameroom':<14} {'rooms × players':<18} {'masters/s':>10} {'spread':>8} {'per CPU s':>10} {'p50 ms':>8} {'p99 ms':>8}"
         f" {'server':>7} {'load':>6} {'idle kB':>8} {'playing kB':>10}"
     )
     lines = [head, "-" * len(head)]
     for (name, shape), runs in results.items():
         figures = median_of(runs)
         lines.append(
-            f"{name:<10} {shape!s:<18} {figures.masters_per_second:>10,.0f} {spread_of(runs):>8.0%} {figures.masters_per_cpu_second:>10,.0f}"
+            f"{name:<14} {shape!s:<18} {figures.masters_per_second:>10,.0f} {spread_of(runs):>8.0%} {figures.masters_per_cpu_second:>10,.0f}"
             f" {figures.latency_p50 * 1e3:>8.2f} {figures.latency_p99 * 1e3:>8.2f} {figures.server_busy:>7.0%} {figures.load_busy:>6.0%}"
             f" {figures.bytes_per_idle_connection / 1e3:>8.1f} {figures.bytes_per_playing_connection / 1e3:>10.1f}"
         )
@@ -65,6 +66,7 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--window", type=int, default=2, help="input_delay")
     parser.add_argument("--bytes", type=int, default=32, help="size of a command")
     parser.add_argument("--reactor", choices=["gameroom", "epoll"], nargs="+", default=["gameroom"], help="the lean one, stock, or both")
+    parser.add_argument("--compiled", action="store_true", help="the compiled build as well, made where it is not there")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.parse_args(arguments)
 
@@ -79,6 +81,13 @@ def main(arguments: Sequence[str]) -> int:
         for rooms, encoding in itertools.product(options.rooms, encodings)
     ]
     servers = {("lean" if reactor == "gameroom" else "stock"): partial(Gameroom, reactor) for reactor in options.reactor}
+    if options.compiled:
+        try:
+            twistd = compiled_twistd()
+        except CannotSetUp as problem:
+            print(problem, file=sys.stderr)
+            return 1
+        servers |= {f"{name} compiled": partial(server, twistd=twistd) for name, server in servers.items()}
     results: dict[tuple[str, Shape], list[Figures]] = {case: [] for case in itertools.product(servers, shapes)}
     if two_cores() == (None, None):
         print("only one core here: server and load share it, and the figures mean little", file=sys.stderr)

@@ -78,21 +78,24 @@ def free_port() -> int:
 
 
 class Gameroom:
-    """`twistd gameroom` on its embedded database, with recordings, as anybody would run it, on the reactor of that name."""
+    """`twistd gameroom` on its embedded database, with recordings, as anybody would run it, on the reactor of that name.
+
+    `twistd` is that of another build than what runs this.
+    """
 
     framing = "gameroom"
     config = "[limits]\nconnections_per_address = 100000\n"
 
-    def __init__(self, reactor: str = "gameroom") -> None:
+    def __init__(self, reactor: str = "gameroom", twistd: str | None = None) -> None:
         self.reactor = reactor
+        self.twistd = twistd or str(Path(sys.executable).with_name("twistd"))
         self.port, self.admin_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-bench-"))
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
         doors = {"lobby": "off", "web": f"tcp:{self.port}:interface=127.0.0.1", "admin": f"tcp:{self.admin_port}:interface=127.0.0.1"}
-        twistd = str(Path(sys.executable).with_name("twistd"))
-        command = [twistd, f"--reactor={self.reactor}", "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
+        command = [self.twistd, f"--reactor={self.reactor}", "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
         return command + [part for door, endpoint in doors.items() for part in (f"--{door}", endpoint)]
 
     def start(self, core: int | None) -> None:
