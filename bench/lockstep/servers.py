@@ -89,7 +89,10 @@ class Gameroom:
     def __init__(self, reactor: str = "gameroom", twistd: str | None = None) -> None:
         self.reactor = reactor
         self.twistd = twistd or str(Path(sys.executable).with_name("twistd"))
-        self.port, self.admin_port = free_port(), free_port()
+        self.port = free_port()
+        while (admin_port := free_port()) == self.port:
+            pass  # what was let go of may be given again
+        self.admin_port = admin_port
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-bench-"))
         self.process: subprocess.Popen[bytes] | None = None
 
