@@ -9,7 +9,7 @@ from contest import CASES, COLYSEUS, LIMIT, OURS, Case, Results
 from measuring import Figures
 from report import medians_of, ratio
 
-SHOWN = (LIMIT, "C eager", OURS, f"{OURS} JSON", f"{OURS} epoll", "Node ws", COLYSEUS, "autobahn")
+SHOWN = (LIMIT, "C eager", OURS, f"{OURS} compiled", f"{OURS} JSON", f"{OURS} epoll", "Node ws", COLYSEUS, "autobahn")
 WIDTH, LABELS, VALUES = 760, 130, 170
 BAR, GAP, HEAD, MARGIN = 16, 5, 44, 16
 FULL = WIDTH - LABELS - VALUES - 2 * MARGIN
