@@ -15,7 +15,7 @@ class Gathering:
     An entry is what a player adds to a master, `b""` where that is nothing.
     """
 
-    __slots__ = ("_counting", "_needed", "_opened", "_seats", "delay", "entries", "first", "generation", "missing")
+    __slots__ = ("_counting", "_entries", "_first", "_missing", "_needed", "_opened", "_seats", "delay", "generation")
 
     def __init__(self, *, delay: int, seats: int, counting: Collection[int], generation: int, now: float) -> None:
         self.delay = delay
@@ -24,36 +24,36 @@ class Gathering:
         self._seats = seats
         self._counting = [seat in counting for seat in range(seats)]
         self._needed = len(counting)
-        # By generation modulo the delay; what `Turns.take` reads and writes as well, so that a packet is one call.
-        self.entries: list[list[bytes | None]] = [[None] * seats for _ in range(delay)]
+        # By generation modulo the delay.
+        self._entries: list[list[bytes | None]] = [[None] * seats for _ in range(delay)]
         """By seat: what was sent."""
-        self.missing = [self._needed] * delay
+        self._missing = [self._needed] * delay
         """How many packets are awaited."""
-        self.first: list[float | None] = [None] * delay
+        self._first: list[float | None] = [None] * delay
         """When the first packet came."""
         self._opened = now
 
     def put(self, seat: int, generation: int, entry: bytes, now: float) -> bool | None:
         """Hold a packet of a seat that counts. Whether it leaves a gap before it; None for one that was held already."""
         place = generation % self.delay
-        entries = self.entries[place]
+        entries = self._entries[place]
         if entries[seat] is not None:
             return None
         entries[seat] = entry
-        self.missing[place] -= 1
-        if self.first[place] is None:
-            self.first[place] = now
-        return generation > self.generation and self.entries[place - 1][seat] is None
+        self._missing[place] -= 1
+        if self._first[place] is None:
+            self._first[place] = now
+        return generation > self.generation and self._entries[place - 1][seat] is None
 
     def put_ahead(self, seat: int, generation: int, entry: bytes) -> None:
         """Hold a packet of a seat that will count from a later generation on."""
-        entries = self.entries[generation % self.delay]
+        entries = self._entries[generation % self.delay]
         if entries[seat] is None:
             entries[seat] = entry
 
     def holds(self, seat: int, generation: int) -> bool:
         """Whether there is a packet for a generation of the window."""
-        return self.entries[generation % self.delay][seat] is not None
+        return self._entries[generation % self.delay][seat] is not None
 
     def gap(self, seat: int, generation: int) -> range:
         """The generations without a packet just before that one."""
@@ -71,26 +71,26 @@ class Gathering:
 
     def complete(self) -> bool:
         """Whether everybody who counts has sent the next generation's packet; also where nobody counts."""
-        return not self.missing[self.generation % self.delay]
+        return not self._missing[self.generation % self.delay]
 
     def awaited(self) -> list[int]:
         """The seats whose packets for the next generation are missing."""
-        entries = self.entries[self.generation % self.delay]
+        entries = self._entries[self.generation % self.delay]
         return [seat for seat in range(self._seats) if self._counting[seat] and entries[seat] is None]
 
     def waiting_since(self) -> float | None:
         """Since when somebody waits for others with the next generation; None while nobody does."""
         place = self.generation % self.delay
-        first = self.first[place]
-        return None if first is None or not self.missing[place] else max(first, self._opened)
+        first = self._first[place]
+        return None if first is None or not self._missing[place] else max(first, self._opened)
 
     def first_came(self) -> float | None:
         """When the next generation's first packet came; None while there is none."""
-        return self.first[self.generation % self.delay]
+        return self._first[self.generation % self.delay]
 
     def forgo(self) -> None:
         """The next generation is complete without the packets that are missing."""
-        self.missing[self.generation % self.delay] = 0
+        self._missing[self.generation % self.delay] = 0
 
     def reopen(self, now: float) -> None:
         """Nobody could wait for anybody up to now."""
@@ -99,11 +99,11 @@ class Gathering:
     def close(self, now: float) -> tuple[list[bytes], float]:
         """The next generation is mastered: its entries by seat, and the seconds since its first packet."""
         place = self.generation % self.delay
-        entries = [entry for entry in self.entries[place] if entry]
-        first = self.first[place]
-        self.entries[place] = [None] * self._seats
-        self.missing[place] = self._needed
-        self.first[place] = None
+        entries = [entry for entry in self._entries[place] if entry]
+        first = self._first[place]
+        self._entries[place] = [None] * self._seats
+        self._missing[place] = self._needed
+        self._first[place] = None
         self._opened = now
         self.generation += 1
         return entries, 0.0 if first is None else now - first
@@ -113,12 +113,12 @@ class Gathering:
         self._counting[seat] = counts
         self._needed = sum(self._counting)
         if not counts:
-            for entries in self.entries:
+            for entries in self._entries:
                 entries[seat] = None
-        for place, entries in enumerate(self.entries):
+        for place, entries in enumerate(self._entries):
             held = [entries[other] is not None for other in range(self._seats) if self._counting[other]]
-            self.missing[place] = held.count(False)
+            self._missing[place] = held.count(False)
             if True not in held:
-                self.first[place] = None
-            elif self.first[place] is None:
-                self.first[place] = now
+                self._first[place] = None
+            elif self._first[place] is None:
+                self._first[place] = now

@@ -55,10 +55,7 @@ class Turns:
         self.hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, owing=owing, generation=past.generation, past=past.checksum)
 
     def take(self, seat: int, packet: CommandPacket, now: float) -> Came:
-        """A player's packet. Gives what became of it; raises `InvalidRequest` for a hash that cannot be.
-
-        The hot path of the product: what `Gathering` holds of the window is read and written here, without a call for each part of it.
-        """
+        """A player's packet. Gives what became of it; raises `InvalidRequest` for a hash that cannot be."""
         generation, latency, framerate, about, checksum, commands, _ = packet
         gathering, hashes = self.gathering, self.hashes
         ahead = generation - gathering.generation
@@ -68,20 +65,12 @@ class Turns:
             return UNCOUNTED
         if about >= gathering.generation or (about >= 0 and about % hashes.interval):
             hashes.check(about, gathering.generation)
-        place = generation % gathering.delay
-        entries = gathering.entries[place]
-        if entries[seat] is not None:
+        gap = gathering.put(seat, generation, self._packets.entry(seat, commands) if commands else b"", now)
+        if gap is None:
             came = AGAIN
         else:
-            entries[seat] = self._packets.entry(seat, commands) if commands else b""
-            missing = gathering.missing[place] = gathering.missing[place] - 1
-            if gathering.first[place] is None:
-                gathering.first[place] = now
             self._pace.report(seat, latency, framerate)
-            if ahead:  # noqa: SIM108
-                came = EARLY if gathering.entries[place - 1][seat] is not None else GAP
-            else:
-                came = EARLY if missing else LAST
+            came = GAP if gap else EARLY if ahead or not gathering.complete() else LAST
         # Of one that is here already too: who comes back says once more what was forgotten when it went.
         if about >= 0 and hashes.report(seat, about, checksum):
             self._checksum = self._packets.checksum(about, checksum)
