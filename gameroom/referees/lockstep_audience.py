@@ -161,26 +161,27 @@ class Audience:
 
     def restore(self, user_id: str, generation: int, snapshot: Outgoing) -> None:
         """A player gets this state instead of its own, and goes on from there; one that can load none gets there from the beginning."""
-        connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
-        for connection in connections:
+        for connection in self._wrong(user_id):
             if connection in self._unable:
                 self._anew(user_id, connection).begin(0)
             else:
                 self._expect(Arrival(self, connection, user_id, generation + 1)).begin(generation + 1, snapshot)
-        if not connections:
-            self.spoiled.add(user_id)
 
     def evict(self, user_id: str) -> None:
         """A player has become a viewer, and its state is not the play's: it begins anew."""
-        connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
-        for connection in connections:
+        for connection in self._wrong(user_id):
             arrival = self._anew(user_id, connection)
             if connection in self._unable:
                 arrival.begin(0)
             else:
                 arrival.begin_near()
+
+    def _wrong(self, user_id: str) -> list[Any]:
+        """The connections of one whose state is not the play's; where it has none that is remembered until it comes."""
+        connections = [connection for connection in self._room.connections(user_id) if self.takes_packets(connection)]
         if not connections:
             self.spoiled.add(user_id)
+        return connections
 
     def _anew(self, user_id: str, connection: Any) -> Arrival:
         """One whose state is of no use: it begins at a snapshot, or else is told `start` once more and begins at the beginning."""
