@@ -7,7 +7,8 @@ Whoever raises one of these writes a message for a person that says what to do.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class GameroomError(Exception):
@@ -113,3 +114,23 @@ class ServerError(GameroomError):
     @property
     def payload(self) -> dict[str, object]:
         return {"incident": self.incident}
+
+
+_PLAIN: dict[int, type[GameroomError]] = {
+    error.code: error for error in (InvalidRequest, Unauthorized, Forbidden, NotFound, Conflict, BadState, ChecksumMismatch)
+}
+
+
+def error_of(code: int, message: str, payload: Mapping[str, Any]) -> GameroomError:
+    """The error that a server has told, for its client; a code that is not in the table is the server's fault."""
+    if code in _PLAIN:
+        return _PLAIN[code](message)
+    if code == RateLimited.code:
+        return RateLimited(message, retry_after=_number(payload.get("retry_after")))
+    if code == ChunkOutOfOrder.code:
+        return ChunkOutOfOrder(message, expected_seq=int(_number(payload.get("expected_seq"))))
+    return ServerError(message, incident=str(payload.get("incident", "")))
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) else 0

@@ -66,6 +66,14 @@ class AccountSettings:
 
 
 @attrs.frozen(kw_only=True)
+class StoreSettings:
+    """`[store]`: who may review a game (`everyone` with an account, or only its `players`), and how long an unfinished upload is kept."""
+
+    reviews: str = "everyone"
+    keep_uploads: float = 86400.0
+
+
+@attrs.frozen(kw_only=True)
 class WebSettings:
     """`[web]`: origins that may use the web door beside its own, and proxies whose forwarded address counts."""
 
