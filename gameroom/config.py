@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from gameroom.settings import AccountSettings, Limits, LockstepSettings, RoomSettings, WebSettings
+from gameroom.settings import AccountSettings, Limits, LockstepSettings, RoomSettings, StoreSettings, WebSettings
 
 
 class ConfigError(Exception):
@@ -167,6 +167,7 @@ OPTIONS = (
     Option("data", "DIR", "var", "folder of the database, recordings and all else that is kept", a_text),
     Option("database", "URL", "", "sqlite:<path> (default: in the data folder) or postgresql://user@host/db", a_database),
     Option("lobby", "ENDPOINTS", "tcp:7000", "where players' clients and telnet come in, or off", an_endpoint),
+    Option("developer", "ENDPOINTS", "tcp:7001", "where game developers' clients and telnet come in, or off", an_endpoint),
     Option("web", "ENDPOINTS", "tcp:8080", "where browsers and REST clients come in, or off", an_endpoint),
     Option("admin", "ENDPOINTS", "tcp:9090:interface=127.0.0.1", "where operators look at health and metrics, or off", an_endpoint),
     Option("public-host", "NAME", "127.0.0.1", "what clients are told to connect to", a_host),
@@ -189,6 +190,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "limits": Limits,
     "rooms": RoomSettings,
     "lockstep": LockstepSettings,
+    "store": StoreSettings,
     "web": WebSettings,
     "admin": AdminSettings,
 }
@@ -197,6 +199,7 @@ CHECKS: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("accounts", "bcrypt_cost"): whole(4, 31),
     ("accounts", "hashing_threads"): whole(1, 64),
     ("lockstep", "journal"): one_of("async", "sync"),
+    ("store", "reviews"): one_of("everyone", "players"),
     ("limits", "line_bytes"): whole(1024),
     ("limits", "unauthenticated_bytes"): whole(1024),
     ("limits", "queue_bytes"): whole(65536),
@@ -217,6 +220,7 @@ class Settings:
     data: Path
     database: str
     lobby: tuple[str, ...]
+    developer: tuple[str, ...]
     web: tuple[str, ...]
     admin: tuple[str, ...]
     public_host: str
@@ -229,6 +233,7 @@ class Settings:
     limits: Limits = attrs.field(factory=Limits)
     rooms: RoomSettings = attrs.field(factory=RoomSettings)
     lockstep: LockstepSettings = attrs.field(factory=LockstepSettings)
+    store: StoreSettings = attrs.field(factory=StoreSettings)
     web_settings: WebSettings = attrs.field(factory=WebSettings)
     admin_token: str = ""
 
@@ -245,7 +250,7 @@ def read_settings(given: Mapping[str, Any], environ: Mapping[str, str], *, node:
     values |= in_file | told
     data = Path(values["data"]).absolute()
     settings = Settings(
-        **{key: values[key] for key in ("lobby", "web", "admin", "public_host", "public_url", "json_log", "drain")},
+        **{key: values[key] for key in ("lobby", "developer", "web", "admin", "public_host", "public_url", "json_log", "drain")},
         data=data,
         database=values["database"] or f"sqlite:{data / 'gameroom.db'}",
         node=values["node"] or node,

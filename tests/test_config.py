@@ -47,7 +47,9 @@ class DefaultsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """What stands in the table of docs/operations.md counts where nothing is said."""
         made = settings()
-        self.assertEqual((made.lobby, made.web, made.admin), (("tcp:7000",), ("tcp:8080",), ("tcp:9090:interface=127.0.0.1",)))
+        self.assertEqual(
+            (made.lobby, made.developer, made.web, made.admin), (("tcp:7000",), ("tcp:7001",), ("tcp:8080",), ("tcp:9090:interface=127.0.0.1",))
+        )
         self.assertEqual((made.public_host, made.public_url, made.json_log, made.drain, made.node), ("127.0.0.1", "", False, 30.0, "here-1"))
         self.assertEqual(made.data, Path("var").absolute())
         self.assertEqual(made.database, f"sqlite:{Path('var').absolute()}/gameroom.db")

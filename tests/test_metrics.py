@@ -19,6 +19,7 @@ NAMES = {
     "gameroom_snapshots": "counter",
     "gameroom_turn_seconds": "histogram",
     "gameroom_queued_bytes": "gauge",
+    "gameroom_uploads_active": "gauge",
     "gameroom_requests": "counter",
     "gameroom_login_seconds": "histogram",
     "gameroom_database_seconds": "histogram",
@@ -67,6 +68,11 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.request("web", "login", 101)
         self.metrics.request("web", "login", 101)
         self.assertEqual(self.samples()["gameroom_requests_total", "101", "web", "login"], 2)
+
+    def test_uploads(self) -> None:
+        """Unfinished uploads are counted at each scrape."""
+        self.metrics.uploads = lambda: 3
+        self.assertEqual(self.samples()["gameroom_uploads_active",], 3)
 
     def test_queued(self) -> None:
         """Queued bytes are asked for at each scrape, and summed by door."""
