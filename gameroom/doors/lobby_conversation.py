@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from twisted.internet.defer import Deferred
 
+from gameroom.doors.account_commands import AccountCommands
 from gameroom.doors.line_conversation import Call, Desk, Handler, LineConversation, new_incident
 from gameroom.doors.lobby_pushes import News, Subscription, Unheard
-from gameroom.errors import BadState, Forbidden, GameroomError, NotFound
+from gameroom.errors import BadState, Forbidden, NotFound
 from gameroom.room_conversation import RoomConversation
 from gameroom.room_views import lobby_detail
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import PLAYER, Account, Session
 from gameroom.settings import Addresses, Limits
-from gameroom.wire.lobby import LOBBY, PAGE
+from gameroom.wire.commands import PAGE
+from gameroom.wire.lobby import LOBBY
 
 if TYPE_CHECKING:
     from gameroom.accounts import Accounts
     from gameroom.catalogue import Catalogue
     from gameroom.metrics import Metrics
     from gameroom.presence import Presence
-    from gameroom.registry import Registry
     from gameroom.room import LivingRoom
 
 Payload = dict[str, Any]
@@ -83,59 +84,14 @@ class LobbyConversation(LineConversation):
             self._subscription = None
 
 
-class AccountCommands:
-    """Accounts and sessions, who is here, and pushes."""
+class PeopleCommands:
+    """Who is here, and pushes."""
 
-    def __init__(self, accounts: Accounts, presence: Presence, registry: Registry) -> None:
-        self._accounts = accounts
+    def __init__(self, presence: Presence) -> None:
         self._presence = presence
-        self._registry = registry
 
     def handlers(self) -> dict[str, Handler]:
-        return {
-            "REGISTER_PLAYER": self.register,
-            "LOGIN_PLAYER": self.login,
-            "LOGOUT": self.logout,
-            "WHOAMI": self.who_am_i,
-            "CHANGE_PASSWORD": self.change_password,
-            "PING": self.ping,
-            "HELP": self.help,
-            "LIST_PLAYERS": self.list_players,
-            "SUBSCRIBE": self.subscribe,
-        }
-
-    async def register(self, call: Call) -> Payload:
-        token = await self._accounts.register(PLAYER, call.payload["username"], call.payload["password"], call.peer.address)
-        return await self._logged_in(call.peer, token)
-
-    async def login(self, call: Call) -> Payload:
-        token = await self._accounts.login(PLAYER, call.payload["username"], call.payload["password"], call.peer.address)
-        return await self._logged_in(call.peer, token)
-
-    async def _logged_in(self, peer: LineConversation, token: str) -> Payload:
-        """Who has just logged in is here, before any request with the new token."""
-        try:
-            peer.adopt(await self._accounts.identify(token, PLAYER))
-        except GameroomError:
-            # Superseded meanwhile; the first request with the token will say so.
-            pass
-        return {"session_token": token}
-
-    async def logout(self, call: Call) -> None:
-        await self._accounts.logout(call.token)
-
-    async def change_password(self, call: Call) -> None:
-        await self._accounts.change_password(call.token, call.payload["old_password"], call.payload["new_password"], call.peer.address)
-
-    def who_am_i(self, call: Call) -> Payload:
-        account = call.account
-        return {"username": account.username, "role": account.role, "room_id": self._registry.seat_of(account.key)}
-
-    def ping(self, call: Call) -> None:
-        return None
-
-    def help(self, call: Call) -> Payload:
-        return {"commands": call.peer.desk.table.help()}
+        return {"LIST_PLAYERS": self.list_players, "SUBSCRIBE": self.subscribe}
 
     def list_players(self, call: Call) -> Payload:
         return {"online_players": self._presence.online()}
@@ -297,7 +253,8 @@ def lobby_desk(
         role=PLAYER,
         table=LOBBY,
         handlers={
-            **AccountCommands(accounts, presence, news.registry).handlers(),
+            **AccountCommands("PLAYER", PLAYER, accounts, room_of=lambda account: news.registry.seat_of(account.key)).handlers(),
+            **PeopleCommands(presence).handlers(),
             **StoreCommands(catalogue).handlers(),
             **RoomCommands(news, addresses).handlers(),
         },

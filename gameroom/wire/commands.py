@@ -102,6 +102,20 @@ class Command:
         return "it takes {" + ", ".join(f'"{field.name}": {field.shown}' for field in self.fields) + "}"
 
 
+PAGE = 200
+"""Entries of a list that are answered at once; a larger wish is answered with so many."""
+
+
+def page_fields() -> tuple[Field, ...]:
+    """What a command takes that answers a part of a list: how much of it, and the entry after which it goes on."""
+    return Field("limit", "int", optional=True, least=1), Field("before", optional=True, most=128)
+
+
+def id_field(name: str) -> Field:
+    """An id that we have made, or what somebody takes for one."""
+    return Field(name, most=128)
+
+
 @attrs.frozen
 class Push:
     """A message that comes without having been asked for."""

@@ -8,23 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from gameroom.wire.commands import Command, CommandTable, Field, Push
-
-PAGE = 200
-"""Entries of a list that are answered at once; a larger wish is answered with so many."""
-
-
-def _name_and_password() -> tuple[Field, ...]:
-    return Field("username", most=1024), Field("password", most=4096)
-
-
-def _page() -> tuple[Field, ...]:
-    return Field("limit", "int", optional=True, least=1), Field("before", optional=True, most=128)
-
-
-def _id(name: str) -> Field:
-    return Field(name, most=128)
-
+from gameroom.wire.accounts import account_commands
+from gameroom.wire.commands import PAGE, Command, CommandTable, Field, Push, id_field, page_fields
 
 _ROOM = '{"room_id", "game_id", "version", "host", "players": [str], "status"}'
 _ROOM_AND_MORE = _ROOM.replace(
@@ -33,84 +18,66 @@ _ROOM_AND_MORE = _ROOM.replace(
 
 LOBBY = CommandTable(
     (
-        Command(
-            type="REGISTER_PLAYER",
-            token=False,
-            fields=_name_and_password(),
-            answer='{"session_token": str}',
-            about='Make an account and log in. Put the session_token into "token" of later requests.',
-        ),
-        Command(
-            type="LOGIN_PLAYER",
-            token=False,
-            fields=_name_and_password(),
-            answer='{"session_token": str}',
-            about="Log in. The account's older session token is answered 105 from then on.",
-        ),
-        Command(type="LOGOUT", about="End the session; its token is answered 101 from then on."),
-        Command(type="WHOAMI", answer='{"username": str, "role": str, "room_id": str or null}', about="Who you are, and the room you sit in."),
-        Command(
-            type="CHANGE_PASSWORD",
-            fields=(Field("old_password", most=4096), Field("new_password", most=4096)),
-            about="Change your password. This session goes on; all others of yours end.",
-        ),
-        Command(type="PING", token=False, about="Is anybody there?"),
-        Command(type="HELP", token=False, answer='{"commands": [{"type", "fields", "about"}]}', about="This list."),
+        *account_commands("PLAYER"),
         Command(
             type="LIST_GAMES",
-            fields=_page(),
+            fields=page_fields(),
             answer='{"games": [{"game_id", "name", "status", "latest_version", "avg_score"}]}',
             about=f'Games that are ONLINE, newest first, {PAGE} at most; "before" the last one\'s game_id goes on from there.',
         ),
         Command(
             type="GET_GAME_DETAIL",
-            fields=(_id("game_id"),),
+            fields=(id_field("game_id"),),
             answer='{"game_id", "name", "description", "game_type", "max_players", "status", "latest_version", "avg_score", '
             '"reviews_sample": [{"player", "score", "comment"}]}',
             about="All about one game.",
         ),
         Command(
             type="LATEST_VERSION",
-            fields=(_id("game_id"),),
+            fields=(id_field("game_id"),),
             answer='{"version": str, "size_bytes": int, "checksum": str}',
             about="The newest version of a game; checksum is the SHA-256 of its bundle.",
         ),
         Command(type="LIST_PLAYERS", answer='{"online_players": [str]}', about="Who is online, sorted."),
         Command(
             type="LIST_ROOMS",
-            fields=_page(),
+            fields=page_fields(),
             answer=f'{{"rooms": [{_ROOM}]}}',
             about=f'Public rooms and your own, newest first, {PAGE} at most; "before" the last one\'s room_id goes on from there.',
         ),
-        Command(type="GET_ROOM", fields=(_id("room_id"),), answer=f'{{"room": {_ROOM_AND_MORE}}}', about="All about one room, with its party code."),
+        Command(
+            type="GET_ROOM", fields=(id_field("room_id"),), answer=f'{{"room": {_ROOM_AND_MORE}}}', about="All about one room, with its party code."
+        ),
         Command(
             type="CREATE_ROOM",
-            fields=(_id("game_id"), Field("public", "bool", optional=True)),
+            fields=(id_field("game_id"), Field("public", "bool", optional=True)),
             answer='{"room_id": str, "version": str}',
             about='Open a room of a game and take seat 0; with "public": false it is in nobody else\'s list.',
         ),
-        Command(type="JOIN_ROOM", fields=(_id("room_id"),), answer='{"room_id": str, "version": str}', about="Take the lowest free seat of a room."),
+        Command(
+            type="JOIN_ROOM", fields=(id_field("room_id"),), answer='{"room_id": str, "version": str}', about="Take the lowest free seat of a room."
+        ),
         Command(
             type="JOIN_PARTY",
             fields=(Field("party_code", most=64),),
             answer='{"room_id": str, "version": str}',
             about="Join the room of a party code.",
         ),
-        Command(type="LEAVE_ROOM", fields=(_id("room_id"),), about="Leave a room; your seat is free."),
+        Command(type="LEAVE_ROOM", fields=(id_field("room_id"),), about="Leave a room; your seat is free."),
         Command(
             type="START_ROOM",
-            fields=(_id("room_id"),),
+            fields=(id_field("room_id"),),
             answer='{"room_id": str, "game_host": str, "game_port": int, "version": str}',
             about="Start the play (the host). The answer says where it is played.",
         ),
         Command(
             type="KICK",
-            fields=(_id("room_id"), Field("player", most=128)),
+            fields=(id_field("room_id"), Field("player", most=128)),
             about="Send a member away for good (the host).",
         ),
         Command(
             type="CHAT",
-            fields=(_id("room_id"), Field("text", least=1, most=500)),
+            fields=(id_field("room_id"), Field("text", least=1, most=500)),
             about="Say something to a room that you are in.",
         ),
         Command(
@@ -120,7 +87,7 @@ LOBBY = CommandTable(
         ),
         Command(
             type="ROOM_MESSAGE",
-            fields=(_id("room_id"), Field("body", "object")),
+            fields=(id_field("room_id"), Field("body", "object")),
             about='Say a room message, such as {"type": "ready", "ready": true}; SUBSCRIBE to rooms first, the room answers by pushes.',
         ),
     ),
