@@ -19,12 +19,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gameroom.deferring import deferring
-from gameroom.errors import GameroomError, InvalidRequest, NotFound
+from gameroom.errors import Conflict, GameroomError, InvalidRequest, NotFound
 from gameroom.hashing import PasswordHasher
 from gameroom.interfaces import IDatabase
 from gameroom.rules import usernames
 from gameroom.rules.limits import LoginTries
-from gameroom.rules.sessions import PLAYER, Account, Session, SessionMemory, check, new_token, proof, slid, token_hash, unknown_token
+from gameroom.rules.sessions import DEVELOPER, PLAYER, Account, Session, SessionMemory, check, new_token, proof, slid, token_hash, unknown_token
 from gameroom.settings import AccountSettings, Limits
 from gameroom.store import accounts as sql
 
@@ -78,6 +78,8 @@ class Accounts:
         """
         name, prepared = usernames.username(username), usernames.password(password)
         self._tries.count(self._clock.seconds(), self._limits().login_tries, address)
+        if role == DEVELOPER and usernames.is_ours(name):
+            raise Conflict(f"{username} looks like the name under which this server publishes games itself; choose another")
         # Asked here too, so that nobody waits for the hashing to hear that a name is taken.
         await self._database.interact(sql.require_free, role, name)
         password_hash = await self._hasher.hash(prepared)

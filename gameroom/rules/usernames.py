@@ -81,14 +81,19 @@ def password(text: str) -> str:
     return prepared
 
 
-def shown_name(text: str) -> str:
-    """A guest's name as it is shown: 1 to 24 characters that can be seen, trimmed. Raises `InvalidRequest`."""
-    least, most = SHOWN_NAME_LENGTHS[0], SHOWN_NAME_LENGTHS[-1]
+def is_ours(name: Name) -> bool:
+    """Whether this is the name of the developer whose games ship with the daemon, or looks like it."""
+    return not set(name.skeletons).isdisjoint(_OURS.skeletons)
+
+
+def shown_name(text: str, most: int = SHOWN_NAME_LENGTHS[-1]) -> str:
+    """A guest's name as it is shown, or a game's: 1 to `most` characters that can be seen, trimmed. Raises `InvalidRequest`."""
+    least = SHOWN_NAME_LENGTHS[0]
     if len(text) > most * _SHRINKS:
         raise InvalidRequest(f"a name has {least} to {most} characters; choose a shorter one")
     _refuse_control(text, "a name", _BREAKS, _BIDI_OVERRIDES | _BIDI_MARKS)
     name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not _visible(name) or len(name) not in SHOWN_NAME_LENGTHS:
+    if not _visible(name) or len(name) > most:
         raise InvalidRequest(f"a name has {least} to {most} characters; choose another")
     return name
 
@@ -165,3 +170,5 @@ def _read_prototypes() -> dict[int, str]:
 
 
 _PROTOTYPES = _read_prototypes()
+
+_OURS = username("gameroom")

@@ -115,6 +115,15 @@ async def online(cursor: ICursor, limit: int, before: str | None = None) -> list
     return await _games(cursor, f"WHERE g.status = :online {after} ORDER BY g.created_ms DESC, g.game_id DESC LIMIT :limit", params)
 
 
+async def of_developer(cursor: ICursor, developer: str, limit: int, before: Game | None = None) -> list[Game]:
+    """The developer's games whatever their status, newest first; those that are older than `before` where it is given."""
+    after = "" if before is None else "AND (g.created_ms, g.game_id) < (:created_ms, :before)"
+    params: dict[str, Any] = {"developer": developer, "limit": limit}
+    if before is not None:
+        params |= {"created_ms": before.created_ms, "before": before.game_id}
+    return await _games(cursor, f"WHERE g.developer = :developer {after} ORDER BY g.created_ms DESC, g.game_id DESC LIMIT :limit", params)
+
+
 async def find(cursor: ICursor, game_id: str) -> Game | None:
     """The game, whatever its status."""
     games = await _games(cursor, "WHERE g.game_id = :game_id", {"game_id": game_id})
