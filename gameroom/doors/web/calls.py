@@ -11,9 +11,11 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from werkzeug.http import parse_accept_header
 
-from gameroom.doors.web.declare import Route
+from gameroom.doors.web.declare import RawBody, Route
 from gameroom.doors.web.problems import HttpProblem
 from gameroom.errors import InvalidRequest, Unauthorized
+
+RAW = "application/octet-stream"
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +94,7 @@ def bearer(request: Request) -> str | None:
 
 
 def read_body(route: Route, request: Request) -> Any:
-    """The checked JSON body of a route that has one; raises `InvalidRequest`, or `HttpProblem` 415."""
+    """The checked body of a route that has one; raises `InvalidRequest`, or `HttpProblem` 415."""
     assert request.content is not None
     data = request.content.read()
     if route.body is None:
@@ -102,6 +104,10 @@ def read_body(route: Route, request: Request) -> Any:
     if not data and not route.body_needed:
         return route.body.read({})
     media_type = header(request, "content-type").partition(";")[0].strip().lower()
+    if isinstance(route.body, RawBody):
+        if media_type not in ("", RAW):
+            raise HttpProblem(415, f"send the bytes as they are, with Content-Type: {RAW}")
+        return route.body.read(data)
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         raise HttpProblem(415, "send JSON, with Content-Type: application/json")
     try:

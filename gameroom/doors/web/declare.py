@@ -10,7 +10,7 @@ import attrs
 from gameroom.errors import InvalidRequest
 
 Schema = dict[str, Any]
-Auth = Literal["none", "session", "maybe session", "seat", "session or seat"]
+Auth = Literal["none", "session", "maybe session", "seat", "session or seat", "developer session"]
 
 
 class Kind(Protocol):
@@ -82,10 +82,10 @@ class Field:
 
 
 class IsBody(Protocol):
-    """What a JSON body may be."""
+    """What a body may be."""
 
     def read(self, content: Any) -> Any:
-        """The checked body, or `InvalidRequest` with a JSON pointer."""
+        """The checked body, or `InvalidRequest` with a JSON pointer. `content` is JSON that was read, and for a `RawBody` bytes."""
 
     def schema(self) -> Schema: ...
 
@@ -116,6 +116,23 @@ class Body:
             "required": [field.name for field in self.fields if field.required],
             "additionalProperties": False,
         }
+
+
+@attrs.frozen
+class RawBody:
+    """Bytes as they are, so many of them at most."""
+
+    most: int
+
+    def read(self, content: Any) -> bytes:
+        if not content:
+            raise InvalidRequest("the body is empty; send the bytes as they are, as application/octet-stream")
+        if len(content) > self.most:
+            raise InvalidRequest(f"the body has {len(content)} bytes; send at most {self.most} at a time")
+        return bytes(content)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "binary", "minLength": 1, "maxLength": self.most}
 
 
 @attrs.frozen(kw_only=True)

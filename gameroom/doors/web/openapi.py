@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from gameroom.doors.web.declare import Auth, Reply, Route
+from gameroom.doors.web.calls import RAW
+from gameroom.doors.web.declare import Auth, RawBody, Reply, Route
 from gameroom.doors.web.problems import MEDIA_TYPE
 from gameroom.doors.web.schemas import SCHEMAS, ref
 
@@ -18,6 +19,7 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     "maybe session": [{}, {"session": []}],
     "seat": [{"seat": []}],
     "session or seat": [{"session": []}, {"seat": []}],
+    "developer session": [{"developer": []}],
 }
 
 
@@ -42,7 +44,8 @@ def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
-                "session": {"type": "http", "scheme": "bearer", "description": "the session token of a log-in"},
+                "session": {"type": "http", "scheme": "bearer", "description": "the session token of a player's log-in"},
+                "developer": {"type": "http", "scheme": "bearer", "description": "the session token of a developer's log-in"},
                 "seat": {"type": "http", "scheme": "bearer", "description": "the seat token of a member"},
             },
         },
@@ -63,7 +66,8 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        operation["requestBody"] = {"required": route.body_needed, "content": {"application/json": {"schema": route.body.schema()}}}
+        media_type = RAW if isinstance(route.body, RawBody) else "application/json"
+        operation["requestBody"] = {"required": route.body_needed, "content": {media_type: {"schema": route.body.schema()}}}
     if route.auth in _SECURITY:
         operation["security"] = _SECURITY[route.auth]
     for status in sorted({400, *route.problems, *((413, 415) if route.body is not None else ()), 500}):

@@ -9,11 +9,11 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from gameroom.catalogue import Catalogue
-from gameroom.doors.web.calls import Answer, Call, header
+from gameroom.doors.web.calls import Answer, Call
 from gameroom.doors.web.declare import Reply, Route
 from gameroom.doors.web.policy import page_policy, sandbox_policy
 from gameroom.doors.web.problems import HttpProblem
-from gameroom.doors.web.streams import FileResource, Turns
+from gameroom.doors.web.streams import FileResource, Turns, tag_matches
 from gameroom.errors import NotFound
 
 HERE = Path(__file__).parent
@@ -57,6 +57,14 @@ class Pages:
         ),
         Route(handler="sdk", methods=("GET",), path=f"/{SDK}", about="The SDK, a short name for /static/gameroom.js.", replies=_FILE),
         Route(
+            handler="developer",
+            methods=("GET",),
+            path="/developer",
+            about="The page of developers: their games, uploads, versions, logs.",
+            replies={200: Reply(about="The page.", media_type="text/html")},
+            page=True,
+        ),
+        Route(
             handler="replay",
             methods=("GET",),
             path="/replay/<play_id>",
@@ -94,6 +102,13 @@ class Pages:
     def join(self, call: Call) -> Answer:
         """The page of a room; which room, its script reads from the URL."""
         return self._page(call, "join.html")
+
+    def game(self, call: Call) -> Answer:
+        """The page of a game; which game, its script reads from the URL."""
+        return self._page(call, "game.html")
+
+    async def developer(self, call: Call) -> Answer:
+        return self._page(call, "developer.html")
 
     async def replay(self, call: Call) -> Answer:
         """Which play, and whether it may be seen, its script finds out."""
@@ -148,7 +163,7 @@ class Pages:
         if path.suffix == ".html":
             # A frame of ours for engines that have no page: they may come from any room, or any URL.
             headers["Content-Security-Policy"] = sandbox_policy(call.hosts, "/static/", f"/{SDK}", scripts_from="http: https:")
-        if tag in [each.strip().removeprefix("W/") for each in header(call.request, "if-none-match").split(",")]:
+        if tag_matches(call.request, tag):
             return Answer(status=304, headers=headers)
         return Answer(data=data, media_type=media_type(path), headers=headers)
 

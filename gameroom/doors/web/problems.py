@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import orjson
 
-from gameroom.errors import GameroomError, RateLimited, ServerError
+from gameroom.errors import ChunkOutOfOrder, GameroomError, RateLimited, ServerError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -93,6 +93,8 @@ def problem_of(error: GameroomError) -> Problem:
         headers["Retry-After"] = str(max(1, ceil(error.retry_after)))
     if isinstance(error, ServerError):
         document["incident"] = error.incident
+    if isinstance(error, ChunkOutOfOrder):
+        document["expected_seq"] = error.expected_seq
     if error.http_status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="gameroom"'
     return Problem(status=error.http_status, document=document, headers=headers)

@@ -10,7 +10,7 @@ from gameroom.doors.web.declare import Body, Field, Reply, Route, Text
 from gameroom.doors.web.schemas import ref
 
 # How long and of which characters they may be is for the rules of accounts to say.
-_CREDENTIALS = Body(
+CREDENTIALS = Body(
     (
         Field(name="username", kind=Text(0, 4096), required=True, about="3 to 32 characters"),
         Field(name="password", kind=Text(0, 4096), required=True, about="8 to 1024 characters"),
@@ -27,7 +27,7 @@ class AccountRoutes:
             methods=("POST",),
             path="/register",
             about="Make a player's account and log in.",
-            body=_CREDENTIALS,
+            body=CREDENTIALS,
             replies={201: Reply(about="Made.", schema=ref("Session"))},
             problems=(409, 429),
         ),
@@ -36,7 +36,7 @@ class AccountRoutes:
             methods=("POST",),
             path="/login",
             about="Log in as a player. The account's earlier session tokens are superseded.",
-            body=_CREDENTIALS,
+            body=CREDENTIALS,
             replies={200: Reply(about="In.", schema=ref("Session"))},
             problems=(401, 403, 429),
         ),

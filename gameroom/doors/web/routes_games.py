@@ -8,6 +8,7 @@ from gameroom.accounts import Accounts
 from gameroom.catalogue import MOST_LISTED, Catalogue
 from gameroom.doors.web.calls import Answer, Call
 from gameroom.doors.web.declare import Field, Number, Reply, Route, Text
+from gameroom.doors.web.pages import Pages
 from gameroom.doors.web.schemas import ref
 from gameroom.doors.web.streams import RecordingResource, Turns
 from gameroom.errors import Forbidden, NotFound, Unauthorized
@@ -39,18 +40,33 @@ class GameRoutes:
             about="One game, also when it is OFFLINE.",
             replies={200: Reply(about="The game.", schema=ref("GameDetail"))},
             problems=(404,),
+            page=True,
+        ),
+        Route(
+            handler="latest",
+            methods=("GET",),
+            path="/games/<game_id>/versions/latest",
+            about="The latest version of a game, also when it is OFFLINE.",
+            replies={200: Reply(about="The version.", schema=ref("Version"))},
+            problems=(404,),
         ),
     )
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, pages: Pages) -> None:
         self._catalogue = catalogue
+        self._pages = pages
 
     async def games(self, call: Call) -> Answer:
         games = await self._catalogue.list_games(limit=call.query.get("limit", MOST_LISTED), before=call.query.get("before"))
         return Answer(value={"games": games})
 
     async def game(self, call: Call) -> Answer:
-        return Answer(value=await self._catalogue.detail(call.path["game_id"]))
+        detail = await self._catalogue.detail(call.path["game_id"])
+        return self._pages.game(call) if call.wants_page else Answer(value=detail)
+
+    async def latest(self, call: Call) -> Answer:
+        latest = await self._catalogue.latest(call.path["game_id"])
+        return Answer(value={"version": latest.version, "size_bytes": latest.size_bytes, "checksum": latest.checksum})
 
 
 class PlayRoutes:

@@ -11,6 +11,8 @@ WHOLE: Schema = {"type": "integer"}
 YES_NO: Schema = {"type": "boolean"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 ANYTHING: Schema = {}
+TIME: Schema = {"type": "string", "format": "date-time"}
+CHECKSUM: Schema = {"type": "string", "description": "SHA-256 of the file, 64 hex digits"}
 
 
 def ref(name: str) -> Schema:
@@ -50,17 +52,18 @@ _ENTRY: dict[str, Schema] = {
     "status": {"type": "string", "enum": ["WAITING", "PLAYING"]},
     "join_url": {"type": "string", "format": "uri"},
 }
+_STATUS: Schema = {"type": "string", "enum": ["ONLINE", "OFFLINE"]}
 _GAME: dict[str, Schema] = {
     "game_id": TEXT,
     "name": TEXT,
-    "status": {"type": "string", "enum": ["ONLINE", "OFFLINE"]},
+    "status": _STATUS,
     "latest_version": or_null(TEXT),
     "avg_score": or_null({"type": "number"}),
 }
 
 SCHEMAS: dict[str, Schema] = {
     "Problem": object_of(
-        ("pointer", "retry_after", "incident"),
+        ("pointer", "retry_after", "incident", "expected_seq"),
         type=TEXT,
         title=TEXT,
         status=WHOLE,
@@ -69,6 +72,7 @@ SCHEMAS: dict[str, Schema] = {
         pointer={"type": "string", "description": "JSON pointer into the body that was sent"},
         retry_after={"type": "number", "description": "seconds"},
         incident=UUID,
+        expected_seq={"type": "integer", "description": "the number of the chunk that comes next"},
     ),
     "Created": object_of(room_id=UUID, join={"type": "string", "format": "uri"}, party_code=TEXT),
     "Player": _PLAYER,
@@ -117,6 +121,18 @@ SCHEMAS: dict[str, Schema] = {
         max_players=WHOLE,
         reviews_sample=listed(object_of(player=TEXT, score=WHOLE, comment=TEXT)),
     ),
+    "Reviews": object_of(reviews=listed(object_of(player=TEXT, score=WHOLE, comment=TEXT, created_at=TIME))),
+    "Version": object_of(version=TEXT, size_bytes=WHOLE, checksum=CHECKSUM),
+    "OwnGame": object_of(game_id=TEXT, name=TEXT, description=TEXT, status=_STATUS, latest_version=or_null(TEXT)),
+    "OwnGames": object_of(games=listed(ref("OwnGame"))),
+    "NewGame": object_of(game_id=TEXT),
+    "OwnVersions": object_of(
+        versions=listed(object_of(version=TEXT, uploaded_at=TIME, is_latest=YES_NO, size_bytes=WHOLE, checksum=CHECKSUM, yanked=YES_NO))
+    ),
+    "Logs": object_of(lines=listed(TEXT)),
+    "Begun": object_of(upload_id=TEXT, chunk_size={"type": "integer", "description": "so many bytes a chunk are suggested"}),
+    "Upload": object_of(next_seq=WHOLE, received_bytes=WHOLE, size_bytes=WHOLE),
+    "Published": object_of(version=TEXT, is_latest=YES_NO),
     "Session": object_of(session_token={"type": "string", "description": "Bearer token of the account, for all doors"}),
     "Rooms": object_of(rooms=listed(ref("RoomEntry"))),
     "Games": object_of(games=listed(ref("Game"))),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -29,13 +29,21 @@ from gameroom.doors.web.pages import Pages
 from gameroom.doors.web.policy import ALWAYS
 from gameroom.doors.web.problems import MEDIA_TYPE, HttpProblem, phrase
 from gameroom.doors.web.routes_accounts import AccountRoutes
+from gameroom.doors.web.routes_developer import DeveloperAccountRoutes, DeveloperRoutes
 from gameroom.doors.web.routes_games import GameRoutes, PlayRoutes
+from gameroom.doors.web.routes_reviews import DownloadRoutes, ReviewRoutes
 from gameroom.doors.web.routes_rooms import RoomRoutes
+from gameroom.doors.web.routes_uploads import UploadRoutes
 from gameroom.doors.web.streams import Turns
 from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.registry import Registry
 from gameroom.settings import Addresses, Limits, WebSettings
 from gameroom.store.recordings import Recordings
+
+if TYPE_CHECKING:
+    from gameroom.developer_games import DeveloperGames
+    from gameroom.reviews import Reviews
+    from gameroom.uploads import Uploads
 
 _PREFLIGHT_SECONDS = "600"
 
@@ -116,7 +124,7 @@ class _Root:
         origin = header(request, "origin")
         if origin.lower() in self._origins:
             request.setHeader("Access-Control-Allow-Origin", origin)
-            request.setHeader("Access-Control-Expose-Headers", "Location, Retry-After")
+            request.setHeader("Access-Control-Expose-Headers", "Content-Disposition, Content-Range, ETag, Location, Retry-After")
 
     def _preflight(self, request: Request, path: str) -> bytes:
         methods = self._api.methods_of(path)
@@ -127,7 +135,7 @@ class _Root:
         request.setHeader("Allow", allowed)
         if request.responseHeaders.hasHeader("Access-Control-Allow-Origin"):
             request.setHeader("Access-Control-Allow-Methods", allowed)
-            request.setHeader("Access-Control-Allow-Headers", "Authorization, Content-Type")
+            request.setHeader("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, If-Range, Prefer, Range")
             request.setHeader("Access-Control-Max-Age", _PREFLIGHT_SECONDS)
         return b""
 
@@ -162,6 +170,7 @@ class WebSite(Site):
         serverFromString(reactor, "tcp:8080").listen(site)
 
     `limits` is called for each new connection; `http` has the limits that no operator needs to know.
+    What developers do is there where `games` and `uploads` are given, and reviews where `reviews` are.
     """
 
     protocol = LimitedChannel  # type: ignore[assignment]
@@ -182,6 +191,9 @@ class WebSite(Site):
         metrics: Any = None,
         presence: Any = None,
         http: HttpLimits | None = None,
+        games: DeveloperGames | None = None,
+        uploads: Uploads | None = None,
+        reviews: Reviews | None = None,
     ) -> None:
         web = web or WebSettings()
         self._clock = clock
@@ -193,10 +205,14 @@ class WebSite(Site):
         callers = Callers(addresses, self._proxies)
         turns = Turns(clock)
         pages = Pages(catalogue, turns)
-        surfaces = [
+        surfaces: list[Any] = [
             RoomRoutes(registry=registry, accounts=accounts, pages=pages, clock=clock),
-            GameRoutes(catalogue),
+            GameRoutes(catalogue, pages),
+            *([] if reviews is None else [ReviewRoutes(reviews=reviews, accounts=accounts)]),
+            DownloadRoutes(catalogue=catalogue, accounts=accounts, turns=turns, reviews=reviews),
             AccountRoutes(accounts),
+            *([] if games is None else [DeveloperAccountRoutes(accounts), DeveloperRoutes(games=games, accounts=accounts, catalogue=catalogue)]),
+            *([] if uploads is None else [UploadRoutes(uploads=uploads, accounts=accounts, clock=clock)]),
             PlayRoutes(registry=registry, accounts=accounts, recordings=recordings, turns=turns),
             pages,
             DescriptionRoutes(lambda: self.api.routes),
