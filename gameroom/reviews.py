@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from gameroom.deferring import deferring
 from gameroom.errors import InvalidRequest, NotFound
@@ -33,6 +33,8 @@ class Reviews:
 
     With `settings.reviews` of `players` only who has downloaded or played a game may review it.
     """
+
+    _log = Logger()
 
     def __init__(self, *, database: IDatabase, clock: IReactorTime, settings: StoreSettings | None = None) -> None:
         self._database = database
@@ -64,9 +66,13 @@ class Reviews:
         found = await self._database.interact(sql.newest_of_game, game_id, min(limit, MOST_LISTED), before_ms)
         return [entry(review) for review in found]
 
-    def note_player(self, account_key: str, game_id: str) -> Deferred[None]:
-        """This player has downloaded the game. Fires when that is kept."""
-        return self._database.interact(sql.note_player, game_id, account_key)
+    @deferring
+    async def downloaded(self, account_key: str, game_id: str) -> None:
+        """This player has downloaded the game. Fires when that is kept; where it cannot be kept the log says so, and it fires all the same."""
+        try:
+            await self._database.interact(sql.note_player, game_id, account_key)
+        except Exception:
+            self._log.failure("it was not kept that {player} has downloaded {game_id}", player=account_key, game_id=game_id)
 
     @deferring
     async def knows(self, account_key: str, game_id: str) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gameroom.metrics import Metrics
     from gameroom.presence import Presence
     from gameroom.registry import Registry
+    from gameroom.reviews import Reviews
 
 
 class LobbyFactory(LineFactory):
@@ -26,7 +27,7 @@ class LobbyFactory(LineFactory):
 
     In a Twisted program of your own, beside a registry and what it stands on:
 
-    >>> lobby = LobbyFactory(registry=registry, accounts=accounts, catalogue=catalogue, presence=presence,
+    >>> lobby = LobbyFactory(registry=registry, accounts=accounts, catalogue=catalogue, reviews=reviews, presence=presence,
     ...                      addresses=Addresses(), clock=reactor, limits=Limits)
     >>> serverFromString(reactor, "tcp:7000").listen(lobby)
     """
@@ -37,6 +38,7 @@ class LobbyFactory(LineFactory):
         registry: Registry,
         accounts: Accounts,
         catalogue: Catalogue,
+        reviews: Reviews,
         presence: Presence,
         addresses: Addresses,
         clock: IReactorTime,
@@ -49,6 +51,7 @@ class LobbyFactory(LineFactory):
             news=news,
             accounts=accounts,
             catalogue=catalogue,
+            reviews=reviews,
             presence=presence,
             addresses=addresses,
             limits=limits,

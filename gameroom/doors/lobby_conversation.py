@@ -105,11 +105,18 @@ class PeopleCommands:
 class StoreCommands:
     """The store as players see it."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, reviews: Reviews) -> None:
         self._catalogue = catalogue
+        self._reviews = reviews
 
     def handlers(self) -> dict[str, Handler]:
-        return {"LIST_GAMES": self.list_games, "GET_GAME_DETAIL": self.detail, "LATEST_VERSION": self.latest}
+        return {
+            "LIST_GAMES": self.list_games,
+            "GET_GAME_DETAIL": self.detail,
+            "LATEST_VERSION": self.latest,
+            "LIST_REVIEWS": self.list_reviews,
+            "ADD_REVIEW": self.add_review,
+        }
 
     async def list_games(self, call: Call) -> Payload:
         games = await self._catalogue.list_games(limit=min(call.payload.get("limit", PAGE), PAGE), before=call.payload.get("before"))
@@ -121,6 +128,13 @@ class StoreCommands:
     async def latest(self, call: Call) -> Payload:
         latest = await self._catalogue.latest(call.payload["game_id"])
         return {"version": latest.version, "size_bytes": latest.size_bytes, "checksum": latest.checksum}
+
+    async def list_reviews(self, call: Call) -> Payload:
+        payload = call.payload
+        return {"reviews": await self._reviews.list(payload["game_id"], min(payload.get("limit", PAGE), PAGE), payload.get("before"))}
+
+    async def add_review(self, call: Call) -> None:
+        await self._reviews.add(call.account, call.payload["game_id"], call.payload["score"], call.payload["comment"])
 
 
 class RoomCommands:
@@ -241,6 +255,7 @@ def lobby_desk(
     news: News,
     accounts: Accounts,
     catalogue: Catalogue,
+    reviews: Reviews,
     presence: Presence,
     addresses: Addresses,
     limits: Callable[[], Limits],
@@ -255,7 +270,7 @@ def lobby_desk(
         handlers={
             **AccountCommands("PLAYER", PLAYER, accounts, room_of=lambda account: news.registry.seat_of(account.key)).handlers(),
             **PeopleCommands(presence).handlers(),
-            **StoreCommands(catalogue).handlers(),
+            **StoreCommands(catalogue, reviews).handlers(),
             **RoomCommands(news, addresses).handlers(),
         },
         accounts=accounts,

@@ -14,6 +14,7 @@ import orjson
 from gameroom.errors import BadState
 from gameroom.interfaces import ICursor, Row
 from gameroom.rules.room import Member, Room, RoomOptions
+from gameroom.store.reviews import note_player
 
 _OPTIONS = frozenset(field.name for field in attrs.fields(RoomOptions))
 _CHANGING = ("party_code", "phase", "play_id", "configuration", "revision", "host", "banned", "next_joined", "setup_state")
@@ -129,13 +130,15 @@ async def load_all(cursor: ICursor, node: str | None = None) -> list[Room]:
 
 
 async def begin_play(cursor: ICursor, play_id: str, room: Room, started_ms: int) -> None:
-    """Keep that a play began, and that the room's members may read its recording."""
+    """Keep that a play began, that the room's members may read its recording, and that its players have had the game."""
     await cursor.execute(
         "INSERT INTO plays (play_id, room_id, game_id, started_ms) VALUES (:play_id, :room_id, :game_id, :started_ms)",
         {"play_id": play_id, "room_id": room.room_id, "game_id": room.options.game_id, "started_ms": started_ms},
     )
     for member in room.members:
         await add_play_member(cursor, play_id, member)
+        if member.account and member.seat is not None and room.options.game_id:
+            await note_player(cursor, room.options.game_id, member.account)
 
 
 async def add_play_member(cursor: ICursor, play_id: str, member: Member) -> None:

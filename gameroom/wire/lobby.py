@@ -38,6 +38,17 @@ LOBBY = CommandTable(
             answer='{"version": str, "size_bytes": int, "checksum": str}',
             about="The newest version of a game; checksum is the SHA-256 of its bundle.",
         ),
+        Command(
+            type="LIST_REVIEWS",
+            fields=(id_field("game_id"), *page_fields()),
+            answer='{"reviews": [{"player", "score", "comment", "created_at"}]}',
+            about=f'What players say of a game, newest first, {PAGE} at most; "before" the last one\'s created_at goes on from there.',
+        ),
+        Command(
+            type="ADD_REVIEW",
+            fields=(id_field("game_id"), Field("score", "int", least=1, most=5), Field("comment", most=2048)),
+            about="Say what you think of a game, from 1 (bad) to 5 (good); a second review takes the place of your first.",
+        ),
         Command(type="LIST_PLAYERS", answer='{"online_players": [str]}', about="Who is online, sorted."),
         Command(
             type="LIST_ROOMS",

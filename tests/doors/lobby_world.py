@@ -26,7 +26,8 @@ from gameroom.interfaces import IDatabase
 from gameroom.metrics import Metrics
 from gameroom.presence import Presence
 from gameroom.registry import Registry
-from gameroom.settings import Addresses, Limits, RoomSettings
+from gameroom.reviews import Reviews
+from gameroom.settings import Addresses, Limits, RoomSettings, StoreSettings
 from tests.memory import MemoryDatabase
 from tests.rooms import NotingReferee
 
@@ -179,7 +180,7 @@ class Postponed:
 class World:
     """Everything that a lobby stands on, and a lobby."""
 
-    def __init__(self, database: IDatabase | None = None, **limits: Any) -> None:
+    def __init__(self, database: IDatabase | None = None, store: StoreSettings | None = None, **limits: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.limits = Limits(**{"login_tries": 1000, **limits})
@@ -198,6 +199,7 @@ class World:
             (Path(folder) / "dots" / "engine.js").write_text("export default null")
             self.catalogue = Catalogue(database=self.database, games_dir=Path(folder), clock=self.clock)
             self.catalogue.start()
+        self.reviews = Reviews(database=self.database, clock=self.clock, settings=store)
         self.presence = Presence(self.clock)
         self.addresses = Addresses(public_host="play.example")
         self.referees: list[NotingReferee] = []
@@ -228,6 +230,7 @@ class World:
             "registry": self.registry,
             "accounts": self.accounts,
             "catalogue": self.catalogue,
+            "reviews": self.reviews,
             "presence": self.presence,
             "addresses": self.addresses,
             "clock": self.clock,
