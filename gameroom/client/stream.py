@@ -1,0 +1,142 @@
+"""The bytes of a connection to a JSON-lines door: cut into lines, and sent as its transport can take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gameroom.errors import InvalidRequest
+from gameroom.wire import lines
+
+LONGEST: Final = 8 * 1024 * 1024
+"""Bytes of a line that a server may send: a list of 200 full rooms has under two million."""
+
+
+class ConnectionFailed(Exception):
+    """There is no connection, or no longer one. Its text is one line for people."""
+
+
+@implementer(IPushProducer)
+class LineStream(Protocol):
+    """`line(message)` gets each line's object and may raise `ConnectionFailed`; `lost(why)` is called once, at the end."""
+
+    transport: Any
+
+    def __init__(self, line: Callable[[dict[str, Any]], None], lost: Callable[[str], None]) -> None:
+        self.ended = False
+        """Whether no further line is told of."""
+        self._take = line
+        self._tell_lost = lost
+        self._buffer = lines.LineBuffer()
+        self._why = ""
+        self._paused = False
+        self._waiting: list[Deferred[None]] = []
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.ended:
+            return
+        self._buffer.feed(data)
+        try:
+            while (line := self._next()) is not None:
+                self._take(_object(line))
+        except lines.LineTooLong:
+            self._fail(f"the server sends a line of more than {LONGEST} bytes; is it a gameroom?")
+        except ConnectionFailed as error:
+            self._fail(str(error))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.ended = True
+        self._go_on()
+        self._tell_lost(self._why or in_words(reason.value or ConnectionLost()))
+
+    def send(self, line: bytes) -> None:
+        self.transport.write(line)
+
+    def writable(self) -> Deferred[None] | None:
+        """None, or what fires once the transport takes more or is gone."""
+        if not self._paused or self.ended:
+            return None
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    def close(self) -> None:
+        """End it once what was sent is out."""
+        self.ended = True
+        # TLS waits for its producer to have done.
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self._go_on()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self.ended = True
+        self.transport.abortConnection()
+        self._go_on()
+
+    def _next(self) -> bytes | None:
+        """A line that is there, where any is still wanted."""
+        return None if self.ended else self._buffer.take(LONGEST)
+
+    def _fail(self, why: str) -> None:
+        self._why = why
+        self.abort()
+
+    def _go_on(self) -> None:
+        self._paused = False
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.called:
+                each.callback(None)
+
+    # What our transport asks of us, as its producer.
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._go_on()
+
+    def stopProducing(self) -> None:
+        self._go_on()
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        return lines.decode(line)
+    except InvalidRequest:
+        raise ConnectionFailed("the server does not speak JSON lines; is it a gameroom, and this its port?") from None
+
+
+def in_words(error: BaseException) -> str:
+    """What ended a connection, or kept it from being made, as one line for people."""
+    if isinstance(error, ConnectionDone):
+        return "the server closed the connection"
+    if isinstance(error, ConnectionAborted):
+        return "the connection was cut"
+    if isinstance(error, ConnectionLost):
+        return "the connection was lost"
+    if type(error).__module__ == "OpenSSL.SSL":
+        return f"TLS: {_tls_reasons(error) or 'the handshake failed'}"
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _tls_reasons(error: BaseException) -> str:
+    """OpenSSL's reasons: a list of (library, function, reason)."""
+    try:
+        return "; ".join(reason[2] for reason in error.args[0])
+    except (IndexError, TypeError):
+        return " ".join(map(str, error.args))
