@@ -139,6 +139,11 @@ class IReferee(Interface):
 
     keeps_seats: bool = Attribute("True where a locked player who is away keeps the seat for as long as the play lasts (lock-step).")
 
+    packets_are_messages: bool = Attribute("True where binary frames count to the limit of messages (relay); command packets do not.")
+
+    def check_start() -> None:
+        """May a play begin here at all? Raises `BadState` where games of this kind cannot be run; asked before anything is locked."""
+
     def begin(play_id: str, players: Sequence[Player]) -> Deferred[None]:
         """A play begins with these players, by seat. Fires when it may be called playing; failing abandons the start."""
 

@@ -110,9 +110,20 @@ class RoomConversation:
         try:
             if self._room is None:
                 raise _unproved()
+            if self._room.referee.packets_are_messages:
+                self._binary_message(self._room, data)
+                return
             self._room.referee.packet(self._user_id, data, self._connection)
         except Exception as error:
             self._refuse(self._counted(error, len(data)), None)
+
+    def _binary_message(self, room: LivingRoom, data: bytes) -> None:
+        """A binary frame that is a message like others, and counts as one whether it is taken or not. Never raises."""
+        try:
+            self._count(1 + len(data) / SHORT if len(data) > LARGE else 1)
+            room.referee.packet(self._user_id, data, self._connection)
+        except Exception as error:
+            self._refuse(error, None)
 
     def _perform(self, message: dict[str, Any], message_id: int | None) -> None:
         """As `perform`, and deliver what it is answered. Never raises."""
@@ -183,6 +194,8 @@ class RoomConversation:
         room = self._here()
         if ready and room.around.draining():
             raise BadState("this server is going down; be ready again in a moment")
+        if ready:
+            room.referee.check_start()
         try:
             return room.apply(rules.set_ready, self._user_id, ready, revision)
         except BadState:

@@ -4,6 +4,7 @@ A lock-step room begins by itself when all are connected and ready.
 When its host starts it, its players are locked at once (its status is PLAYING) and the play begins as soon as they
 are connected and ready; who is not within the reconnect window loses the seat.
 For the other hosting kinds the host's start is enough, and all ready is a start too.
+Where games of a kind cannot be run nobody can be ready, and nothing is locked.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from twisted.logger import Logger
 from gameroom.errors import BadState, GameroomError
 from gameroom.rules import room as rules
 from gameroom.rules.room import PLAYING, SETUP, STARTING, Player, Room
-from gameroom.rules.states import RUNNING, beginning
 from gameroom.store import rooms as table
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ class RoomStart:
     def reserve(self, by: str) -> Deferred[None]:
         """The host starts the room; asking again while it starts or plays is fine. Fires when it is durably PLAYING.
 
-        Raises `Forbidden` for another, `BadState` with too few players or while the daemon is going down.
+        Raises `Forbidden` for another, `BadState` with too few players, where such games cannot be run, or while the daemon is going down.
         """
         latest = self._room.latest
         rules.require_host(latest, by, START)
         if latest.phase != SETUP:
             return self._room.ledger.confirm()
+        self._room.referee.check_start()
         if self._room.around.draining():
             raise BadState("this server is going down; start again in a moment")
         return self._room.change(rules.lock(latest), self._locked)
@@ -116,7 +117,7 @@ class RoomStart:
         room = self._room
         self._reserved_at = None
         self._log.info("play {play_id} of room {room_id} begins", play_id=after.play_id, room_id=after.room_id)
-        room.refereed.show_state(beginning(after.options.states, RUNNING))
+        room.refereed.show_state(after.running)
         room.referee.begun()
         for player in players:
             if not room.refereed.is_connected(player.user_id):

@@ -51,7 +51,10 @@ from gameroom.logs import for_twistd
 from gameroom.metrics import Metrics
 from gameroom.presence import Presence
 from gameroom.referees.lockstep import LockstepReferee
+from gameroom.referees.relay import RelayReferee
+from gameroom.referees.unhosted import UNHOSTED, UnhostedReferee
 from gameroom.registry import Registry
+from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits
 from gameroom.store import DatabaseUnavailable, open_database
 from gameroom.store.recordings import Recordings
@@ -169,6 +172,7 @@ class Nouns:
     database: IDatabase
     presence: Presence
     catalogue: Catalogue
+    reviews: Reviews
     accounts: Accounts
     recordings: Recordings
     registry: Registry
@@ -192,6 +196,7 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
     )
     presence = Presence(reactor)
     catalogue = Catalogue(database=database, games_dir=GAMES, clock=reactor)
+    reviews = Reviews(database=database, clock=reactor, settings=settings.store)
     accounts = Accounts(
         database=database,
         hasher=hasher,
@@ -215,7 +220,9 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         referees={
             "lockstep": partial(
                 LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics, room_ttl=settings.rooms.room_ttl, clock=reactor
-            )
+            ),
+            "relay": RelayReferee,
+            **dict.fromkeys(UNHOSTED, UnhostedReferee),
         },
     )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
@@ -238,6 +245,7 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         database=database,
         presence=presence,
         catalogue=catalogue,
+        reviews=reviews,
         accounts=accounts,
         recordings=recordings,
         registry=registry,
@@ -259,7 +267,7 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
     }
     web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings)
     return [
-        Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=LobbyFactory(**shared)),
+        Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=LobbyFactory(**shared, reviews=nouns.reviews)),
         Door(name="web", endpoints=endpoints(reactor, "web", settings.web), factory=web, goodbye=web.stop),
         Door(
             name="admin",

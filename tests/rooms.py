@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from gameroom.errors import BadState, GameroomError, NotFound
-from gameroom.interfaces import IConnection, IDatabase, IReferee
+from gameroom.interfaces import IConnection, IDatabase, IReferee, IRoom
 from gameroom.presence import Presence
 from gameroom.registry import Registry
 from gameroom.rules.room import Player
@@ -66,12 +66,18 @@ class NotingReferee:
 
     waits_for_ready = True
     keeps_seats = True
+    packets_are_messages = False
 
     def __init__(self, room: Any) -> None:
         self.room = room
         self.told: list[tuple[Any, ...]] = []
         self.beginning: Deferred[None] | None = None
         self.restoring: Exception | None = None
+        self.unable: Exception | None = None
+
+    def check_start(self) -> None:
+        if self.unable is not None:
+            raise self.unable
 
     def begin(self, play_id: str, players: Sequence[Player]) -> Deferred[None]:
         self.told.append(("begin", [player.user_id for player in players]))
@@ -170,7 +176,15 @@ class TakenNames:
 class House:
     """A registry with everything that it needs, over a database that lives as long as the house does."""
 
-    def __init__(self, database: IDatabase | None = None, clock: Clock | None = None, **settings: float) -> None:
+    def __init__(
+        self,
+        database: IDatabase | None = None,
+        clock: Clock | None = None,
+        kinds: Mapping[str, Callable[[IRoom], IReferee]] | None = None,
+        **settings: float,
+    ) -> None:
+        """`kinds`: the referees of hosting kinds beside lock-step, whose referee takes notes."""
+        self.kinds = kinds or {}
         self.clock = clock if clock is not None else Clock()
         self.database: Any = database if database is not None else MemoryDatabase()
         self.presence = Presence(self.clock)
@@ -189,7 +203,7 @@ class House:
             node="here",
             settings=RoomSettings(**settings),
             limits=lambda: self.limits,
-            referees={"lockstep": self._referee},
+            referees={"lockstep": self._referee, **self.kinds},
         )
 
     def _referee(self, room: Any) -> NotingReferee:
@@ -202,4 +216,4 @@ class House:
 
     def restarted(self, **settings: float) -> House:
         """The daemon was killed: everything but the database is made anew."""
-        return House(self.database, self.clock, **settings)
+        return House(self.database, self.clock, self.kinds, **settings)

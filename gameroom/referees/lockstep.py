@@ -35,6 +35,7 @@ class LockstepReferee:
 
     waits_for_ready = True
     keeps_seats = True
+    packets_are_messages = False
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class LockstepReferee:
         self._stage: Stage | None = None
 
     # A play begins and ends.
+
+    def check_start(self) -> None: ...
 
     def begin(self, play_id: str, players: Sequence[Player]) -> Deferred[None]:
         # One that was reserved and came to nothing.

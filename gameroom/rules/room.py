@@ -17,13 +17,14 @@ from gameroom.wire.room_messages import size_of
 
 CONFIGURATION_BYTES = 64 << 10
 SETUP, STARTING, PLAYING = "setup", "starting", "playing"
+LOCKSTEP = "lockstep"
 
 
 @attrs.frozen(kw_only=True)
 class RoomOptions:
     """What a room was created with; it never changes."""
 
-    hosting: str = "lockstep"
+    hosting: str = LOCKSTEP
     game_id: str = ""
     version: str = ""
     engine: dict[str, Any] = attrs.field(factory=dict)
@@ -107,6 +108,11 @@ class Room:
     def state(self) -> str:
         """The full path of its state in setup; in a play its referee knows more."""
         return RUNNING if self.phase == PLAYING else self.setup_state or beginning(self.options.states, SETUP)
+
+    @property
+    def running(self) -> str:
+        """The full path of the state in which a play of it begins."""
+        return beginning(self.options.states, RUNNING) if self.options.hosting == LOCKSTEP else RUNNING
 
     @property
     def status(self) -> str:

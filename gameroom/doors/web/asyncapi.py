@@ -50,7 +50,13 @@ FROM_MEMBERS: dict[str, Message] = {
         {"latency": _NUMBER, "framerate": _NUMBER, "checksum": _CHECKSUM},
     ),
     "drop": Message("Lock-step: proposes to carry on without a player that is away or lagging.", {"seat": WHOLE}),
-    "finish": Message("Lock-step: this client's game is over.", {"generation": _GENERATION, "results": _OBJECT}),
+    "finish": Message(
+        "Lock-step: this client's game is over. Relay: the host ends the play, with results alone if any.",
+        optional={"generation": _GENERATION, "results": _OBJECT},
+    ),
+    "game": Message(
+        "Relay: to the other members, or to those named, whatever it is; up to 64 KiB.", {"body": _ANYTHING}, {"to": or_null(listed(TEXT))}
+    ),
     "resolve": Message("Lock-step: the host says what to do about hashes that differ.", {"how": {"enum": ["abort", "evict", "resync"]}}),
     "snapshot": Message(
         "Lock-step: the answer to snapshot_request; `state` is null where the engine has none to give.",
@@ -83,18 +89,16 @@ TO_MEMBERS: dict[str, Message] = {
     "error": Message("What went wrong.", {"code": WHOLE, "message": TEXT}, {"retry_after": _NUMBER, "incident": UUID}),
     "setup": Message("Lock-step: the whole configuration, at every change.", {"configuration": _OBJECT, "revision": WHOLE, "by": TEXT}),
     "start": Message(
-        "Lock-step: the play begins, or is on.",
+        "The play begins, or is on. From input_delay on: lock-step alone.",
         {
             "play_id": UUID,
             "seed": {"type": ["integer", "string"]},
             "configuration": _OBJECT,
             "players": listed({"type": "object", "properties": {"seat": WHOLE, "user_id": TEXT, "name": TEXT}}),
-            "input_delay": WHOLE,
-            "checksum_interval": WHOLE,
-            "iterations_per_command": WHOLE,
         },
-        {"generation": _GENERATION},
+        {"input_delay": WHOLE, "checksum_interval": WHOLE, "iterations_per_command": WHOLE, "generation": _GENERATION},
     ),
+    "game": Message("Relay: what a member has sent.", {"body": _ANYTHING, "from": TEXT}),
     "master": Message(
         "Lock-step, JSON rooms: everyone's commands for one generation, by seat.",
         {"generation": _GENERATION, "iterations_per_command": WHOLE, "commands": {"type": "object", "additionalProperties": listed(_ANYTHING)}},
@@ -123,6 +127,8 @@ _PACKETS = {
         "Binary rooms: u8 kind 2, u8 flags, u32 generation, u16 iterations_per_command, u32 checksum generation, u64 checksum, u16 count, "
         "then u16 seat, u16 length and bytes each."
     ),
+    "gamePacket": "Relay rooms, from a player: up to 64 KiB that are the game's own.",
+    "gameFrame": "Relay rooms, to everyone else: u16 seat of the sender, then those bytes.",
     "masterPackets": "Binary rooms, history: u8 kind 3, u32 from, u32 count, then u32 length and a master each.",
 }
 
@@ -135,7 +141,7 @@ def describe(socket_url: str, version: str) -> dict[str, Any]:
     messages = {f"from_{name}": _message(name, message, asked) for name, message in FROM_MEMBERS.items()}
     messages |= {f"to_{name}": _message(name, message, told) for name, message in TO_MEMBERS.items()}
     messages |= {name: {"name": name, "summary": about, "contentType": "application/octet-stream"} for name, about in _PACKETS.items()}
-    received = [name for name in messages if name.startswith("from_") or name == "commandPacket"]
+    received = [name for name in messages if name.startswith("from_") or name in ("commandPacket", "gamePacket")]
     sent = [name for name in messages if name not in received]
     return {
         "asyncapi": "3.0.0",

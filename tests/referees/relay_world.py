@@ -1,0 +1,86 @@
+"""A room of one hosting kind, over a registry in memory, and members that talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import orjson
+from twisted.trial.unittest import SynchronousTestCase
+
+from gameroom.entrance import Guest
+from gameroom.interfaces import IReferee, IRoom
+from gameroom.room_conversation import RoomConversation
+from tests.rooms import House, NotingConnection, account
+
+
+@attrs.define
+class Somebody:
+    """A member with its connection."""
+
+    user_id: str
+    token: str
+    conversation: RoomConversation
+    connection: NotingConnection
+
+    def say(self, type_: str, **message: Any) -> None:
+        self.conversation.text(orjson.dumps({"type": type_, **message}))
+
+    def ask(self, type_: str, **message: Any) -> dict[str, Any]:
+        """Say something with an id; its answer, and what was heard before is forgotten."""
+        self.connection.take()
+        self.say(type_, id=7, **message)
+        [answer] = [each for each in self.connection.take() if each.get("reply_to") == 7]
+        return answer
+
+    def heard(self, *types: str) -> list[dict[str, Any]]:
+        """What has come since the last look, of these types and binary frames."""
+        return [each for each in self.connection.take() if "binary" in each or each["type"] in types]
+
+
+class KindTestCase(SynchronousTestCase):
+    """A house that has one game, of the kind under test, and a room of it with Ada as its host."""
+
+    kind = "relay"
+    referee: Callable[[IRoom], IReferee]
+
+    def setUp(self) -> None:
+        self.house = House(kinds={self.kind: self.make}, reconnect_window=60, room_ttl=120)
+        self.successResultOf(self.house.registry.start())
+        self.sell()
+        self.room = self.successResultOf(self.house.registry.create(self.house.request(), account("Ada")))
+
+    def make(self, room: IRoom) -> IReferee:
+        raise NotImplementedError
+
+    def sell(self) -> None:
+        game = self.house.catalogue.the
+        self.house.catalogue.the = attrs.evolve(game, hosting=self.kind, lockstep={}, engine=None, min_players=1, max_players=3)
+
+    def member(self, name: str, wish: str = "any", door: str = "web") -> Somebody:
+        """An account of that name comes and says hello; a name in brackets is a guest's."""
+        who = Guest(name[1:-1]) if name.startswith("(") else account(name)
+        joined = self.successResultOf(self.house.registry.join(self.room.room_id, who, wish))
+        return self.connect(joined.user_id, joined.token, door)
+
+    def connect(self, user_id: str, token: str, door: str = "web") -> Somebody:
+        connection = NotingConnection(door)
+        conversation = RoomConversation(
+            registry=self.house.registry, connection=connection, room_id=self.room.room_id, limits=lambda: self.house.limits
+        )
+        somebody = Somebody(user_id, token, conversation, connection)
+        somebody.say("hello", token=token)
+        return somebody
+
+    def restart(self) -> None:
+        """The daemon is killed and started again."""
+        self.successResultOf(self.house.registry.stop())
+        self.house = self.house.restarted(reconnect_window=60, room_ttl=120)
+        self.sell()
+        self.successResultOf(self.house.registry.start())
+        [self.room] = self.house.registry.everything()
+
+    def wait(self, seconds: float) -> None:
+        """Time goes by, with a look at the rooms each second."""
+        self.house.clock.pump([1.0] * int(seconds))
