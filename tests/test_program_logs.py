@@ -66,7 +66,7 @@ class ProgramLogsTests(SynchronousTestCase):
         """Of many games those are forgotten that have said nothing for longest."""
         log = logs(game_bytes=2000, all_bytes=4000)
         for game in "abcdefghijklmnopqrstuvwxyz" * 4:
-            log.write("first" if game in "m" else game, "line")
+            log.write("first" if game == "m" else game, "line")
             log.write("steady", "line")
         self.assertEqual([], log.lines("a", 10))
         self.assertTrue(log.lines("z", 10) and log.lines("steady", 10))

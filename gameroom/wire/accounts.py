@@ -5,8 +5,11 @@ from __future__ import annotations
 from gameroom.wire.commands import Command, Field
 
 
-def account_commands(who: str) -> tuple[Command, ...]:
-    """The rows of a door's table; `who` ends the types of registering and logging in, as in `LOGIN_PLAYER`."""
+def account_commands(who: str, *, who_am_i: str) -> tuple[Command, ...]:
+    """The rows of a door's table; `who` ends the types of registering and logging in, as in `LOGIN_PLAYER`.
+
+    `who_am_i` says what WHOAMI tells.
+    """
     name_and_password = Field("username", most=1024), Field("password", most=4096)
     return (
         Command(
@@ -24,7 +27,7 @@ def account_commands(who: str) -> tuple[Command, ...]:
             about="Log in. The account's older session token is answered 105 from then on.",
         ),
         Command(type="LOGOUT", about="End the session; its token is answered 101 from then on."),
-        Command(type="WHOAMI", answer='{"username": str, "role": str, "room_id": str or null}', about="Who you are, and the room you sit in."),
+        Command(type="WHOAMI", answer='{"username": str, "role": str, "room_id": str or null}', about=who_am_i),
         Command(
             type="CHANGE_PASSWORD",
             fields=(Field("old_password", most=4096), Field("new_password", most=4096)),

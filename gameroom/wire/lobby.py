@@ -18,7 +18,7 @@ _ROOM_AND_MORE = _ROOM.replace(
 
 LOBBY = CommandTable(
     (
-        *account_commands("PLAYER"),
+        *account_commands("PLAYER", who_am_i="Who you are, and the room you sit in."),
         Command(
             type="LIST_GAMES",
             fields=page_fields(),
