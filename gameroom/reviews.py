@@ -95,21 +95,21 @@ def sample(review: sql.Review) -> dict[str, Any]:
 
 def _score(score: int) -> int:
     if score not in SCORES:
-        raise InvalidRequest(f'"score" must be {SCORES[0]} to {SCORES[-1]}', pointer="/payload/score")
+        raise InvalidRequest(f'"score" must be {SCORES[0]} to {SCORES[-1]}', pointer="/score")
     return score
 
 
 def _comment(comment: str) -> str:
     text = plain_text(comment, COMMENT_BYTES, newlines=True)
     if len(text.encode()) > COMMENT_BYTES:
-        raise InvalidRequest(f"a comment has up to {COMMENT_BYTES} bytes in UTF-8; shorten it", pointer="/payload/comment")
+        raise InvalidRequest(f"a comment has up to {COMMENT_BYTES} bytes in UTF-8; shorten it", pointer="/comment")
     return text
 
 
 def _moment(before: str) -> int:
     moment = milliseconds_of(before)
     if moment is None:
-        raise InvalidRequest('"before" must be the created_at of a review', pointer="/payload/before")
+        raise InvalidRequest('"before" must be the created_at of a review')
     return moment
 
 

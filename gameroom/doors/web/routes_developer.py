@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from gameroom.accounts import Accounts
-from gameroom.catalogue import Catalogue
+from gameroom.catalogue import MOST_LISTED, Catalogue
+from gameroom.developer_games import LOG_LINES, DeveloperGames
 from gameroom.doors.web.calls import Answer, Call
 from gameroom.doors.web.declare import Body, Choice, Field, Number, Reply, Route, Text
 from gameroom.doors.web.routes_accounts import CREDENTIALS
@@ -13,12 +14,10 @@ from gameroom.doors.web.schemas import ref
 from gameroom.errors import InvalidRequest
 from gameroom.rules.sessions import DEVELOPER, Account
 
-if TYPE_CHECKING:
-    from gameroom.developer_games import DeveloperGames
-
 MAY_FAIL = (401, 403, 404, 409)
 MOST_LINES = 10_000
 
+_LIMIT = Field(name="limit", kind=Number(1, MOST_LISTED), about=f"at most so many; {MOST_LISTED} without it")
 _DESCRIPTION = Field(name="description", kind=Text(0, 4096), about="up to 4 KiB; lines may end in LF")
 _GAME_TYPE = Field(name="game_type", kind=Text(1, 32), about="cli, gui, multi, or a word of your own")
 _MAX_PLAYERS = Field(name="max_players", kind=Number(1, 64), about="1 to 64")
@@ -86,10 +85,11 @@ class DeveloperRoutes:
             handler="own_games",
             methods=("GET",),
             path="/developer/games",
-            about="Your games.",
+            about="Your games, newest first.",
             auth="developer session",
+            query=(_LIMIT, Field(name="before", kind=Text(1, 64), about="go on behind this game_id, the last entry of the list before")),
             replies={200: Reply(about="The list.", schema=ref("OwnGames"))},
-            problems=(401, 403, 409),
+            problems=MAY_FAIL,
         ),
         Route(
             handler="create_game",
@@ -131,8 +131,9 @@ class DeveloperRoutes:
             handler="versions",
             methods=("GET",),
             path="/developer/games/<game_id>/versions",
-            about="The versions of your game.",
+            about="The versions of your game, the highest first.",
             auth="developer session",
+            query=(_LIMIT, Field(name="before", kind=Text(1, 64), about="go on below this version, the last entry of the list before")),
             replies={200: Reply(about="The list.", schema=ref("OwnVersions"))},
             problems=MAY_FAIL,
         ),
@@ -151,7 +152,7 @@ class DeveloperRoutes:
             path="/developer/games/<game_id>/logs",
             about="What your game's programs wrote lately, and why rooms of it could not start.",
             auth="developer session",
-            query=(Field(name="lines", kind=Number(1, MOST_LINES), about="the last so many lines; all that are kept without it"),),
+            query=(Field(name="lines", kind=Number(1, MOST_LINES), about=f"the last so many lines; {LOG_LINES} without it"),),
             replies={200: Reply(about="The lines.", schema=ref("Logs"))},
             problems=MAY_FAIL,
         ),
@@ -163,7 +164,8 @@ class DeveloperRoutes:
         self._catalogue = catalogue
 
     async def own_games(self, call: Call) -> Answer:
-        return Answer(value={"games": await self._games.mine(await developer(self._accounts, call))})
+        account = await developer(self._accounts, call)
+        return Answer(value={"games": await self._games.mine(account, call.query.get("limit", MOST_LISTED), call.query.get("before"))})
 
     async def create_game(self, call: Call) -> Answer:
         account = await developer(self._accounts, call)
@@ -173,7 +175,7 @@ class DeveloperRoutes:
 
     async def own_game(self, call: Call) -> Answer:
         account, game_id = await developer(self._accounts, call), call.path["game_id"]
-        await self._games.versions(account, game_id)  # whose game it is
+        await self._games.versions(account, game_id, 1)  # whose game it is
         return Answer(value=await self._catalogue.detail(game_id))
 
     async def change_game(self, call: Call) -> Answer:
@@ -189,7 +191,8 @@ class DeveloperRoutes:
 
     async def versions(self, call: Call) -> Answer:
         account = await developer(self._accounts, call)
-        return Answer(value={"versions": await self._games.versions(account, call.path["game_id"], details=True)})
+        limit, before = call.query.get("limit", MOST_LISTED), call.query.get("before")
+        return Answer(value={"versions": await self._games.versions(account, call.path["game_id"], limit, before, details=True)})
 
     async def yank(self, call: Call) -> Answer:
         await self._games.yank(await developer(self._accounts, call), call.path["game_id"], call.path["version"])
@@ -197,7 +200,7 @@ class DeveloperRoutes:
 
     async def logs(self, call: Call) -> Answer:
         account = await developer(self._accounts, call)
-        return Answer(value={"lines": await self._games.logs(account, call.path["game_id"], call.query.get("lines"))})
+        return Answer(value={"lines": await self._games.logs(account, call.path["game_id"], call.query.get("lines", LOG_LINES))})
 
 
 async def developer(accounts: Accounts, call: Call) -> Account:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
+
+from twisted.logger import Logger
 
 from gameroom.accounts import Accounts
 from gameroom.catalogue import MOST_LISTED, Catalogue
@@ -12,10 +14,8 @@ from gameroom.doors.web.calls import RAW, Answer, Call
 from gameroom.doors.web.declare import Body, Field, Number, Reply, Route, Text
 from gameroom.doors.web.schemas import ref
 from gameroom.doors.web.streams import FileResource, Turns
+from gameroom.reviews import Reviews
 from gameroom.rules.sessions import Account
-
-if TYPE_CHECKING:
-    from gameroom.reviews import Reviews
 
 _MAY_FAIL = (401, 403, 404, 409)
 _FILE = {
@@ -76,6 +76,8 @@ class ReviewRoutes:
 class DownloadRoutes:
     """The rows of bundles as files. Whoever has had one to its end has downloaded the game, where `reviews` are given."""
 
+    _log = Logger()
+
     routes: ClassVar[tuple[Route, ...]] = (
         Route(
             handler="latest_bundle",
@@ -122,7 +124,12 @@ class DownloadRoutes:
 
     def _count(self, account: Account, game_id: str) -> None:
         if self._reviews is not None:
-            self._reviews.downloaded(account.key, game_id)
+            noted = self._reviews.note_player(account.key, game_id)
+            noted.addErrback(
+                lambda failure: self._log.failure(
+                    "that {account} has downloaded {game_id} was not noted", failure, account=account.username, game_id=game_id
+                )
+            )
 
 
 def _disposition(name: str) -> str:

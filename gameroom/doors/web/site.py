@@ -18,6 +18,7 @@ from zope.interface import implementer
 from gameroom import __version__
 from gameroom.accounts import Accounts
 from gameroom.catalogue import Catalogue
+from gameroom.developer_games import DeveloperGames
 from gameroom.doors.peers import PeerCount, TrustedProxies, address_of
 from gameroom.doors.web import asyncapi, openapi
 from gameroom.doors.web.api import Api
@@ -37,12 +38,11 @@ from gameroom.doors.web.routes_uploads import UploadRoutes
 from gameroom.doors.web.streams import Turns
 from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.registry import Registry
+from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits, WebSettings
 from gameroom.store.recordings import Recordings
 
 if TYPE_CHECKING:
-    from gameroom.developer_games import DeveloperGames
-    from gameroom.reviews import Reviews
     from gameroom.uploads import Uploads
 
 _PREFLIGHT_SECONDS = "600"
