@@ -9,11 +9,12 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from gameroom.catalogue import Catalogue
+from gameroom.doors.turns import Turns
 from gameroom.doors.web.calls import Answer, Call
 from gameroom.doors.web.declare import Reply, Route
 from gameroom.doors.web.policy import page_policy, sandbox_policy
 from gameroom.doors.web.problems import HttpProblem
-from gameroom.doors.web.streams import FileResource, Turns, tag_matches
+from gameroom.doors.web.streams import FileResource, tag_matches
 from gameroom.errors import NotFound
 
 HERE = Path(__file__).parent

@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from gameroom.accounts import Accounts
 from gameroom.catalogue import MOST_LISTED, Catalogue
+from gameroom.doors.turns import Turns
 from gameroom.doors.web.calls import Answer, Call
 from gameroom.doors.web.declare import Field, Number, Reply, Route, Text
 from gameroom.doors.web.pages import Pages
 from gameroom.doors.web.schemas import ref
-from gameroom.doors.web.streams import RecordingResource, Turns
+from gameroom.doors.web.streams import RecordingResource
 from gameroom.errors import Forbidden, NotFound, Unauthorized
 from gameroom.registry import Registry
 from gameroom.rules.sessions import proof

@@ -6,14 +6,14 @@ import re
 from typing import ClassVar
 from urllib.parse import quote
 
-from twisted.logger import Logger
 
 from gameroom.accounts import Accounts
 from gameroom.catalogue import MOST_LISTED, Catalogue
+from gameroom.doors.turns import Turns
 from gameroom.doors.web.calls import RAW, Answer, Call
 from gameroom.doors.web.declare import Body, Field, Number, Reply, Route, Text
 from gameroom.doors.web.schemas import ref
-from gameroom.doors.web.streams import FileResource, Turns
+from gameroom.doors.web.streams import FileResource
 from gameroom.reviews import Reviews
 from gameroom.rules.sessions import Account
 
@@ -76,8 +76,6 @@ class ReviewRoutes:
 class DownloadRoutes:
     """The rows of bundles as files. Whoever has had one to its end has downloaded the game, where `reviews` are given."""
 
-    _log = Logger()
-
     routes: ClassVar[tuple[Route, ...]] = (
         Route(
             handler="latest_bundle",
@@ -124,12 +122,7 @@ class DownloadRoutes:
 
     def _count(self, account: Account, game_id: str) -> None:
         if self._reviews is not None:
-            noted = self._reviews.note_player(account.key, game_id)
-            noted.addErrback(
-                lambda failure: self._log.failure(
-                    "that {account} has downloaded {game_id} was not noted", failure, account=account.username, game_id=game_id
-                )
-            )
+            self._reviews.downloaded(account.key, game_id)
 
 
 def _disposition(name: str) -> str:

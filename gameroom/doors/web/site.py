@@ -20,6 +20,7 @@ from gameroom.accounts import Accounts
 from gameroom.catalogue import Catalogue
 from gameroom.developer_games import DeveloperGames
 from gameroom.doors.peers import PeerCount, TrustedProxies, address_of
+from gameroom.doors.turns import Turns
 from gameroom.doors.web import asyncapi, openapi
 from gameroom.doors.web.api import Api
 from gameroom.doors.web.callers import Callers
@@ -35,7 +36,6 @@ from gameroom.doors.web.routes_games import GameRoutes, PlayRoutes
 from gameroom.doors.web.routes_reviews import DownloadRoutes, ReviewRoutes
 from gameroom.doors.web.routes_rooms import RoomRoutes
 from gameroom.doors.web.routes_uploads import UploadRoutes
-from gameroom.doors.web.streams import Turns
 from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews

@@ -4,62 +4,28 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
 from os import fstat
 from pathlib import Path
 from typing import IO, Any
 
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
 from werkzeug.http import parse_accept_header
 from zope.interface import implementer
 
+from gameroom.doors.turns import AT_ONCE, PIECE, Turns
 from gameroom.doors.web.calls import header
 
-PIECE = 64 * 1024
 ZIPPED_PIECE = 16 * 1024
-"""What is compressed at once: about as long as it takes to send `AT_ONCE` pieces as they are."""
-AT_ONCE = 4
-"""Pieces that are sent in a round, whoever they are for; one that is compressed is a round by itself. The first of each is sent at once."""
+"""What is compressed at once: about as long as it takes to send `AT_ONCE` pieces as they are, so it is a round by itself.
+
+The first piece of each file is sent at once.
+"""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-
-
-class Turns:
-    """Whose piece is next, of all to whom files are sent.
-
-    However many download at the same time, those who play wait for a few pieces only, and not for one of each.
-    """
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._waiting: deque[tuple[Callable[[], None], int]] = deque()
-        self._called = False
-
-    def ask(self, send: Callable[[], None], cost: int) -> None:
-        """Call `send` when it is its turn, which is later; `cost` is how many pieces it counts for."""
-        self._waiting.append((send, cost))
-        self._see_to_it()
-
-    def _see_to_it(self) -> None:
-        if self._waiting and not self._called:
-            self._called = True
-            self._clock.callLater(0, self._round)
-
-    def _round(self) -> None:
-        # Who asks again in its turn has the next one behind all the others.
-        left = AT_ONCE
-        try:
-            while self._waiting and left > 0:
-                send, cost = self._waiting.popleft()
-                left -= cost
-                send()
-        finally:
-            self._called = False
-            self._see_to_it()
 
 
 @implementer(IPushProducer)

@@ -15,9 +15,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
+from gameroom.doors.turns import AT_ONCE, PIECE, Turns
 from gameroom.doors.web.pages import media_type
 from gameroom.doors.web.policy import is_host, page_policy, sandbox_policy
-from gameroom.doors.web.streams import AT_ONCE, PIECE, RecordingResource, Turns
+from gameroom.doors.web.streams import RecordingResource
 from tests.doors.web.test_routes_rooms import BROWSER, RoomCase
 from tests.doors.web.world import Peer, read_responses, request
 
