@@ -10,6 +10,7 @@
  * - transports:   `SocketTransport` (a WebSocket that comes back by itself), `PortTransport` (inside a sandboxed frame)
  * - room:         `RoomConnection` (hello, requests, ping, made-up latency and loss), `connect`
  * - frame:        `FrameHost` (the page's side of a sandboxed game)
+ * - relay:        `RelayClient` (what one member sends the others get)
  * - lockstep:     `LockstepClient` (the pipeline of generations), with `sending` (our own packets) and `saving` (snapshots, dumps)
  *
  * docs/gameroom-js.md tells how to make a game with it.
@@ -24,6 +25,7 @@ export { api, joinRoom, leaveRoom, shownName, viewRoom } from "/static/gameroom/
 export { FINAL, PortTransport, SUBPROTOCOL, SocketTransport, socketUrl, socketUrls } from "/static/gameroom/transports.js";
 export { RoomConnection, connect } from "/static/gameroom/room.js";
 export { FRAME_MAY_SEND, FrameHost } from "/static/gameroom/frame.js";
+export { RelayClient } from "/static/gameroom/relay.js";
 export { LockstepClient } from "/static/gameroom/lockstep.js";
 
 /** @typedef {import("/static/gameroom/base.js").Clock} Clock */
@@ -34,5 +36,6 @@ export { LockstepClient } from "/static/gameroom/lockstep.js";
 /** @typedef {import("/static/gameroom/packets.js").Master} Master */
 /** @typedef {import("/static/gameroom/packets.js").BinaryMaster} BinaryMaster */
 /** @typedef {import("/static/gameroom/packets.js").BinaryCommands} BinaryCommands */
+/** @typedef {import("/static/gameroom/relay.js").RelayStart} RelayStart */
 /** @typedef {import("/static/gameroom/lockstep.js").Start} Start */
 /** @typedef {import("/static/gameroom/lockstep.js").Engine} Engine */

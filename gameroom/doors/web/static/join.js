@@ -1,6 +1,7 @@
 // @ts-check
 /** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
 import { $, element } from "./dom.js";
+import { frameless, isUnhosted, unhosted } from "./frameless.js";
 import { gameFrame } from "./game_frame.js";
 import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
@@ -174,14 +175,14 @@ async function enter(taken) {
   room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
   listen(room);
-  const frame = await gameFrame(view.engine, gameName);
+  const frame = isUnhosted(view) ? null : await gameFrame(view.engine, gameName);
   if (frame) {
     host?.close();
     host = new FrameHost(frame, room);
     $("frame-place").replaceChildren(frame);
     await host.opened();
   } else {
-    $("frame-place").replaceChildren(element("p", { className: "card", textContent: "This game has no page of its own. Play it with its own client; this page shows who is there." }));
+    $("frame-place").replaceChildren(frameless(view));
     room.open();
   }
 }
@@ -224,6 +225,7 @@ function listen(room) {
 /** The play ended while our connection was lost: its recording says how. @param {string} id */
 async function missedOver(id) {
   playId = null;
+  if (view.hosting !== "lockstep") return showRoom();
   try {
     const answer = await fetch(`/plays/${id}`, { headers: { Authorization: `Bearer ${seat?.token}` } });
     const over = JSON.parse((await answer.text()).trim().split("\n").at(-1) ?? "null");
@@ -257,10 +259,12 @@ function showRoom() {
   const on = playing();
   const ended = !$("again").hidden;
   document.body.toggleAttribute("data-playing", on);
-  $("ready").hidden = on || ended || room.you.viewer;
+  const cannot = isUnhosted(view);
+  $("ready").hidden = cannot || on || ended || room.you.viewer;
   $("ready").setAttribute("aria-pressed", String(!!me?.ready));
   $("ready").classList.toggle("main", !me?.ready);
-  $("start").hidden = on || ended || !room.you.host || players.length < (view.min_players ?? 1);
+  $("finish").hidden = !on || view.hosting !== "relay" || !room.you.host;
+  $("start").hidden = cannot || on || ended || !room.you.host || players.length < (view.min_players ?? 1);
   $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
   $("say").textContent = ended ? "" : sentence(players, me, on);
   $("roster").replaceChildren(...room.players.map((player) => rosterRow(player, !!room?.you.host && player.user_id !== room.you.user_id)));
@@ -270,6 +274,7 @@ function showRoom() {
 /** What is to be done now, in a sentence. @param {any[]} players @param {any} me @param {boolean} on */
 function sentence(players, me, on) {
   const missing = (view.min_players ?? 1) - players.length;
+  if (isUnhosted(view)) return unhosted(view);
   if (on) return room?.you.viewer || trouble?.evicted ? "You are watching." : "";
   if (missing > 0) return `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
   const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
@@ -333,7 +338,7 @@ function outcome({ reason, results }) {
 function showOutcome(over) {
   $("outcome").textContent = outcome(over);
   $("again").hidden = false;
-  $("watch-again").hidden = !over.play_id;
+  $("watch-again").hidden = !over.play_id || view.hosting !== "lockstep";
   $("watch-again").href = `/replay/${over.play_id}#${roomId}`;
   $("result").toggleAttribute("data-shown", true);
   $("again").focus({ preventScroll: true });
@@ -360,9 +365,10 @@ $("start").addEventListener("click", async () => {
   if ($("ready").getAttribute("aria-pressed") !== "true") await ask({ type: "ready", ready: true, revision });
   if (!playing()) await ask({ type: "start" });
 });
+$("finish").addEventListener("click", () => ask({ type: "finish" }));
 $("sit").addEventListener("click", () => ask({ type: "sit" }));
 $("leave").addEventListener("click", async () => {
-  if (playing() && !room?.you.viewer && !confirm("Leave the match? A bot takes your place.")) return;
+  if (playing() && !room?.you.viewer && !confirm(view.hosting === "lockstep" ? "Leave the match? A bot takes your place." : "Leave the match? Your seat is given up.")) return;
   room?.close();
   kept.keepSeat(roomId, null);
   if (seat) await leaveRoom(seat).catch(() => {});
