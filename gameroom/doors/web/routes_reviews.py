@@ -6,7 +6,6 @@ import re
 from typing import ClassVar
 from urllib.parse import quote
 
-
 from gameroom.accounts import Accounts
 from gameroom.catalogue import MOST_LISTED, Catalogue
 from gameroom.doors.turns import Turns
