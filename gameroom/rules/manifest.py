@@ -1,31 +1,37 @@
-"""What a bundle says of itself in `game.toml` (spec: bundle.md).
+"""What a bundle says of itself in `game.toml` (docs/protocol/bundles.md).
 
 Every fault is told with its key and the reason; a key that nobody reads is a fault too.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import attrs
+import orjson
 
 from gameroom.errors import InvalidRequest
-from gameroom.rules import versions
+from gameroom.rules import manifest_values as values
+from gameroom.rules.manifest_values import GAME_TYPE, LONGEST_DESCRIPTION, LONGEST_NAME, Check, checked, fault
 from gameroom.rules.room_options import MOST_PLAYERS, PLAY_FIELDS
 
-KINDS = ("lockstep",)
-"""The hosting kinds that this gameroom can host."""
+__all__ = ["GAME_TYPE", "KINDS", "LONGEST_DESCRIPTION", "LONGEST_NAME", "PLAIN", "GameEntry", "Manifest", "Server", "Service", "parse"]
 
-GAME_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-LONGEST_NAME = 64
-LONGEST_DESCRIPTION = 4096
+LOCKSTEP, SERVICE, SERVER, CONTROLLER, RELAY = KINDS = ("lockstep", "service", "server", "controller", "relay")
+"""The hosting kinds."""
+
+FILE_BYTES: Final = 128 << 10
+"""A `game.toml` is no longer than this."""
+JSON_BYTES: Final = 1 << 20
+"""Nor is a JSON file that it names."""
 
 _NOT_IN_LOCKSTEP = {"min_players", "max_players", "public"}
 """Fields of /create that a bundle says under `[hosting]`, or not at all."""
+
+_JSON_FILES: Final = ("command_schema", "states")
+"""Fields of `[lockstep]` that name a file; a table in `game.toml` itself does as well."""
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +46,30 @@ class GameEntry:
 
 
 @attrs.frozen(kw_only=True)
+class Server:
+    """`[server]`: a GameServer of the bundle, one for each room."""
+
+    command: tuple[str, ...]
+    connect: str = "proxy"
+    """`proxy`, or `direct`: clients connect to it themselves."""
+    ready_timeout: float = 10.0
+    """Seconds."""
+    memory_mb: int = 256
+    config: dict[str, Any] = attrs.field(factory=dict)
+    """Handed over as JSON."""
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """`[service]`: a micro game service of the bundle, or one that runs elsewhere."""
+
+    command: tuple[str, ...] = ()
+    endpoint: str = ""
+    """A Twisted client endpoint; empty where there is a command."""
+    memory_mb: int = 256
+
+
+@attrs.frozen(kw_only=True)
 class Manifest:
     """A checked `game.toml`. The file names in it are relative and stay inside of the bundle."""
 
@@ -49,15 +79,33 @@ class Manifest:
     """Of `[hosting]`; a room takes the smaller of this and the game's."""
     engine: str | None = None
     lockstep: dict[str, Any] = attrs.field(factory=dict)
-    """`[lockstep]` but for the engine: fields of /create."""
+    """`[lockstep]` but for the engine: fields of /create, with what named files hold."""
+    server: Server | None = None
+    service: Service | None = None
+    controller: str | None = None
+    """The name of the controller's game."""
     command: tuple[str, ...] = ()
     """What `gameroom play` starts."""
     web: str | None = None
+    bundle: bool = True
+    """False for a file that is handed out as it is."""
+
+    @property
+    def served(self) -> bool:
+        """Whether there is something in the bundle that is served or run here, so that it is to be unpacked."""
+        runs = (self.server is not None) or (self.service is not None and bool(self.service.command))
+        return self.bundle and (runs or self.engine is not None or self.web is not None)
 
     @property
     def files(self) -> dict[str, str]:
         """The files that must be in the bundle, by the key that names them."""
-        named = {"lockstep.engine": self.engine, "client.web": self.web}
+        named = {
+            "lockstep.engine": self.engine,
+            "server.command": values.file_of_command(self.server.command) if self.server is not None else None,
+            "service.command": values.file_of_command(self.service.command) if self.service is not None else None,
+            "client.command": values.file_of_command(self.command),
+            "client.web": self.web,
+        }
         return {key: file for key, file in named.items() if file is not None}
 
     def to_json(self) -> dict[str, Any]:
@@ -66,132 +114,143 @@ class Manifest:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Manifest:
-        """What `to_json` gave."""
-        return cls(**{**kept, "command": tuple(kept["command"])})
+        """What `to_json` gave, now or before there were as many fields."""
+        fields = {**kept, "command": tuple(kept.get("command", ()))}
+        for name, table in (("server", Server), ("service", Service)):
+            if fields.get(name) is not None:
+                fields[name] = table(**{**fields[name], "command": tuple(fields[name]["command"])})
+        return cls(**fields)
 
 
-def parse(text: str) -> tuple[Manifest, GameEntry | None]:
-    """Read and check a `game.toml`; `[game]` may be left out. Raises `InvalidRequest`."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidRequest(f"game.toml is no TOML: {error}") from None
-    tables = _checked("", document, {"game": _table, "hosting": _table, "lockstep": _table, "client": _table})
-    hosting = _checked("hosting", tables.get("hosting", {}), _HOSTING, needed=("kind",))
-    lockstep = _checked("lockstep", tables.get("lockstep", {}), _LOCKSTEP, needed=("engine",))
-    client = _checked("client", tables.get("client", {}), _CLIENT)
-    manifest = Manifest(engine=lockstep.pop("engine"), lockstep=lockstep, **hosting, **client)
+PLAIN: Final = Manifest(kind=RELAY, bundle=False)
+"""Of a file that is no bundle: it is handed out as it is."""
+
+
+def _no_files(name: str) -> bytes:
+    raise FileNotFoundError(name)
+
+
+def parse(text: str, read: Callable[[str], bytes] = _no_files) -> tuple[Manifest, GameEntry | None]:
+    """Read and check a `game.toml`; `[game]` may be left out.
+
+    `read` gives what a file of the bundle holds and raises `FileNotFoundError` where it is not there.
+    Whether the other files are there that the manifest names is left to the caller. Raises `InvalidRequest`.
+    """
+    tables = checked("", _toml(text), dict.fromkeys(("game", "hosting", *_TABLES, "client"), values.table))
+    hosting = checked("hosting", tables.get("hosting", {}), _HOSTING, needed=("kind",))
+    client = checked("client", tables.get("client", {}), _CLIENT)
+    manifest = Manifest(**hosting, **_hosted(hosting["kind"], tables, read), **client)
     if manifest.min_players > manifest.max_players:
-        raise _fault("hosting.min_players", f"must not be above hosting.max_players, which is {manifest.max_players}")
+        raise fault("hosting.min_players", f"must not be above hosting.max_players, which is {manifest.max_players}")
     if "game" not in tables:
         return manifest, None
-    game = GameEntry(**_checked("game", tables["game"], _GAME, needed=tuple(_GAME)))
+    game = GameEntry(**checked("game", tables["game"], _GAME, needed=tuple(_GAME)))
     if manifest.min_players > game.max_players:
-        raise _fault("hosting.min_players", f"must not be above game.max_players, which is {game.max_players}")
+        raise fault("hosting.min_players", f"must not be above game.max_players, which is {game.max_players}")
     return manifest, game
 
 
-_Check = Callable[[str, Any], Any]
-
-
-def _checked(table: str, given: Mapping[str, Any], checks: Mapping[str, _Check], needed: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The table's values, each looked at by its check."""
-    prefix = f"{table}." if table else ""
-    for key in given:
-        if key not in checks:
-            raise _fault(prefix + key, f"is not known; known are {', '.join(prefix + known for known in checks)}")
-    for key in needed:
-        if key not in given:
-            raise _fault(prefix + key, "is missing")
-    return {key: checks[key](prefix + key, value) for key, value in given.items()}
-
-
-def _fault(key: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(f"game.toml: {key} {reason}")
-
-
-def _table(key: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _fault(key, f"must be a table: write [{key}]")
-    return value
-
-
-def _kind(key: str, value: Any) -> str:
-    if not isinstance(value, str) or value not in KINDS:
-        raise _fault(key, f"must be {' or '.join(KINDS)}")
-    return value
-
-
-def _players(key: str, value: Any) -> int:
-    if type(value) is not int or not 1 <= value <= MOST_PLAYERS:
-        raise _fault(key, f"must be an integer from 1 to {MOST_PLAYERS}")
-    return value
-
-
-def _text(least: int, most: int, allowed: str = "") -> _Check:
-    def check(key: str, value: Any) -> str:
-        if not isinstance(value, str) or not least <= len(value) <= most:
-            raise _fault(key, f"must be a string of {least} to {most} characters")
-        if not all(character.isprintable() or character in allowed for character in value):
-            raise _fault(key, "must not hold control characters")
-        return value
-
-    return check
-
-
-def _game_type(key: str, value: Any) -> str:
-    if not isinstance(value, str) or GAME_TYPE.fullmatch(value) is None:
-        raise _fault(key, f"must match {GAME_TYPE.pattern}, as cli, gui or multi")
-    return value
-
-
-def _version(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _fault(key, 'must be a string, as "1.0.0"')
+def _toml(text: str) -> dict[str, Any]:
     try:
-        return versions.parse(value).text
+        return tomllib.loads(text)
+    except ValueError as error:  # also for numbers that are too long
+        raise InvalidRequest(f"game.toml is no TOML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InvalidRequest("game.toml is no TOML that can be used: it is nested too deeply") from None
+
+
+def _hosted(kind: str, tables: Mapping[str, Any], read: Callable[[str], bytes]) -> dict[str, Any]:
+    """What the table of this hosting kind says, as fields of the manifest; there may be no table of another kind."""
+    for other in _TABLES:
+        if other in tables and other != kind:
+            raise fault(other, f'is for kind = "{other}" alone, and hosting.kind is "{kind}"')
+    if kind not in _TABLES:
+        return {}
+    checks, needed = _TABLES[kind]
+    said = checked(kind, tables.get(kind, {}), checks, needed)
+    if kind == LOCKSTEP:
+        return _lockstep(said, read)
+    if kind == SERVER:
+        return {"server": Server(**said)}
+    if kind == SERVICE:
+        return {"service": _service(said)}
+    return {"controller": said["game"]}
+
+
+def _lockstep(said: dict[str, Any], read: Callable[[str], bytes]) -> dict[str, Any]:
+    for name in _JSON_FILES:
+        if isinstance(said.get(name), str):
+            said[name] = _read_json(name, said[name], read)
+    if "command_schema" in said and said.get("encoding") == "binary":
+        raise fault("lockstep.command_schema", 'is for encoding = "json"; in a binary room commands are bytes')
+    return {"engine": said.pop("engine"), "lockstep": said}
+
+
+def _read_json(name: str, file: str, read: Callable[[str], bytes]) -> Any:
+    """What the file holds that a field names, checked as that field of /create."""
+    try:
+        value = orjson.loads(read(file))
+    except FileNotFoundError:
+        raise fault(f"lockstep.{name}", f"names {file}, which is not there") from None
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"{file}: lockstep.{name} must be JSON: {error}") from None
+    try:
+        return PLAY_FIELDS[name](name, value)
     except InvalidRequest as error:
-        raise _fault(key, error.message.removeprefix("version ")) from None
+        raise InvalidRequest(f"{file}: lockstep.{name} {values.told_of(name, error)}") from None
 
 
-def _file(key: str, value: Any) -> str:
-    """A path inside of the bundle, in its plain form."""
-    path = PurePosixPath(value) if isinstance(value, str) else PurePosixPath()
-    if not path.parts or path.is_absolute() or ".." in path.parts or str(path) != value or "\\" in value or "\0" in value:
-        raise _fault(key, "must name a file of the bundle by its path from the bundle's root")
-    return str(path)
+def _service(said: dict[str, Any]) -> Service:
+    if ("command" in said) == ("endpoint" in said):
+        raise fault("service", "must have exactly one of service.command, service.endpoint")
+    if "endpoint" in said and "memory_mb" in said:
+        raise fault("service.memory_mb", "is for a service.command; what runs elsewhere is not limited here")
+    return Service(**said)
 
 
-def _command(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(word, str) and word and "\0" not in word for word in value):
-        raise _fault(key, "must be a list of strings: the program and its arguments")
-    return tuple(value)
+def _json_file(check: Check) -> Check:
+    """A field that names a file, or is a table right here."""
+
+    def either(key: str, value: Any) -> Any:
+        return values.file(key, value) if isinstance(value, str) else check(key, value)
+
+    return either
 
 
-def _play_field(check: _Check) -> _Check:
-    """A field of /create, with the fault told as one of the manifest."""
-
-    def checked(key: str, value: Any) -> Any:
-        name = key.rpartition(".")[2]
-        try:
-            return check(name, value)
-        except InvalidRequest as error:
-            inside = (error.pointer or "").removeprefix(f"/{name}")
-            raise _fault(key, error.message.removeprefix(f"{name} ") + (f" (at {inside})" if inside else "")) from None
-
-    return checked
-
-
-_GAME: dict[str, _Check] = {
-    "name": _text(1, LONGEST_NAME),
-    "description": _text(0, LONGEST_DESCRIPTION, allowed="\n"),
-    "game_type": _game_type,
-    "max_players": _players,
-    "version": _version,
+_GAME: dict[str, Check] = {
+    "name": values.text(1, LONGEST_NAME),
+    "description": values.text(0, LONGEST_DESCRIPTION, allowed="\n"),
+    "game_type": values.game_type,
+    "max_players": values.integer(1, MOST_PLAYERS),
+    "version": values.version,
 }
-_HOSTING: dict[str, _Check] = {"kind": _kind, "min_players": _players, "max_players": _players}
-_LOCKSTEP: dict[str, _Check] = {
-    "engine": _file,
-    **{name: _play_field(check) for name, check in PLAY_FIELDS.items() if name not in _NOT_IN_LOCKSTEP},
+_HOSTING: dict[str, Check] = {
+    "kind": values.one_of(*KINDS),
+    "min_players": values.integer(1, MOST_PLAYERS),
+    "max_players": values.integer(1, MOST_PLAYERS),
 }
-_CLIENT: dict[str, _Check] = {"command": _command, "web": _file}
+_LOCKSTEP: dict[str, Check] = {
+    "engine": values.file,
+    **{
+        name: _json_file(values.play_field(check)) if name in _JSON_FILES else values.play_field(check)
+        for name, check in PLAY_FIELDS.items()
+        if name not in _NOT_IN_LOCKSTEP
+    },
+}
+_SERVER: dict[str, Check] = {
+    "command": values.command,
+    "connect": values.one_of("proxy", "direct"),
+    "ready_timeout": values.seconds(600),
+    "memory_mb": values.integer(16, 65536),
+    "config": values.config,
+}
+_SERVICE: dict[str, Check] = {"command": values.command, "endpoint": values.endpoint, "memory_mb": values.integer(16, 65536)}
+_CONTROLLER: dict[str, Check] = {"game": values.slug}
+_CLIENT: dict[str, Check] = {"command": values.command, "web": values.file}
+_TABLES: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
+    LOCKSTEP: (_LOCKSTEP, ("engine",)),
+    SERVICE: (_SERVICE, ()),
+    SERVER: (_SERVER, ("command",)),
+    CONTROLLER: (_CONTROLLER, ("game",)),
+}
+"""The table of each hosting kind that has one: its keys, and those that must be there."""

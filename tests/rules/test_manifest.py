@@ -66,7 +66,7 @@ class ManifestTests(SynchronousTestCase):
             ),
         )
         self.assertEqual(entry, GameEntry(name="Dots", description="First line\nSecond", game_type="multi", max_players=4, version="1.0"))
-        self.assertEqual(manifest.files, {"lockstep.engine": "js/engine.js", "client.web": "index.html"})
+        self.assertEqual(manifest.files, {"lockstep.engine": "js/engine.js", "client.command": "client.py", "client.web": "index.html"})
 
     def test_least(self) -> None:
         """What may be left out has its default."""
