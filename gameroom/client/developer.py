@@ -28,9 +28,9 @@ class DeveloperClient(AccountClient):
         return field(await self.request("CREATE_GAME", fields), "game_id", str)
 
     @deferring
-    async def games(self) -> list[Payload]:
-        """One's own games."""
-        return entries(await self.request("LIST_MY_GAMES"), "games")
+    async def games(self, *, limit: int | None = None, before: str | None = None) -> list[Payload]:
+        """One's own games, newest first, 200 at most; `before` the last one's game_id goes on from there."""
+        return entries(await self.request("LIST_MY_GAMES", without_none(limit=limit, before=before)), "games")
 
     @deferring
     async def update_game(
@@ -45,9 +45,13 @@ class DeveloperClient(AccountClient):
         await self.request("SET_GAME_STATUS", {"game_id": game_id, "status": status})
 
     @deferring
-    async def versions(self, game_id: str, *, details: bool = False) -> list[Payload]:
-        """Each with `version`, `uploaded_at`, `is_latest`; with `details` also `size_bytes`, `checksum` and `yanked`."""
-        return entries(await self.request("LIST_VERSIONS", without_none(game_id=game_id, details=details or None)), "versions")
+    async def versions(self, game_id: str, *, details: bool = False, limit: int | None = None, before: str | None = None) -> list[Payload]:
+        """Each with `version`, `uploaded_at`, `is_latest`; with `details` also `size_bytes`, `checksum` and `yanked`.
+
+        The highest first, 200 at most; `before` the last one's version goes on from there.
+        """
+        wish = without_none(game_id=game_id, details=details or None, limit=limit, before=before)
+        return entries(await self.request("LIST_VERSIONS", wish), "versions")
 
     @deferring
     async def yank(self, game_id: str, version: str) -> None:
