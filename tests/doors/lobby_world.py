@@ -20,7 +20,9 @@ from zope.interface import implementer
 
 from gameroom.accounts import Accounts
 from gameroom.catalogue import Catalogue
+from gameroom.doors.line_protocol import LineFactory
 from gameroom.doors.lobby import LobbyFactory
+from gameroom.downloads import Downloads
 from gameroom.hashing import PasswordHasher
 from gameroom.interfaces import IDatabase
 from gameroom.metrics import Metrics
@@ -84,9 +86,9 @@ class TCP(StringTransport):
 
 
 class Peer:
-    """One client of the lobby. `peer_address` is whom a proxy at `address` speaks for."""
+    """One client of a JSON-lines door. `peer_address` is whom a proxy at `address` speaks for."""
 
-    def __init__(self, factory: LobbyFactory, address: str, peer_address: str = "") -> None:
+    def __init__(self, factory: LineFactory, address: str, peer_address: str = "") -> None:
         protocol = factory.buildProtocol(IPv4Address("TCP", address, 50000))
         assert protocol is not None
         self.protocol: Any = protocol
@@ -200,6 +202,7 @@ class World:
             self.catalogue = Catalogue(database=self.database, games_dir=Path(folder), clock=self.clock)
             self.catalogue.start()
         self.reviews = Reviews(database=self.database, clock=self.clock, settings=store)
+        self.downloads = Downloads(catalogue=self.catalogue, reviews=self.reviews)
         self.presence = Presence(self.clock)
         self.addresses = Addresses(public_host="play.example")
         self.referees: list[NotingReferee] = []
@@ -231,6 +234,7 @@ class World:
             "accounts": self.accounts,
             "catalogue": self.catalogue,
             "reviews": self.reviews,
+            "downloads": self.downloads,
             "presence": self.presence,
             "addresses": self.addresses,
             "clock": self.clock,
