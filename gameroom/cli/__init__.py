@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gameroom import __version__
+from gameroom.cli.dev import dev
 from gameroom.cli.replay import replay
 
 __all__ = ["main"]
@@ -16,4 +17,5 @@ def main() -> None:
     """What one does with gameroom from a terminal; the daemon itself is `twistd gameroom`."""
 
 
+main.add_command(dev)
 main.add_command(replay)

@@ -1,0 +1,36 @@
+"""`gameroom dev`: what a person who makes games does from a terminal (docs/cli.md)."""
+
+from __future__ import annotations
+
+import click
+
+from gameroom.cli import dev_account, dev_games, dev_init, dev_push, dev_run
+
+__all__ = ["dev"]
+
+
+@click.group(short_help="Make games, try them, and publish them.")
+def dev() -> None:
+    """Begin a game, try it here, and publish it in a server's store."""
+
+
+for _command in (
+    dev_init.init,
+    dev_run.run,
+    dev_push.check,
+    dev_account.register,
+    dev_account.login,
+    dev_account.logout,
+    dev_account.whoami,
+    dev_push.push,
+    dev_games.games,
+    dev_games.create,
+    dev_games.update,
+    dev_games.versions,
+    dev_games.yank,
+    dev_games.status,
+    dev_games.online,
+    dev_games.offline,
+    dev_games.logs,
+):
+    dev.add_command(_command)

@@ -1,0 +1,161 @@
+"""A gameroom of one's own for as long as one tries a game: a daemon on this machine alone, in a folder that is gone with it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from gameroom.cli.reacting import CannotDo
+
+LOOPBACK = "127.0.0.1"
+STARTS_WITHIN, ENDS_WITHIN = 30.0, 5.0
+LOOKS_EVERY = 0.1
+ANSWERS_WITHIN = 10.0
+LAST_LINES = 3
+
+# Where this program is killed the daemon ends, too: Linux sends it SIGTERM then.
+BOOT = """
+import ctypes, os, signal, sys
+try:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+except (AttributeError, OSError):
+    pass
+if os.getppid() != int(sys.argv.pop(1)):
+    sys.exit(0)
+sys.argv[0] = "twistd"
+from twisted.scripts.twistd import run
+run()
+"""
+
+SETTINGS = """
+[accounts]
+bcrypt_cost = 4
+[limits]
+login_tries = 1000
+[rooms]
+room_ttl = 86400
+reconnect_window = 600
+"""
+
+
+class PrivateDaemon:
+    """A running `twistd gameroom`; `stop` ends it and takes its folder away.
+
+    `quietly`: its log goes into the folder instead of to standard error.
+    """
+
+    def __init__(self, clock: IReactorTime, *, quietly: bool) -> None:
+        self._clock = clock
+        self.folder = Path(tempfile.mkdtemp(prefix="gameroom-dev-"))
+        self.developer_port, self.web_port, self.admin_port = _free_ports(3)
+        try:
+            (self.folder / "gameroom.toml").write_text(SETTINGS)
+            with (self.folder / "log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    self._command(),
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log if quietly else sys.stderr.fileno(),
+                    stderr=subprocess.STDOUT,
+                    env={key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")},
+                    # Ctrl-C is for us; we tell it when to end.
+                    start_new_session=True,
+                )
+        except OSError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-c", BOOT, str(os.getpid()), "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
+        doors = {"developer": self.developer_port, "web": self.web_port, "admin": self.admin_port}
+        for door, port in doors.items():
+            command += [f"--{door}", f"tcp:{port}:interface={LOOPBACK}"]
+        return [*command, "--lobby", "off", "--drain", "0"]
+
+    @property
+    def web_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.web_port}"
+
+    async def ready(self) -> None:
+        """Returns once its doors are open. Raises `CannotDo` where it ends before, or takes too long."""
+        until = self._clock.seconds() + STARTS_WITHIN
+        while not self._is_ready():
+            self.check()
+            if self._clock.seconds() > until:
+                raise CannotDo(f"the private server has not started within {STARTS_WITHIN:.0f} seconds{self._last_lines()}")
+            await deferLater(self._clock, LOOKS_EVERY)
+
+    def check(self) -> None:
+        """Raises `CannotDo` where it has ended."""
+        status = self._process.poll()
+        if status is not None:
+            raise CannotDo(f"the private server has ended with status {status}{self._last_lines()}")
+
+    def _is_ready(self) -> bool:
+        try:
+            return self._request(self.admin_port, "GET", "/readyz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of an answer of the web door; it blocks for so long. Raises `CannotDo` where there is none."""
+        try:
+            status, content = self._request(self.web_port, method, path, body, token)
+            return status, json.loads(content) if content else {}
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.check()
+            raise CannotDo(f"the private server does not answer: {error}") from None
+
+    def _request(self, port: int, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None) -> tuple[int, bytes]:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWERS_WITHIN)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def _last_lines(self) -> str:
+        try:
+            lines = (self.folder / "log").read_text(errors="replace").split("\n")
+        except OSError:
+            return ""
+        last = " / ".join(line.strip() for line in [line for line in lines if line.strip()][-LAST_LINES:])
+        return f": {last}" if last else ""
+
+    def stop(self) -> None:
+        """End it and remove its folder. It has nothing that anybody would miss."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(ENDS_WITHIN)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on just now."""
+    sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

@@ -1,0 +1,146 @@
+"""`gameroom dev run`: plays a bundle here, without uploading it anywhere."""
+
+from __future__ import annotations
+
+import secrets
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import orjson
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
+
+from gameroom.cli.dev_daemon import LOOPBACK, PrivateDaemon
+from gameroom.cli.dev_link import World
+from gameroom.cli.dev_pack import CannotPack, fingerprint
+from gameroom.cli.dev_preview import Faulty, Preview, prepared
+from gameroom.cli.dev_publish import FIRST_VERSION, bumped
+from gameroom.cli.dev_push import looked_at
+from gameroom.cli.output import shown
+from gameroom.cli.reacting import CannotDo, say_wrong
+from gameroom.client.developer import DeveloperClient
+from gameroom.client.servers import endpoint_of
+
+LOOKS_EVERY = 1.0
+NOT_FOUND = 404
+
+
+@click.command(short_help="Play a game here, without uploading it.")
+@click.argument("source", metavar="[FOLDER|FILE]", type=click.Path(path_type=Path), default=Path())
+@click.option("--open", "open_browser", is_flag=True, help="Open the room in a browser.")
+@click.option("--watch", is_flag=True, help="Open a new room whenever a file has changed.")
+@click.option("--log", "with_log", is_flag=True, help="Show the private server's log.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs, a line for each room.")
+@click.pass_context
+def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **showing: Any) -> None:
+    """Start a private server on this machine, put FOLDER's game in, and open a room of it. Ctrl-C ends it and leaves nothing behind.
+
+    Open the page twice to play against yourself.
+    """
+    with looked_at(source):
+        pass  # what is wrong with it is told before anything is started
+    world: World = context.obj or World()
+
+    async def main(reactor: Any) -> None:
+        try:
+            daemon = PrivateDaemon(reactor, quietly=not with_log)
+        except OSError as error:
+            raise CannotDo(f"the private server cannot be started: {error}") from None
+        trial = Trial(source=source, daemon=daemon, reactor=reactor, **showing)
+        try:
+            await trial.begin()
+            await trial.go_on(watch)
+        finally:
+            daemon.stop()
+
+    world.run(main)
+
+
+@attrs.define(kw_only=True)
+class Trial:
+    """A game, its private server, and the room that is open of it."""
+
+    source: Path
+    daemon: PrivateDaemon
+    reactor: Any
+    open_browser: bool
+    as_json: bool
+    _game_id: str = ""
+    _versions: list[str] = attrs.field(factory=list)
+    _token: str = ""
+    _developer: str = ""
+    _room_id: str = ""
+    _seen: object = None
+
+    async def begin(self) -> None:
+        """Put the game in and open the first room. Raises `CannotDo`, `ConnectionFailed` and the server's errors."""
+        await self.daemon.ready()
+        self._token = (await self._ask("POST", "/register", {"username": "player", "password": secrets.token_urlsafe(12)}))["session_token"]
+        await self._put()
+        await self._open_room()
+
+    async def go_on(self, watch: bool) -> None:
+        """Runs until it is cancelled: a room that is gone is followed by a new one, and with `watch` a file that changes, too."""
+        while True:
+            await deferLater(self.reactor, LOOKS_EVERY)
+            self.daemon.check()
+            if watch and self._seen != fingerprint(self.source):
+                try:
+                    await self._put()
+                except (Faulty, CannotPack) as error:
+                    say_wrong(str(error))
+                    continue
+                await self._open_room()
+            elif not await self._is_there():
+                await self._open_room()
+
+    async def _put(self) -> None:
+        """What is in the folder becomes the game's next version. Raises `Faulty` and `CannotPack`."""
+        self._seen = fingerprint(self.source)
+        with prepared(self.source) as found:
+            client = await DeveloperClient.connect(endpoint_of(LOOPBACK, self.daemon.developer_port, self.reactor), self.reactor)
+            try:
+                await self._publish(client, found)
+            finally:
+                await client.close()
+
+    async def _publish(self, client: DeveloperClient, found: Preview) -> None:
+        entry = found.entry
+        if not self._game_id:
+            self._developer = await client.register("developer", secrets.token_urlsafe(12))
+            name = entry.name if entry is not None else self.source.resolve().name[:64]
+            players = entry.max_players if entry is not None else found.manifest.max_players
+            self._game_id = await client.create_game(name, entry.description if entry is not None else "", "gui", players)
+        client.token = self._developer
+        first = entry.version if entry is not None else FIRST_VERSION
+        version = bumped(self._versions, "patch") if self._versions else first
+        await client.upload(self._game_id, version, found.packed.path)
+        self._versions.append(version)
+
+    async def _open_room(self) -> None:
+        room = await self._ask("POST", "/create", {"engine": {"game_id": self._game_id}}, self._token)
+        self._room_id = room["room_id"]
+        url = f"{self.daemon.web_url}/join/{self._room_id}"
+        if self.as_json:
+            click.echo(orjson.dumps({"url": url, "room_id": self._room_id, "game_id": self._game_id, "version": self._versions[-1]}))
+        else:
+            click.echo(f"Play version {shown(self._versions[-1])}: {url}")
+        if self.open_browser:
+            self._in_thread(webbrowser.open, url)
+
+    async def _is_there(self) -> bool:
+        status, _ = await self._in_thread(self.daemon.ask, "GET", f"/join/{self._room_id}")
+        return bool(status != NOT_FOUND)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any], token: str | None = None) -> dict[str, Any]:
+        status, answer = await self._in_thread(self.daemon.ask, method, path, body, token)
+        if status // 100 != 2:
+            raise CannotDo(str(answer.get("detail") or answer.get("message") or f"the private server answers {status}"))
+        return dict(answer)
+
+    def _in_thread(self, function: Any, *arguments: Any) -> Deferred[Any]:
+        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), function, *arguments)
