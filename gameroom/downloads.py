@@ -50,9 +50,7 @@ class Downloads:
         """Downloads that are under way."""
 
     @deferring
-    async def begin(
-        self, account: Account, game_id: str, version: str | None = None, chunk_size: int | None = None, from_seq: int = 0
-    ) -> Download:
+    async def begin(self, account: Account, game_id: str, version: str | None = None, chunk_size: int | None = None, from_seq: int = 0) -> Download:
         """Open a version of a game, the latest where none is named. Fires with the download, which is to be closed by who asked for it.
 
         Fails with `NotFound`, `BadState` (the game is offline), `ChunkOutOfOrder` (`from_seq` is beyond the number of chunks), or

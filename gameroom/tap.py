@@ -44,6 +44,7 @@ from gameroom.daemon import READY, Daemon, DataFolder, Door, Part, Stack, notify
 from gameroom.doors.admin import AdminSite
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.doors.web import WebSite
+from gameroom.downloads import Downloads
 from gameroom.hashing import PasswordHasher
 from gameroom.housekeeping import Housekeeping
 from gameroom.interfaces import IDatabase
@@ -173,6 +174,7 @@ class Nouns:
     presence: Presence
     catalogue: Catalogue
     reviews: Reviews
+    downloads: Downloads
     accounts: Accounts
     recordings: Recordings
     registry: Registry
@@ -246,6 +248,7 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         presence=presence,
         catalogue=catalogue,
         reviews=reviews,
+        downloads=Downloads(catalogue=catalogue, reviews=reviews),
         accounts=accounts,
         recordings=recordings,
         registry=registry,
@@ -265,9 +268,10 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
         "clock": reactor,
         "limits": limits,
     }
+    lobby = LobbyFactory(**shared, reviews=nouns.reviews, downloads=nouns.downloads)
     web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings)
     return [
-        Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=LobbyFactory(**shared, reviews=nouns.reviews)),
+        Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=lobby),
         Door(name="web", endpoints=endpoints(reactor, "web", settings.web), factory=web, goodbye=web.stop),
         Door(
             name="admin",

@@ -24,10 +24,12 @@ import gameroom
 from gameroom.accounts import Accounts
 from gameroom.catalogue import Catalogue
 from gameroom.doors.lobby import LobbyFactory
+from gameroom.downloads import Downloads
 from gameroom.hashing import PasswordHasher
 from gameroom.presence import Presence
 from gameroom.referees.lockstep import LockstepReferee
 from gameroom.registry import Registry
+from gameroom.reviews import Reviews
 from gameroom.settings import AccountSettings, Addresses, Limits, LockstepSettings, RoomSettings
 from gameroom.store import open_database
 from gameroom.store.recordings import Recordings
@@ -40,6 +42,8 @@ database = open_database("sqlite:club.db", data, reactor)
 hasher = PasswordHasher.in_threads(reactor, AccountSettings())
 accounts = Accounts(database=database, hasher=hasher, clock=reactor, random_bytes=secrets.token_bytes)
 catalogue = Catalogue(database=database, games_dir=Path(gameroom.__file__).with_name("games"), clock=reactor)
+reviews = Reviews(database=database, clock=reactor)
+downloads = Downloads(catalogue=catalogue, reviews=reviews)
 presence = Presence(reactor)
 recordings = Recordings(data / "recordings", clock=reactor, defer_to_thread=deferToThread)
 addresses = Addresses()
@@ -97,7 +101,15 @@ class ClubGames(Service):
         await registry.start()
         # The three lines.
         lobby = LobbyFactory(
-            registry=registry, accounts=accounts, catalogue=catalogue, presence=presence, addresses=addresses, clock=reactor, limits=Limits
+            registry=registry,
+            accounts=accounts,
+            catalogue=catalogue,
+            reviews=reviews,
+            downloads=downloads,
+            presence=presence,
+            addresses=addresses,
+            clock=reactor,
+            limits=Limits,
         )
         endpoint = serverFromString(reactor, os.environ.get("CLUB_LOBBY", "tcp:7000"))
         self.port = await endpoint.listen(lobby)

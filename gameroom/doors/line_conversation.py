@@ -22,6 +22,8 @@ from gameroom.wire.commands import CommandTable, Request
 
 if TYPE_CHECKING:
     from gameroom.accounts import Accounts
+    from gameroom.doors.line_requests import LineRequests
+    from gameroom.doors.outbox import Outbox
     from gameroom.metrics import Metrics
 
 Answer = dict[str, Any] | None
@@ -102,6 +104,24 @@ class LineConversation:
         """In bytes; until a token was good a stranger may not make us keep much."""
         limits = self.desk.limits()
         return limits.line_bytes if self.proved else min(limits.line_bytes, limits.unauthenticated_bytes)
+
+    @property
+    def streaming(self) -> bool:
+        """Whether a file is being sent at the reader's pace: requests are carried out between its chunks."""
+        return False
+
+    def attach(self, outbox: Outbox, requests: LineRequests) -> None:
+        """Told once, before the first request, what carries it."""
+
+    def reader_has_room(self) -> None:
+        """The reader has taken what it was sent."""
+
+    def ending(self) -> None:
+        """No further request is carried out, and what is still said now is the last."""
+
+    def is_present(self, session: Session) -> bool:
+        """Whether a token of this session was good here, and the session has not ended."""
+        return session.token_hash in self._present
 
     def answer(self, line: bytes) -> bytes | Deferred[bytes]:
         """Carry out the request in `line`: its answer as a line, or a Deferred of it, which never fails.

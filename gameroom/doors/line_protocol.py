@@ -66,6 +66,7 @@ class LineProtocol(Protocol):
         self._requests = LineRequests(self.outbox, self._progressed)
         self.conversation = factory.converse(address, self._requests.push, self.outbox.catch_up)
         self._requests.conversation = self.conversation
+        self.conversation.attach(self.outbox, self._requests)
 
     # What Twisted tells us.
 
@@ -82,7 +83,7 @@ class LineProtocol(Protocol):
             self._meet()
         if self._ending:
             return
-        if self._requests.waiting:
+        if self._requests.waiting or self._requests.full:
             # What is sent ahead of answers waits with its sender.
             self._read(False)
         self._requests.feed(data)
@@ -126,11 +127,13 @@ class LineProtocol(Protocol):
 
     def pauseProducing(self) -> None:
         self.outbox.pauseProducing()
-        self._read(False)
+        if self._requests.full:
+            self._read(False)
 
     def resumeProducing(self) -> None:
         self.outbox.resumeProducing()
         self._requests.go_on()
+        self.conversation.reader_has_room()
 
     def stopProducing(self) -> None:
         self.outbox.stopProducing()
@@ -144,11 +147,12 @@ class LineProtocol(Protocol):
             return
         if self._timer is not None and self.conversation.proved:
             self._stop_timer()
-        if not (self._requests.waiting or self.outbox.paused):
-            if self._half_closed:
-                self._end("done")
-            else:
-                self._read(True)
+        if self._requests.waiting or self._requests.full:
+            return
+        if not self._half_closed:
+            self._read(True)
+        elif not self.conversation.streaming:
+            self._end("done")
 
     def leave_off(self) -> None:
         """Carry out no further request, and end once the one under way is answered."""
@@ -168,6 +172,7 @@ class LineProtocol(Protocol):
             self._stop_timer()
             self._timer = self._door.clock.callLater(LINGER_SECONDS, self._too_late)
         self._requests.stop()
+        self.conversation.ending()
         self.outbox.when_sent(self._close)
 
     def _close(self) -> None:

@@ -51,7 +51,7 @@ class LineRequests:
             return
         self._working = True
         try:
-            while not (self._blocked() or self._outbox.paused or self.conversation.closing):
+            while not (self._blocked() or self.full or self.conversation.closing):
                 line = self._next_line()
                 if line is None:
                     break
@@ -60,6 +60,15 @@ class LineRequests:
             self._working = False
             self.flush()
         self._progressed()
+
+    @property
+    def full(self) -> bool:
+        """Whether the peer is to read its answers before more requests are carried out.
+
+        While a download fills the connection some answers may wait, so that requests are carried out between its chunks.
+        """
+        outbox = self._outbox
+        return outbox.paused and (outbox.patient_bytes > _BATCH or not self.conversation.streaming)
 
     def _blocked(self) -> bool:
         """Whether the request before is still being carried out, or nothing is any more."""

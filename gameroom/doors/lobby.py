@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IReactorTime
 
 from gameroom.doors.line_conversation import new_incident
+from gameroom.doors.line_downloads import DownloadDesk
 from gameroom.doors.line_protocol import LineFactory
 from gameroom.doors.lobby_conversation import LobbyConversation, lobby_desk
 from gameroom.doors.lobby_pushes import News
+from gameroom.doors.turns import Turns
 from gameroom.settings import Addresses, Limits
 
 if TYPE_CHECKING:
     from gameroom.accounts import Accounts
     from gameroom.catalogue import Catalogue
+    from gameroom.downloads import Downloads
     from gameroom.metrics import Metrics
     from gameroom.presence import Presence
     from gameroom.registry import Registry
@@ -27,8 +30,8 @@ class LobbyFactory(LineFactory):
 
     In a Twisted program of your own, beside a registry and what it stands on:
 
-    >>> lobby = LobbyFactory(registry=registry, accounts=accounts, catalogue=catalogue, reviews=reviews, presence=presence,
-    ...                      addresses=Addresses(), clock=reactor, limits=Limits)
+    >>> lobby = LobbyFactory(registry=registry, accounts=accounts, catalogue=catalogue, reviews=reviews, downloads=downloads,
+    ...                      presence=presence, addresses=Addresses(), clock=reactor, limits=Limits)
     >>> serverFromString(reactor, "tcp:7000").listen(lobby)
     """
 
@@ -39,6 +42,7 @@ class LobbyFactory(LineFactory):
         accounts: Accounts,
         catalogue: Catalogue,
         reviews: Reviews,
+        downloads: Downloads,
         presence: Presence,
         addresses: Addresses,
         clock: IReactorTime,
@@ -59,7 +63,9 @@ class LobbyFactory(LineFactory):
             new_incident=new_incident,
         )
 
+        download_desk = DownloadDesk(downloads=downloads, accounts=accounts, turns=Turns(clock), new_incident=new_incident)
+
         def converse(address: str, push: Callable[[bytes], None], catch_up: Callable[[Callable[[], bytes | None]], None]) -> LobbyConversation:
-            return LobbyConversation(desk, news, address, push, catch_up)
+            return LobbyConversation(desk, news, address, push, catch_up, downloads=download_desk)
 
         super().__init__(door="lobby", converse=converse, clock=clock, limits=limits, metrics=metrics)

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 
 from gameroom.doors.account_commands import AccountCommands
 from gameroom.doors.line_conversation import Call, Desk, Handler, LineConversation, new_incident
+from gameroom.doors.line_downloads import DownloadDesk, LineDownloads
 from gameroom.doors.lobby_pushes import News, Subscription, Unheard
 from gameroom.errors import BadState, Forbidden, NotFound
 from gameroom.room_conversation import RoomConversation
@@ -26,26 +27,53 @@ from gameroom.wire.lobby import LOBBY
 if TYPE_CHECKING:
     from gameroom.accounts import Accounts
     from gameroom.catalogue import Catalogue
+    from gameroom.doors.line_requests import LineRequests
+    from gameroom.doors.outbox import Outbox
     from gameroom.metrics import Metrics
     from gameroom.presence import Presence
+    from gameroom.reviews import Reviews
     from gameroom.room import LivingRoom
 
 Payload = dict[str, Any]
 
 
 class LobbyConversation(LineConversation):
-    """One lobby peer: its requests, and the pushes that it has asked for.
+    """One lobby peer: its requests, its downloads, and the pushes that it has asked for.
 
     `catch_up(source)` sends what `source()` gives, at the reader's pace, until it gives None.
     """
 
+    downloads: LineDownloads
+    """From when it is attached to its connection."""
+
     def __init__(
-        self, desk: Desk, news: News, address: str, push: Callable[[bytes], None], catch_up: Callable[[Callable[[], bytes | None]], None]
+        self,
+        desk: Desk,
+        news: News,
+        address: str,
+        push: Callable[[bytes], None],
+        catch_up: Callable[[Callable[[], bytes | None]], None],
+        *,
+        downloads: DownloadDesk,
     ) -> None:
         super().__init__(desk, address, push)
         self._news = news
+        self._download_desk = downloads
         self.catch_up = catch_up
         self._subscription: Subscription | None = None
+
+    @property
+    def streaming(self) -> bool:
+        return self.downloads.busy
+
+    def attach(self, outbox: Outbox, requests: LineRequests) -> None:
+        self.downloads = LineDownloads(self._download_desk, outbox, requests)
+
+    def reader_has_room(self) -> None:
+        self.downloads.go_on()
+
+    def ending(self) -> None:
+        self.downloads.stop(BadState("this connection is ending; connect again, and go on from the next chunk with from_seq"))
 
     def subscription(self, session: Session) -> Subscription | None:
         """What this connection is told on behalf of this session, if it has asked."""
@@ -73,10 +101,12 @@ class LobbyConversation(LineConversation):
         if self.subscription(session) is not None:
             self._unsubscribe()
         super().session_ended(session)
+        self.downloads.session_ended(session)
 
     def lost(self) -> None:
         self._unsubscribe()
         super().lost()
+        self.downloads.lost()
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:
@@ -135,6 +165,21 @@ class StoreCommands:
 
     async def add_review(self, call: Call) -> None:
         await self._reviews.add(call.account, call.payload["game_id"], call.payload["score"], call.payload["comment"])
+
+
+class DownloadCommands:
+    """Files of the store, chunk by chunk."""
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"DOWNLOAD_BEGIN": self.begin, "DOWNLOAD_CANCEL": self.cancel}
+
+    async def begin(self, call: Call) -> Payload:
+        assert isinstance(call.peer, LobbyConversation)
+        return await call.peer.downloads.begin(call)
+
+    def cancel(self, call: Call) -> None:
+        assert isinstance(call.peer, LobbyConversation)
+        call.peer.downloads.cancel(call)
 
 
 class RoomCommands:
@@ -271,6 +316,7 @@ def lobby_desk(
             **AccountCommands("PLAYER", PLAYER, accounts, room_of=lambda account: news.registry.seat_of(account.key)).handlers(),
             **PeopleCommands(presence).handlers(),
             **StoreCommands(catalogue, reviews).handlers(),
+            **DownloadCommands().handlers(),
             **RoomCommands(news, addresses).handlers(),
         },
         accounts=accounts,

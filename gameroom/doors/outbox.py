@@ -26,7 +26,7 @@ class Outbox:
     Past `queue_bytes` waiting bytes everything is dropped and `overflow()` is called, once: the door ends the connection.
     """
 
-    __slots__ = ("_draining", "_limit", "_open", "_overflow", "_paused", "_waiting", "queued_bytes", "ready", "write")
+    __slots__ = ("_draining", "_limit", "_open", "_overflow", "_paused", "_waiting", "patient_bytes", "queued_bytes", "ready", "write")
 
     def __init__(self, write: Callable[[bytes], None], queue_bytes: int, overflow: Callable[[], None]) -> None:
         self.write = write
@@ -42,6 +42,8 @@ class Outbox:
         """Whether what is sent goes to the transport at once."""
         self.queued_bytes = 0
         """Bytes that were sent and wait for the reader; history and `patient` messages do not count."""
+        self.patient_bytes = 0
+        """Bytes that were sent patiently and wait for the reader."""
 
     @property
     def paused(self) -> bool:
@@ -66,8 +68,9 @@ class Outbox:
         """
         if self.ready:
             self.write(data)
-        else:
-            self.catch_up(iter((data, None)).__next__)
+        elif self._open:
+            self.patient_bytes += len(data)
+            self.catch_up(_Patient(self, data).take)
 
     def catch_up(self, source: Source) -> None:
         """Send history at the reader's pace.
@@ -101,7 +104,7 @@ class Outbox:
         self._open = False
         self.ready = False
         self._waiting = None
-        self.queued_bytes = 0
+        self.queued_bytes = self.patient_bytes = 0
 
     def _wait(self, what: bytes | Source) -> None:
         if self._waiting is None:
@@ -146,3 +149,20 @@ class Outbox:
             waiting.popleft()
         self.queued_bytes -= size
         return batch[0] if len(batch) == 1 else b"".join(batch)
+
+
+class _Patient:
+    """A message that waits for any length of time."""
+
+    __slots__ = ("_data", "_outbox")
+
+    def __init__(self, outbox: Outbox, data: bytes) -> None:
+        self._outbox = outbox
+        self._data: bytes | None = data
+
+    def take(self) -> bytes | None:
+        """The message, and after it None."""
+        data, self._data = self._data, None
+        if data is not None:
+            self._outbox.patient_bytes -= len(data)
+        return data

@@ -49,6 +49,18 @@ LOBBY = CommandTable(
             fields=(id_field("game_id"), Field("score", "int", least=1, most=5), Field("comment", most=2048)),
             about="Say what you think of a game, from 1 (bad) to 5 (good); a second review takes the place of your first.",
         ),
+        Command(
+            type="DOWNLOAD_BEGIN",
+            fields=(
+                id_field("game_id"),
+                Field("version", optional=True, most=64),
+                Field("chunk_size", "int", optional=True, least=1),
+                Field("from_seq", "int", optional=True, least=0),
+            ),
+            answer='{"download_id": str, "version": str, "size_bytes": int, "chunk_size": int}',
+            about="Download a version of a game (the newest), by pushes; from_seq goes on where a broken download was.",
+        ),
+        Command(type="DOWNLOAD_CANCEL", fields=(id_field("download_id"),), about="Stop a download of this connection."),
         Command(type="LIST_PLAYERS", answer='{"online_players": [str]}', about="Who is online, sorted."),
         Command(
             type="LIST_ROOMS",
@@ -110,6 +122,9 @@ LOBBY = CommandTable(
         ),
         Push("CHAT", '{"room_id", "from", "text"}', "A member of your room says something (rooms)."),
         Push("ROOM_MESSAGE", '{"room_id", "body": object}', "A room message of your room (rooms)."),
+        Push("DOWNLOAD_CHUNK", '{"download_id", "seq": int, "data_b64"}', "The next bytes of a file that you download; seq goes up by one."),
+        Push("DOWNLOAD_END", '{"download_id", "version", "checksum"}', "All chunks were sent; checksum is the SHA-256 of the whole file."),
+        Push("DOWNLOAD_ERROR", '{"download_id", "code": int, "message"}', "The download has ended before its end, and why."),
         Push("PLAYER_PRESENCE", '{"online": [str], "offline": [str]}', "Who came and who went, at most once a second (presence)."),
     ),
 )
