@@ -56,7 +56,7 @@ class DeveloperGamesContract:
         for name in ("Dots", "五目並べ", "100%s :name"):
             made.insert(0, await self.games.create(ADA, name, "%s\n:x", "gui", 4))
             await self.refused(self.games.create(ADA, name, "", "gui", 4), Conflict)
-            self.clock.advance(0.001)
+            self.clock.advance(1)
         await self.games.create(EVE, "Dots", "", "gui", 4)
         await self.games.update(ADA, made[0])
         await self.games.update(ADA, made[0], description="", max_players=64)

@@ -219,7 +219,7 @@ class GameTests(SynchronousTestCase):
         games = []
         for number in range(5):
             games.append(self.world.game(self.ada, f"Game {number}"))
-            self.world.clock.advance(0.001)
+            self.world.clock.advance(1)
             self.world.publish(games[0], f"0.{number}.0")
         games.reverse()
         seen: list[str] = []
