@@ -37,6 +37,7 @@ FLOORS: dict[str, int] = {
             "housekeeping",
             "presence",
             "program_logs",
+            "publishing",
             "refereed_room",
             "referees",
             "registry",

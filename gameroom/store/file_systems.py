@@ -1,4 +1,4 @@
-"""Linux's syncfs(2), which Python's `os` does not have: everything that a file system has yet to write, in one commit."""
+"""What Linux has and Python's `os` does not: syncfs(2), everything that a file system has yet to write in one commit, and sync_file_range(2)."""
 
 from __future__ import annotations
 
@@ -28,3 +28,22 @@ def _find(system: str, release: str, library: Any) -> Callable[[int], None] | No
 
 syncfs: Final = _find(os.uname().sysname, os.uname().release, ctypes.CDLL(None, use_errno=True))
 """None where there is none that tells of errors."""
+
+_WRITE: Final = 2
+"""SYNC_FILE_RANGE_WRITE: begin to write, and wait for nothing that was not begun before."""
+
+
+def _find_range(library: Any) -> Callable[[int, int, int], None] | None:
+    if not hasattr(library, "sync_file_range"):
+        return None
+    library.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+
+    def start_writing(fd: int, offset: int, length: int) -> None:
+        """Have these bytes of a file on their way to the disk; they are not safe by that. A file system that cannot is none the worse."""
+        library.sync_file_range(fd, offset, length, _WRITE)
+
+    return start_writing
+
+
+start_writing: Final = _find_range(ctypes.CDLL(None))
+"""None where the system has no such call."""
