@@ -1,185 +1,80 @@
 // @ts-check
 /** The front page: games, open rooms, join by code, accounts. */
+import { pageAccount } from "./account.js";
 import { advanced } from "./advanced.js";
 import { $, element } from "./dom.js";
 import { RoomError, api, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
+import { openRoom } from "./opening.js";
+import { keepRooms } from "./room_list.js";
+import { about } from "./store_words.js";
+import { tile } from "./tile.js";
 
-const ROOMS_EVERY = 3000;
-const MOST_DETAILS = 24;
+const TRY_AGAIN = 3000;
+const AT_A_TIME = 24;
 
-// --- the account
-
-/** What waits for somebody to be logged in. @type {(() => void) | null} */
-let afterLogin = null;
-
-function showAccount() {
-  const account = kept.account;
-  $("who").textContent = account ? account.username : "";
-  $("log-in").hidden = !!account;
-  $("log-out").hidden = !account;
-}
-
-/**
- * @param {string} title @param {string} why @param {(() => void) | null} then
- * @param {"login" | "register"} usual What Enter does: a mistyped name shall not become an account of somebody who has one.
- */
-function askAccount(title, why, then, usual) {
-  afterLogin = then;
-  const buttons = [...$("account-form").querySelectorAll("button[value]")].sort((a) => (a.value === usual ? -1 : 1));
-  for (const button of buttons) button.classList.toggle("main", button.value === usual);
-  $("account-buttons").replaceChildren(...buttons);
-  $("account-title").textContent = title;
-  $("account-why").textContent = why;
-  $("account-problem").textContent = "";
-  $("account").showModal();
-  $("username").focus();
-}
-
-$("log-in").addEventListener("click", () => askAccount("Log in", "No account yet? Choose a name and a password and press Create account; nothing else is asked.", null, "login"));
-$("account-cancel").addEventListener("click", () => $("account").close());
-
-$("account-form").addEventListener("submit", async (/** @type {SubmitEvent} */ event) => {
-  event.preventDefault();
-  const action = /** @type {HTMLButtonElement | null} */ (event.submitter)?.value ?? "register";
-  const username = $("username").value;
-  $("account-problem").textContent = "";
-  try {
-    const answer = await api("POST", `/${action}`, { body: { username, password: $("password").value } });
-    kept.account = { username, token: answer.session_token };
-  } catch (error) {
-    const { code, message } = /** @type {RoomError} */ (error);
-    $("account-problem").textContent = code === 104 ? "That name is taken. If it is yours, press Log in; else choose another." : message;
-    return;
-  }
-  $("password").value = "";
-  $("account").close();
-  showAccount();
-  if (afterLogin) afterLogin();
-  // The button that had the focus is not there any more.
-  else $("log-out").focus();
-});
-
-$("log-out").addEventListener("click", async () => {
-  const token = kept.account?.token;
-  kept.account = null;
-  showAccount();
-  $("log-in").focus();
-  await api("POST", "/logout", { token }).catch(() => {});
-});
+const account = pageAccount("account");
 
 // --- games
 
-/** A picture for a game that has none: painted tiles, mirrored, always the same for the same name. @param {string} name */
-function tile(name) {
-  let dice = 2166136261;
-  for (const letter of name) dice = Math.imul(dice ^ letter.charCodeAt(0), 16777619);
-  const draw = (/** @type {number} */ n) => {
-    dice = Math.imul(dice ^ (dice >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
-    return ((dice ^ (dice >>> 13)) >>> 0) % n;
-  };
-  const hue = draw(360);
-  let cells = "";
-  for (let i = 0; i < 18; i++) {
-    const [x, y] = [i % 3, Math.floor(i / 3)];
-    const colour = [`hsl(${hue} 40% 30%)`, `hsl(${hue} 40% 42%)`, `hsl(${(hue + 25) % 360} 45% 55%)`, `hsl(${(hue + 50) % 360} 60% 72%)`, `hsl(${hue} 40% 30%)`][draw(5)];
-    for (const u of [x, 5 - x]) cells += `<rect x="${u}" y="${y}" width="1" height="1" fill="${colour}"/>`;
-  }
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 6 6" shape-rendering="crispEdges">${cells}</svg>`;
-  return element("img", { className: "tile", alt: "", src: "data:image/svg+xml," + encodeURIComponent(svg) });
-}
+/** What games are called, and null for one that is being asked about. @type {Map<string, string | null>} */
+const names = new Map();
+/** The last game of the list so far. */
+let last = "";
 
 async function showGames() {
+  $("more-games").disabled = true;
   try {
-    const listed = (await api("GET", "/games")).games;
-    const games = await Promise.all(listed.slice(0, MOST_DETAILS).map(detailed));
+    const listed = (await api("GET", `/games?limit=${AT_A_TIME}${last && `&before=${last}`}`)).games;
+    const games = await Promise.all(listed.map(detailed));
     $("games-problem").textContent = "";
-    $("games").replaceChildren(...games.map(gameCard));
-    if (!games.length) $("games").replaceChildren(element("li", { className: "card quiet", textContent: "No game is in the store yet." }));
     for (const game of games) names.set(game.game_id, game.name);
+    const cards = games.map(gameCard);
+    $("games").append(...cards);
+    if (!last && !games.length) $("games").append(element("li", { className: "card quiet", textContent: "No game is in the store yet." }));
+    // The button may go away under the keyboard.
+    if (last) cards[0]?.querySelector("a")?.focus();
+    last = games.at(-1)?.game_id ?? last;
+    $("more-games").hidden = games.length < AT_A_TIME;
   } catch (error) {
     $("games-problem").textContent = /** @type {Error} */ (error).message;
-    setTimeout(showGames, ROOMS_EVERY);
+    if (!last) setTimeout(showGames, TRY_AGAIN);
+  } finally {
+    $("more-games").disabled = false;
   }
 }
 
 /** What the list does not say: description, players. @param {any} game @returns {Promise<any>} */
-const detailed = (game) => api("GET", `/games/${game.game_id}`).then((answer) => ({ ...game, ...(answer.game ?? answer) }), () => game);
+const detailed = (game) => api("GET", `/games/${game.game_id}`).then((answer) => ({ ...game, ...answer }), () => game);
 
 /** @param {any} game */
 function gameCard(game) {
   const play = element("button", { type: "button", className: "main", textContent: "Play" });
   play.setAttribute("aria-label", `Play ${game.name}`);
   const options = advanced();
-  play.addEventListener("click", () => open(game, /** @type {HTMLButtonElement} */ (play), options.fields()));
-  const people = game.max_players > 1 ? `up to ${game.max_players} players` : "";
-  const meta = [game.developer && `by ${game.developer}`, people, game.avg_score ? `${game.avg_score} of 5` : ""].filter(Boolean).join(" · ");
-  const text = element("div", {}, element("h3", { textContent: game.name }), element("p", { textContent: game.description ?? "" }), element("p", { className: "meta", textContent: meta }));
+  const problem = (/** @type {string} */ text) => {
+    $("games-problem").textContent = text;
+    $("games-problem").scrollIntoView({ block: "nearest" });
+  };
+  play.addEventListener("click", () => openRoom(game, { account, button: /** @type {HTMLButtonElement} */ (play), options: options.fields(), problem }));
+  const name = element("h3", {}, element("a", { href: `/games/${game.game_id}`, textContent: game.name }));
+  const text = element("div", {}, name, element("p", { className: "about", textContent: game.description ?? "" }), element("p", { className: "meta", textContent: about(game) }));
   return element("li", { className: "card game" }, tile(game.name), text, play, options.box);
 }
 
-/** Make a room of a game, and go there. @param {any} game @param {HTMLButtonElement} button @param {Record<string, any>} options */
-async function open(game, button, options) {
-  const token = kept.account?.token;
-  if (!token) {
-    askAccount(`Open a room of ${game.name}`, "Who opens a room needs an account. A name and a password are all; your friends need none.", () => open(game, button, options), "register");
-    return;
+/** The name of a game that a room is of; the next look at the rooms knows one that was not known yet. @param {string} gameId */
+function nameOf(gameId) {
+  if (!gameId) return "A game of its own";
+  if (!names.has(gameId)) {
+    names.set(gameId, null);
+    api("GET", `/games/${gameId}`).then((game) => names.set(gameId, game.name), () => {});
   }
-  button.disabled = true;
-  try {
-    const room = await api("POST", "/create", { token, body: { engine: { game_id: game.game_id }, ...options } });
-    kept.arriving = room.room_id;
-    location.assign(`/join/${room.room_id}`);
-  } catch (error) {
-    const { code, message } = /** @type {RoomError} */ (error);
-    if (code !== 102 && (await kept.loggedOut(code))) {
-      showAccount();
-      askAccount("Log in again", "You were logged out, perhaps by logging in elsewhere.", () => open(game, button, options), "login");
-    } else {
-      $("games-problem").textContent = message;
-    }
-  } finally {
-    button.disabled = false;
-  }
+  return names.get(gameId) ?? "A game of the store";
 }
+
+$("more-games").addEventListener("click", showGames);
 
 // --- rooms
-
-/** @type {Map<string, string>} */
-const names = new Map();
-let shown = "";
-
-async function showRooms() {
-  if (!document.hidden) {
-    try {
-      const { rooms } = await api("GET", "/rooms", { token: kept.account?.token });
-      const now = JSON.stringify([rooms, [...names]]);
-      if (now !== shown) {
-        shown = now;
-        $("rooms").replaceChildren(...rooms.map(roomRow));
-        $("no-rooms").hidden = rooms.length > 0;
-      }
-    } catch (error) {
-      // The list stays as it was and the next look will tell, but a session that has ended would spoil every look.
-      if ([101, 102, 105].includes(/** @type {RoomError} */ (error).code)) {
-        kept.account = null;
-        showAccount();
-      }
-    }
-  }
-  setTimeout(showRooms, ROOMS_EVERY);
-}
-
-/** @param {any} room */
-function roomRow(room) {
-  const playing = room.status === "PLAYING";
-  const game = names.get(room.game_id) ?? "A game of its own";
-  const people = room.players.length ? room.players.join(", ") : "nobody yet";
-  const who = element("span", { className: "who" }, element("strong", { textContent: game }), element("span", { className: "quiet", textContent: playing ? `playing: ${people}` : people }));
-  const join = element("a", { className: "button", href: `/join/${room.room_id}`, textContent: playing ? "Watch" : "Join" });
-  join.setAttribute("aria-label", `${playing ? "Watch" : "Join"} the room of ${people}`);
-  return element("li", {}, who, join);
-}
 
 $("by-code").addEventListener("submit", async (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
@@ -211,8 +106,8 @@ async function showSeat() {
 }
 
 addEventListener("pageshow", () => {
-  showAccount();
+  account.show();
   showSeat();
 });
 showGames();
-showRooms();
+keepRooms({ account, nameOf });

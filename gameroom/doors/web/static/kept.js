@@ -8,6 +8,10 @@
 import { api } from "./gameroom.js";
 
 const ACCOUNT = "gameroom.account";
+const DEVELOPER = "gameroom.developer";
+const UPLOAD = "gameroom.upload.";
+/** What tells, by its code, whether a token is good. */
+const PROBES = { account: "/rooms?limit=1", developer: "/developer/games?limit=1" };
 const NAME = "gameroom.name";
 const SEAT = "gameroom.seat.";
 const ARRIVING = "gameroom.arriving";
@@ -39,6 +43,21 @@ export const kept = {
   set account(account) {
     write(localStorage, ACCOUNT, account);
   },
+  /** The developer's account, which has nothing to do with the player's. @returns {{username: string, token: string} | null} */
+  get developer() {
+    return read(localStorage, DEVELOPER);
+  },
+  set developer(account) {
+    write(localStorage, DEVELOPER, account);
+  },
+  /** An upload of this game that has not come to its end. @param {string} gameId @returns {import("./upload.js").Unfinished | null} */
+  upload(gameId) {
+    return read(localStorage, UPLOAD + gameId);
+  },
+  /** @param {string} gameId @param {import("./upload.js").Unfinished | null} upload */
+  keepUpload(gameId, upload) {
+    write(localStorage, UPLOAD + gameId, upload);
+  },
   /** The name last used as a guest in this window. @returns {string} */
   get name() {
     return read(sessionStorage, NAME) ?? "";
@@ -68,13 +87,13 @@ export const kept = {
   /**
    * Whether a request failed because the account's session has ended; it is forgotten then.
    * A 105 alone does not say so: it is also that of a server that goes down, and of a seat in another room.
-   * @param {number} code @returns {Promise<boolean>}
+   * @param {number} code @param {"account" | "developer"} [role] @returns {Promise<boolean>}
    */
-  async loggedOut(code) {
-    const account = this.account;
+  async loggedOut(code, role = "account") {
+    const account = this[role];
     if (!account || ![101, 102, 105].includes(code)) return false;
-    const ended = await api("GET", "/rooms?limit=1", { token: account.token }).then(() => false, (error) => [101, 102, 105].includes(error.code));
-    if (ended && this.account?.token === account.token) this.account = null;
+    const ended = await api("GET", PROBES[role], { token: account.token }).then(() => false, (error) => [101, 102, 105].includes(error.code));
+    if (ended && this[role]?.token === account.token) this[role] = null;
     return ended;
   },
 };

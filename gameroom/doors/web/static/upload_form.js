@@ -1,0 +1,167 @@
+// @ts-check
+/** The part of the developer page where a file is dropped, and is seen going up. */
+import { $ } from "./dom.js";
+import { RoomError, api } from "./gameroom.js";
+import { kept } from "./kept.js";
+import { Speed, progress, size } from "./store_words.js";
+import { Upload } from "./upload.js";
+
+const STAGES = { reading: "Reading the file", sending: "Uploading", waiting: "Waiting", checking: "The server is checking the bundle…" };
+
+export class UploadForm {
+  /** @param {{done: () => void, loggedOut: (code: number) => void}} listener `done`: a version is there */
+  constructor({ done, loggedOut }) {
+    this.done = done;
+    this.loggedOut = loggedOut;
+    /** @type {{gameId: string, token: string} | null} */
+    this.place = null;
+    /** @type {File | null} */
+    this.file = null;
+    /** What is under way, and of which game. @type {Upload | null} */
+    this.upload = null;
+    this.#listen();
+  }
+
+  /** Show this game's. What is under way for another game is stopped; it goes on when its file is chosen again. @param {{gameId: string, token: string, version: string}} place */
+  show({ gameId, token, version }) {
+    if (this.place?.gameId !== gameId) {
+      this.leave();
+      this.#choose(null);
+      this.#say("", "");
+      this.place = { gameId, token };
+      this.propose(version);
+      this.#showUnfinished();
+    }
+    this.place.token = token;
+  }
+
+  /** The version that the next upload has unless something else is typed. @param {string} version */
+  propose(version) {
+    $("upload-version").value = version;
+  }
+
+  /** Stop what is under way. */
+  leave() {
+    this.upload?.stop();
+    this.place = null;
+  }
+
+  #listen() {
+    const zone = $("drop");
+    for (const name of ["dragover", "dragenter"]) {
+      zone.addEventListener(name, (/** @type {DragEvent} */ event) => {
+        event.preventDefault();
+        zone.toggleAttribute("data-over", true);
+      });
+    }
+    for (const name of ["dragleave", "drop"]) zone.addEventListener(name, () => zone.toggleAttribute("data-over", false));
+    zone.addEventListener("drop", (/** @type {DragEvent} */ event) => {
+      event.preventDefault();
+      if (!this.upload) this.#choose(event.dataTransfer?.files[0] ?? null);
+    });
+    // Dropped beside it, the browser would leave the page for the file.
+    for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
+    $("file").addEventListener("change", () => this.#choose($("file").files[0] ?? null));
+    $("upload-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      this.#start();
+    });
+    $("upload-cancel").addEventListener("click", () => this.upload?.cancel().catch((error) => this.#say("", error.message)));
+    $("upload-discard").addEventListener("click", () => this.#discard());
+    addEventListener("online", () => this.upload?.hurry());
+    addEventListener("beforeunload", (event) => this.upload && event.preventDefault());
+  }
+
+  /** @param {File | null} file */
+  #choose(file) {
+    this.file = file;
+    if (!file) $("file").value = "";
+    $("file-name").textContent = file ? `${file.name}, ${size(file.size)}` : "";
+    $("upload-start").disabled = !file;
+    if (file) this.#say("", "");
+  }
+
+  async #start() {
+    if (!this.file || !this.place || this.upload) return;
+    const { gameId, token } = this.place;
+    const speed = new Speed();
+    const upload = new Upload({
+      gameId,
+      version: $("upload-version").value.trim(),
+      file: this.file,
+      token,
+      keep: (unfinished) => kept.keepUpload(gameId, unfinished),
+      told: ({ stage, done, all, problem }) => {
+        if (this.upload !== upload) return;
+        $("upload-bar").toggleAttribute("value", true);
+        $("upload-bar").value = stage === "checking" || !all ? 1 : done / all;
+        const how = stage === "reading" || stage === "sending" ? ` ${progress({ done, all, speed: stage === "sending" ? speed.at(performance.now(), done) : 0 })}` : "";
+        $("upload-how").textContent = STAGES[stage] + how;
+        this.#say("", problem ? `${problem} It goes on by itself.` : "");
+      },
+    });
+    this.upload = upload;
+    this.#busy(true);
+    try {
+      const { version, is_latest } = await upload.run();
+      this.#choose(null);
+      this.#say(`Version ${version} is there${is_latest ? "." : ", and a higher one stays the latest."}`, "");
+      this.done();
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      if (this.upload === upload) this.upload = null;
+      this.#busy(false);
+      this.#showUnfinished();
+    }
+  }
+
+  /** @param {any} error */
+  #failed(error) {
+    if (error.name === "AbortError") return this.#say("Cancelled.", "");
+    this.#say("", error.message);
+    if (error instanceof RoomError) this.loggedOut(error.code);
+  }
+
+  /** @param {boolean} busy */
+  #busy(busy) {
+    $("upload-progress").hidden = !busy;
+    $("drop").hidden = $("upload-fields").hidden = busy;
+    $("unfinished").hidden = true;
+    if (busy) $("upload-cancel").focus();
+  }
+
+  /** What the last visit has left. */
+  async #showUnfinished() {
+    $("unfinished").hidden = true;
+    const place = this.place;
+    const left = place && kept.upload(place.gameId);
+    if (!place || !left || this.upload) return;
+    try {
+      const { received_bytes, size_bytes } = await api("GET", `/developer/uploads/${left.upload_id}`, { token: place.token });
+      if (this.place !== place || this.upload) return;
+      $("unfinished-say").textContent = `The upload of version ${left.version} stopped at ${progress({ done: received_bytes, all: size_bytes, speed: 0 })}. Choose ${left.name || "the same file"} again and press Upload: it goes on from there.`;
+      $("upload-version").value = left.version;
+      $("unfinished").hidden = false;
+    } catch (error) {
+      if (/** @type {RoomError} */ (error).code === 105) kept.keepUpload(place.gameId, null);
+    }
+  }
+
+  async #discard() {
+    const place = this.place;
+    const left = place && kept.upload(place.gameId);
+    if (!place || !left) return;
+    await api("DELETE", `/developer/uploads/${left.upload_id}`, { token: place.token }).catch(() => {});
+    kept.keepUpload(place.gameId, null);
+    $("unfinished").hidden = true;
+    $("file").focus();
+  }
+
+  /** @param {string} good @param {string} bad */
+  #say(good, bad) {
+    // The same again would be read out again.
+    if ($("upload-say").textContent !== good) $("upload-say").textContent = good;
+    if ($("upload-problem").textContent !== bad) $("upload-problem").textContent = bad;
+  }
+}
