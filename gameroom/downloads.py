@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 AT_ONCE_BYTES = 64 * 1024
 """Bytes of lines that are made at once, or one chunk where that has more: what Twisted's transports take before they pause us."""
 
+_Key = tuple[Path, str]
+"""A file of the store: where it is, and its checksum."""
+
 
 class UnreadableFile(Exception):
     """A file of the store is not what the database says it is."""
@@ -45,7 +48,7 @@ class Downloads:
         self._catalogue = catalogue
         self._reviews = reviews
         self._new_id = new_id
-        self._files: dict[Path, _SharedFile] = {}
+        self._files: dict[_Key, _SharedFile] = {}
         self.active = 0
         """Downloads that are under way."""
 
@@ -69,9 +72,10 @@ class Downloads:
 
     def open(self, stored: Stored) -> _SharedFile:
         """For `Download`: the open file, once more."""
-        file = self._files.get(stored.path)
+        key = stored.path, stored.checksum
+        file = self._files.get(key)
         if file is None:
-            file = self._files[stored.path] = _SharedFile(stored, self._files)
+            file = self._files[key] = _SharedFile(stored, lambda: self._files.pop(key))
         file.readers += 1
         self.active += 1
         return file
@@ -85,8 +89,8 @@ class Downloads:
 class _SharedFile:
     """An open file with any number of readers, each with its own place in it."""
 
-    def __init__(self, stored: Stored, files: dict[Path, _SharedFile]) -> None:
-        self._path, self._files = stored.path, files
+    def __init__(self, stored: Stored, closed: Callable[[], object]) -> None:
+        self._path, self._closed = stored.path, closed
         self.readers = 0
         self._descriptor = os.open(stored.path, os.O_RDONLY | os.O_CLOEXEC)
         size = os.fstat(self._descriptor).st_size
@@ -105,8 +109,7 @@ class _SharedFile:
         self.readers -= 1
         if not self.readers:
             os.close(self._descriptor)
-            if self._files.get(self._path) is self:
-                del self._files[self._path]
+            self._closed()
 
 
 class Download:

@@ -26,8 +26,8 @@ def chunk_head(download_id: str) -> bytes:
 
 
 def line_bytes(head: bytes, chunk_bytes: int) -> int:
-    """About how long the line of a chunk of so many bytes is."""
-    return len(head) + len(_DATA) + len(_END) + chunk_bytes * 4 // 3
+    """How long the line of a chunk of so many bytes is, with a `seq` of up to eight digits."""
+    return len(head) + 8 + len(_DATA) + -(-chunk_bytes // 3) * 4 + len(_END)
 
 
 def chunks(head: bytes, seq: int, data: bytes, chunk_size: int) -> bytes:
