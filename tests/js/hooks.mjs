@@ -16,3 +16,7 @@ const root = new URL("../../gameroom/", import.meta.url).href;
 export const sdk = await import(root + "doors/web/static/gameroom.js");
 export const paint = await import(root + "games/wet-paint/engine.js");
 export const words = await import(root + "doors/web/static/words.js");
+export const upload = await import(root + "doors/web/static/upload.js");
+export const { Sha256 } = await import(root + "doors/web/static/sha256.js");
+export const storeWords = await import(root + "doors/web/static/store_words.js");
+export const { fileName } = await import(root + "doors/web/static/download.js");
