@@ -56,7 +56,7 @@ def _pattern(line: str) -> Pattern:
     return Pattern(line, line.startswith("!"), folders_only, re.compile(expression, re.DOTALL))
 
 
-_PIECES = re.compile(r"\*\*/|/\*\*|\*\*|\*|\?|\[[!^]?\]?[^\]/]*\]|.", re.DOTALL)
+_PIECES = re.compile(r"/\*\*/|\*\*/|/\*\*|\*\*|\*|\?|\[[!^]?\]?[^\]/]*\]|.", re.DOTALL)
 
 
 def _expression(glob: str) -> str:
@@ -65,7 +65,7 @@ def _expression(glob: str) -> str:
 
 def _translated(piece: str) -> str:
     """A piece of a pattern as a regular expression: no star but `**` goes over a slash."""
-    known = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    known = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     if piece in known:
         return known[piece]
     if len(piece) > 2 and piece[0] == "[":

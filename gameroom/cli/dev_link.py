@@ -59,6 +59,8 @@ class Link:
             return await self.world.connect(self.server, reactor)
         except ConnectionFailed as error:
             raise ConnectionFailed(f"{self.key}: {error}; is the server there? --server or GAMEROOM_SERVER names another") from None
+        except ValueError as error:
+            raise CannotDo(f"--server: {error}") from None
 
     async def session(self, reactor: Any) -> DeveloperClient:
         """A connection of who is logged in. Raises `ConnectionFailed`, and `CannotDo` where nobody is."""
