@@ -1,44 +1,31 @@
-"""The store's games: what there is to play, and the folders it is played from (spec: lobby.md, Player commands; bundle.md).
-
-Games that ship with the daemon are folders `<slug>/` with a `game.toml`; they are put into the database at start, as games of
-the developer `gameroom`.
-"""
+"""The store's games: what there is to play, to download, and the folders it is played from (spec: lobby.md, Player commands; bundle.md)."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID, uuid5
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gameroom.errors import BadState, GameroomError, NotFound
+from gameroom.deferring import deferring
+from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import ICursor, IDatabase
-from gameroom.rules import manifest
-from gameroom.rules.manifest import GameEntry, Manifest
-from gameroom.store import UniqueViolation
+from gameroom.reviews import sample
+from gameroom.rules import versions
+from gameroom.rules.manifest import Manifest
 from gameroom.store import catalogue as table
+from gameroom.store import reviews
+from gameroom.store.bundles import BundleFiles
 
 T = TypeVar("T")
 
-DEVELOPER = "gameroom"
-"""Whose games those are that ship with the daemon."""
-
 MOST_LISTED = 200
-
-_SLUGS = UUID("8d9e801d-cf6a-4e70-87f0-aac8874aca66")
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
-
-
-class UnusableGames(Exception):
-    """A game that ships with the daemon cannot be used; the message is one line with the file and the reason."""
+SAMPLE = 5
+"""Reviews that the details of a game show."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,8 +40,20 @@ class BundleInfo:
 
 
 @attrs.frozen(kw_only=True)
+class Stored:
+    """One version of a game as it was uploaded, to be handed out."""
+
+    game_id: str
+    version: str
+    size_bytes: int
+    checksum: str
+    """SHA-256, 64 hex digits."""
+    path: Path
+
+
+@attrs.frozen(kw_only=True)
 class Bundle:
-    """One version of a game, unpacked and ready to be played."""
+    """One version of a game, ready to be played."""
 
     game_id: str
     version: str
@@ -70,101 +69,90 @@ class Bundle:
     """The engine's file, from the bundle's root."""
     web: str | None
     """The page's file, from the bundle's root."""
-    folder: Path
-
-
-@attrs.frozen(kw_only=True)
-class _BuiltIn:
-    """A game that ships with the daemon, as its folder has it."""
-
-    game_id: str
-    folder: Path
-    manifest: Manifest
-    entry: GameEntry
-    size_bytes: int
-    checksum: str
+    folder: Path | None
+    """Where it is unpacked; None where nothing of it is served or run here, and for a file that is no bundle."""
 
 
 class Catalogue:
-    """The games of the store.
+    """The games of the store, whose files are in `bundles`.
 
-    `games_dir` holds the games that ship with the daemon; `clock` tells the time.
+    `clock` tells the time, and `defer_to_thread(function, *args)` is where files are unpacked.
     """
 
-    def __init__(self, *, database: IDatabase, games_dir: Path, clock: IReactorTime) -> None:
+    def __init__(self, *, database: IDatabase, bundles: BundleFiles, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]]) -> None:
         self._database = database
-        self._games_dir = games_dir
+        self._bundles = bundles
         self._clock = clock
+        self._defer_to_thread = defer_to_thread
         self._folders: dict[tuple[str, str], Path] = {}
+        """Of the versions that are unpacked. A version never changes while the daemon runs."""
+        self._unpacking: dict[str, list[Deferred[Path]]] = {}
+        """Who waits for a bundle to be unpacked, by its checksum."""
 
-    def start(self) -> Deferred[None]:
-        """Put the games that ship with the daemon into the store.
+    @deferring
+    async def start(self) -> None:
+        """Bring files and database together after whatever has happened. Fires when that is done."""
+        known, games = await self._database.interact(table.all_versions)
+        await self._defer_to_thread(self._bundles.reconcile, known, games)
 
-        Fires when they are there; fails with `UnusableGames`.
-        """
-        return Deferred.fromCoroutine(self._start())
-
-    async def _start(self) -> None:
-        found = [_read(folder) for folder in _game_folders(self._games_dir)]
-        await self._database.interact(_put, found, int(self._clock.seconds() * 1000))
-        self._folders = {(game.game_id, game.entry.version): game.folder.resolve() for game in found}
-
-    def list_games(self, limit: int = MOST_LISTED, before: str | None = None) -> Deferred[list[dict[str, Any]]]:
+    @deferring
+    async def list_games(self, limit: int = MOST_LISTED, before: str | None = None) -> list[dict[str, Any]]:
         """LIST_GAMES: games that are ONLINE, newest first, at most 200; `before` is the id of the last one of the list before.
 
         Fails with `NotFound` where `before` is no game.
         """
-        return Deferred.fromCoroutine(self._list_games(limit, before))
-
-    async def _list_games(self, limit: int, before: str | None) -> list[dict[str, Any]]:
         if before is not None:
             _require_text(before)
         games = await self._database.interact(table.online, min(limit, MOST_LISTED), before)
         return [_list_entry(game) for game in _there(games)]
 
-    def detail(self, game_id: str) -> Deferred[dict[str, Any]]:
+    @deferring
+    async def detail(self, game_id: str) -> dict[str, Any]:
         """GET_GAME_DETAIL, also for a game that is OFFLINE. Fails with `NotFound`."""
-        return Deferred.fromCoroutine(self._detail(game_id))
-
-    async def _detail(self, game_id: str) -> dict[str, Any]:
         _require_text(game_id)
-        return _detail_of(_there(await self._database.interact(table.find, game_id)))
+        return _there(await self._database.interact(_detail_of, game_id))
 
-    def latest(self, game_id: str) -> Deferred[BundleInfo]:
+    @deferring
+    async def latest(self, game_id: str) -> BundleInfo:
         """LATEST_VERSION, also for a game that is OFFLINE. Fails with `NotFound`, also where there is no version yet."""
-        return Deferred.fromCoroutine(self._latest(game_id))
+        game, found = await self._find(game_id, None)
+        if found is None:
+            raise _no_version(game, None)
+        return BundleInfo(game_id=game_id, version=found.version, size_bytes=found.size_bytes, checksum=found.checksum)
 
-    async def _latest(self, game_id: str) -> BundleInfo:
-        _require_text(game_id)
-        game, version = await self._database.interact(table.find_version, game_id)
-        _there(game)
-        if version is None:
-            raise NotFound("this game has no version yet")
-        return BundleInfo(game_id=game_id, version=version.version, size_bytes=version.size_bytes, checksum=version.checksum)
+    @deferring
+    async def stored(self, game_id: str, version: str | None = None) -> Stored:
+        """The file of a version to hand out, of the latest where none is named; a yanked one is to be had by its name.
 
-    def bundle(self, game_id: str, version: str | None = None, *, offline_too: bool = False) -> Deferred[Bundle]:
+        Fails with `NotFound` for an unknown game or version, a game without one, or a file that is not here;
+        with `BadState` for a game that is OFFLINE.
+        """
+        game, found = await self._find(game_id, version)
+        if found is None:
+            raise _no_version(game, version)
+        if game.status != table.ONLINE:
+            raise BadState(f"{game.name} is offline; choose another game")
+        path = await self._defer_to_thread(self._bundles.path, game_id, found.version)
+        return Stored(game_id=game_id, version=found.version, size_bytes=found.size_bytes, checksum=found.checksum, path=path)
+
+    @deferring
+    async def bundle(self, game_id: str, version: str | None = None, *, offline_too: bool = False) -> Bundle:
         """What a room of this game plays; the latest version where none is named.
 
         Fails with `NotFound` for an unknown game or version, and with `BadState` for a game without a version, or one that is OFFLINE
         unless `offline_too` (for rooms that played before it went OFFLINE).
         """
-        return Deferred.fromCoroutine(self._bundle(game_id, version, offline_too))
-
-    async def _bundle(self, game_id: str, wanted: str | None, offline_too: bool) -> Bundle:
-        _require_text(game_id, wanted or "")
-        found, version = await self._database.interact(table.find_version, game_id, wanted)
-        game = _there(found)
+        game, found = await self._find(game_id, version)
         if game.status != table.ONLINE and not offline_too:
             raise BadState(f"{game.name} is offline; choose another game")
-        if version is None and wanted is None:
-            raise BadState(f"{game.name} has no version yet; choose another game")
-        folder = self._folders.get((game_id, version.version)) if version is not None else None
-        if version is None or folder is None:
-            raise NotFound(f"{game.name} has no version {wanted or game.latest_version} here; LIST_GAMES names the latest")
-        said = Manifest.from_json(version.hosting)
+        if found is None:
+            if version is None:
+                raise BadState(f"{game.name} has no version yet; choose another game")
+            raise _no_version(game, version)
+        said = Manifest.from_json(found.hosting)
         return Bundle(
             game_id=game_id,
-            version=version.version,
+            version=found.version,
             name=game.name,
             status=game.status,
             min_players=said.min_players,
@@ -173,15 +161,17 @@ class Catalogue:
             lockstep=dict(said.lockstep),
             engine=said.engine,
             web=said.web,
-            folder=folder,
+            folder=await self._unpacked(found) if said.served else None,
         )
 
-    def file(self, game_id: str, version: str, relative_path: str) -> Deferred[Path]:
+    @deferring
+    async def file(self, game_id: str, version: str, relative_path: str) -> Path:
         """A file of a bundle. Fails with `NotFound`, also for what is no file inside of the bundle's folder."""
-        return Deferred.fromCoroutine(self._file(game_id, version, relative_path))
-
-    async def _file(self, game_id: str, version: str, relative_path: str) -> Path:
         folder = self._folders.get((game_id, version))
+        if folder is None:
+            _, found = await self._find(game_id, version)
+            if found is not None and Manifest.from_json(found.hosting).bundle:
+                folder = await self._unpacked(found)
         if folder is not None and "\0" not in relative_path:
             # resolve() follows links too, so that none leads out. OSError: a name that no file system takes.
             with suppress(OSError):
@@ -189,6 +179,28 @@ class Catalogue:
                 if path.is_relative_to(folder) and path.is_file():
                     return path
         raise NotFound("there is no such file in this version of the game")
+
+    async def _find(self, game_id: str, version: str | None) -> tuple[table.Game, table.Version | None]:
+        _require_text(game_id, version or "")
+        game, found = await self._database.interact(table.find_version, game_id, version)
+        return _there(game), found
+
+    async def _unpacked(self, version: table.Version) -> Path:
+        """The folder of a bundle. It is unpacked once, whoever asks meanwhile."""
+        key = (version.game_id, version.version)
+        if key not in self._folders:
+            waiting: Deferred[Path] = Deferred()
+            others = self._unpacking.setdefault(version.checksum, [])
+            others.append(waiting)
+            if len(others) == 1:
+                unpacking = self._defer_to_thread(self._bundles.unpacked, *key, version.checksum)
+                unpacking.addBoth(self._tell, version.checksum)
+            self._folders[key] = (await waiting).resolve()
+        return self._folders[key]
+
+    def _tell(self, outcome: Any, checksum: str) -> None:
+        for waiting in self._unpacking.pop(checksum):
+            waiting.callback(outcome)
 
 
 def _there(found: T | None) -> T:
@@ -202,13 +214,28 @@ def _require_text(*keys: str) -> None:
     _there(None if any("\0" in key for key in keys) else keys)
 
 
+def _no_version(game: table.Game, version: str | None) -> NotFound:
+    if version is None:
+        return NotFound(f"{game.name} has no version yet")
+    return NotFound(f"{game.name} has no version {version[: versions.LONGEST]}; LIST_GAMES names the latest")
+
+
 def _list_entry(game: table.Game) -> dict[str, Any]:
-    """A game of LIST_GAMES, with exactly the seed's fields. Reviews are yet to come, so nobody has scored it."""
-    return {"game_id": game.game_id, "name": game.name, "status": game.status, "latest_version": game.latest_version, "avg_score": None}
+    """A game of LIST_GAMES, with exactly the seed's fields."""
+    return {
+        "game_id": game.game_id,
+        "name": game.name,
+        "status": game.status,
+        "latest_version": game.latest_version,
+        "avg_score": game.avg_score,
+    }
 
 
-def _detail_of(game: table.Game) -> dict[str, Any]:
-    """The payload of GET_GAME_DETAIL, with exactly the seed's fields."""
+async def _detail_of(cursor: ICursor, game_id: str) -> dict[str, Any] | None:
+    """The payload of GET_GAME_DETAIL, with exactly the seed's fields; None where there is no such game."""
+    game = await table.find(cursor, game_id)
+    if game is None:
+        return None
     return {
         "game_id": game.game_id,
         "name": game.name,
@@ -217,76 +244,6 @@ def _detail_of(game: table.Game) -> dict[str, Any]:
         "max_players": game.max_players,
         "status": game.status,
         "latest_version": game.latest_version,
-        "avg_score": None,
-        "reviews_sample": [],
+        "avg_score": game.avg_score,
+        "reviews_sample": [sample(review) for review in await reviews.newest(cursor, game_id, SAMPLE)],
     }
-
-
-def _game_folders(games_dir: Path) -> Iterator[Path]:
-    if not games_dir.is_dir():
-        raise UnusableGames(f"{games_dir} is no folder: it should hold the games that ship with gameroom; install gameroom again")
-    return (folder for folder in sorted(games_dir.iterdir()) if (folder / "game.toml").is_file())
-
-
-def _read(folder: Path) -> _BuiltIn:
-    try:
-        said, entry = manifest.parse((folder / "game.toml").read_text("utf-8"))
-        if entry is None:
-            raise UnusableGames(f"{folder / 'game.toml'}: game is missing: a game that ships with gameroom needs a table [game]")
-        for key, name in said.files.items():
-            if not (folder / name).is_file():
-                raise UnusableGames(f"{folder / 'game.toml'}: {key} names {name}, which is not there")
-        packed = _packed(folder)
-    except (GameroomError, OSError, UnicodeDecodeError) as error:
-        raise UnusableGames(f"{folder / 'game.toml'}: {error}") from error
-    return _BuiltIn(
-        game_id=str(uuid5(_SLUGS, folder.name)),
-        folder=folder,
-        manifest=said,
-        entry=entry,
-        size_bytes=len(packed),
-        checksum=hashlib.sha256(packed).hexdigest(),
-    )
-
-
-def _packed(folder: Path) -> bytes:
-    """The folder as the ZIP that it is handed out as: the same bytes on every machine."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(folder).as_posix()
-            if path.is_file() and "__pycache__" not in name:
-                info = zipfile.ZipInfo(name, _LONG_AGO)
-                info.create_system = 3
-                info.external_attr = 0o644 << 16
-                archive.writestr(info, path.read_bytes())
-    return buffer.getvalue()
-
-
-async def _put(cursor: ICursor, found: list[_BuiltIn], now_ms: int) -> None:
-    """The games of the daemon's own developer are those that it ships with, and no others."""
-    await table.keep_only(cursor, DEVELOPER, {(built_in.game_id, built_in.entry.version) for built_in in found})
-    for built_in in found:
-        game = table.Game(
-            game_id=built_in.game_id,
-            developer=DEVELOPER,
-            name=built_in.entry.name,
-            description=built_in.entry.description,
-            game_type=built_in.entry.game_type,
-            max_players=built_in.entry.max_players,
-            status=table.ONLINE,
-            created_ms=now_ms,
-        )
-        version = table.Version(
-            game_id=built_in.game_id,
-            version=built_in.entry.version,
-            size_bytes=built_in.size_bytes,
-            checksum=built_in.checksum,
-            uploaded_ms=now_ms,
-            hosting=built_in.manifest.to_json(),
-        )
-        try:
-            await table.put_game(cursor, game)
-        except UniqueViolation:
-            raise UnusableGames(f"{built_in.folder / 'game.toml'}: game.name {built_in.entry.name} is another game's already") from None
-        await table.put_version(cursor, version)

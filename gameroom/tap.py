@@ -13,7 +13,6 @@ from __future__ import annotations
 import atexit
 import os
 import platform
-import secrets
 import signal
 import socket
 import sys
@@ -29,39 +28,23 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
 
 import twisted
 from gameroom import __version__
-from gameroom.accounts import Accounts
 from gameroom.build import build
-from gameroom.catalogue import Catalogue
 from gameroom.config import OPTIONS, ConfigError, Settings, read_limits, read_settings
-from gameroom.daemon import READY, Daemon, DataFolder, Door, Part, Stack, notify_systemd
+from gameroom.daemon import READY, Daemon, Door, notify_systemd
 from gameroom.doors.admin import AdminSite
+from gameroom.doors.developer import DeveloperFactory
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.doors.web import WebSite
-from gameroom.downloads import Downloads
-from gameroom.hashing import PasswordHasher
-from gameroom.housekeeping import Housekeeping
-from gameroom.interfaces import IDatabase
 from gameroom.logs import for_twistd
-from gameroom.metrics import Metrics
-from gameroom.presence import Presence
-from gameroom.referees.lockstep import LockstepReferee
-from gameroom.referees.relay import RelayReferee
-from gameroom.referees.unhosted import UNHOSTED, UnhostedReferee
-from gameroom.registry import Registry
-from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits
-from gameroom.store import DatabaseUnavailable, open_database
-from gameroom.store.recordings import Recordings
-
-GAMES = Path(__file__).with_name("games")
-"""The games of the store from the start."""
+from gameroom.store import DatabaseUnavailable
+from gameroom.wiring import Nouns, make_nouns
 
 log = Logger()
 
@@ -164,114 +147,17 @@ def make_service(
     return service
 
 
-@attrs.frozen(kw_only=True)
-class Nouns:
-    """What the doors share."""
-
-    addresses: Addresses
-    metrics: Metrics
-    database: IDatabase
-    presence: Presence
-    catalogue: Catalogue
-    reviews: Reviews
-    downloads: Downloads
-    accounts: Accounts
-    recordings: Recordings
-    registry: Registry
-    stack: Stack
-    """Starts and stops them in order."""
-
-
-def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -> Nouns:
-    """Make what the doors share; nothing of it is started. Raises `DatabaseUnavailable` for a URL that is none."""
-    metrics = Metrics()
-    addresses = Addresses(public_host=settings.public_host, public_url=settings.public_url)
-    database = open_database(settings.database, settings.data, reactor, metrics.database_seconds.observe)
-    hasher = PasswordHasher.in_threads(reactor, settings.accounts)
-    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    recordings = Recordings(
-        settings.data / "recordings",
-        clock=reactor,
-        defer_to_thread=in_thread,
-        keep=settings.lockstep.keep_recordings,
-        most=settings.lockstep.recording_bytes,
-    )
-    presence = Presence(reactor)
-    catalogue = Catalogue(database=database, games_dir=GAMES, clock=reactor)
-    reviews = Reviews(database=database, clock=reactor, settings=settings.store)
-    accounts = Accounts(
-        database=database,
-        hasher=hasher,
-        clock=reactor,
-        random_bytes=secrets.token_bytes,
-        settings=settings.accounts,
-        limits=limits,
-        metrics=metrics,
-    )
-    registry = Registry(
-        database=database,
-        accounts=accounts,
-        catalogue=catalogue,
-        presence=presence,
-        addresses=addresses,
-        clock=reactor,
-        random_bytes=secrets.token_bytes,
-        node=settings.node,
-        settings=settings.rooms,
-        limits=limits,
-        referees={
-            "lockstep": partial(
-                LockstepReferee, recordings=recordings, settings=settings.lockstep, metrics=metrics, room_ttl=settings.rooms.room_ttl, clock=reactor
-            ),
-            "relay": RelayReferee,
-            **dict.fromkeys(UNHOSTED, UnhostedReferee),
-        },
-    )
-    metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
-    housekeeping = Housekeeping(database=database, clock=reactor, keep_plays=settings.lockstep.keep_recordings)
-    folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
-    stack = Stack(
-        [
-            Part(name="data folder", start=folder.take, stop=folder.release),
-            Part(name="database", start=database.start, stop=database.stop),
-            Part(name="passwords", start=lambda: None, stop=hasher.stop),
-            Part(name="store", start=catalogue.start, stop=lambda: None),
-            Part(name="recordings", start=recordings.start, stop=recordings.stop),
-            Part(name="rooms", start=registry.start, stop=registry.stop),
-            Part(name="housekeeping", start=housekeeping.start, stop=housekeeping.stop),
-        ]
-    )
-    return Nouns(
-        addresses=addresses,
-        metrics=metrics,
-        database=database,
-        presence=presence,
-        catalogue=catalogue,
-        reviews=reviews,
-        downloads=Downloads(catalogue=catalogue, reviews=reviews),
-        accounts=accounts,
-        recordings=recordings,
-        registry=registry,
-        stack=stack,
-    )
-
-
 def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], nouns: Nouns, ready: Callable[[], Deferred[None]]) -> list[Door]:
     """The doors, none of them open. Raises `ConfigError` for an endpoint string that is none."""
-    shared: dict[str, Any] = {
-        "registry": nouns.registry,
-        "accounts": nouns.accounts,
-        "catalogue": nouns.catalogue,
-        "presence": nouns.presence,
-        "addresses": nouns.addresses,
-        "metrics": nouns.metrics,
-        "clock": reactor,
-        "limits": limits,
-    }
-    lobby = LobbyFactory(**shared, reviews=nouns.reviews, downloads=nouns.downloads)
-    web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings)
+    store = nouns.store
+    common: dict[str, Any] = {"accounts": nouns.accounts, "metrics": nouns.metrics, "clock": reactor, "limits": limits}
+    shared = {**common, "registry": nouns.registry, "catalogue": store.catalogue, "presence": nouns.presence, "addresses": nouns.addresses}
+    lobby = LobbyFactory(**shared, reviews=store.reviews, downloads=store.downloads)
+    developer = DeveloperFactory(**common, games=store.games, uploads=store.uploads)
+    web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings, games=store.games, uploads=store.uploads, reviews=store.reviews)
     return [
         Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=lobby),
+        Door(name="developer", endpoints=endpoints(reactor, "developer", settings.developer), factory=developer),
         Door(name="web", endpoints=endpoints(reactor, "web", settings.web), factory=web, goodbye=web.stop),
         Door(
             name="admin",
@@ -339,6 +225,10 @@ def greeting(settings: Settings, addresses: Addresses, doors: Mapping[str, Door]
     if doors["web"].ports:
         lines.append(f"  Play:      {addresses.web_url}/ in two browser windows")
     lines += [f"  Lobby:     telnet {addresses.public_host} {port}" for _, port in doors["lobby"].places()]
+    lines += [
+        f"  Publish:   gameroom dev --server {addresses.public_host}:{port}, or {addresses.web_url}/developer"
+        for _, port in doors["developer"].places()
+    ]
     lines += [f"  Operators: http://{host}:{port}/metrics" for host, port in doors["admin"].places()]
     lines.append(f"  Kept in:   {settings.data}")
     return "\n".join(lines)

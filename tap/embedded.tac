@@ -31,7 +31,9 @@ from gameroom.referees.lockstep import LockstepReferee
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews
 from gameroom.settings import AccountSettings, Addresses, Limits, LockstepSettings, RoomSettings
+from gameroom.shipped import Shipped
 from gameroom.store import open_database
+from gameroom.store.bundles import BundleFiles
 from gameroom.store.recordings import Recordings
 
 data = Path(os.environ.get("CLUB_DATA", "club")).absolute()
@@ -41,7 +43,10 @@ data.mkdir(mode=0o700, parents=True, exist_ok=True)
 database = open_database("sqlite:club.db", data, reactor)
 hasher = PasswordHasher.in_threads(reactor, AccountSettings())
 accounts = Accounts(database=database, hasher=hasher, clock=reactor, random_bytes=secrets.token_bytes)
-catalogue = Catalogue(database=database, games_dir=Path(gameroom.__file__).with_name("games"), clock=reactor)
+bundles = BundleFiles(data)
+catalogue = Catalogue(database=database, bundles=bundles, clock=reactor, defer_to_thread=deferToThread)
+games_dir = Path(gameroom.__file__).with_name("games")
+shipped = Shipped(database=database, bundles=bundles, games_dir=games_dir, clock=reactor, defer_to_thread=deferToThread)
 reviews = Reviews(database=database, clock=reactor)
 downloads = Downloads(catalogue=catalogue, reviews=reviews)
 presence = Presence(reactor)
@@ -96,6 +101,7 @@ class ClubGames(Service):
 
     async def open(self):
         await database.start()
+        await shipped.start()
         await catalogue.start()
         recordings.start()
         await registry.start()

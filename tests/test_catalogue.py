@@ -1,183 +1,32 @@
-"""The games that ship with the daemon, in the store and out of their folders."""
+"""What the doors ask of the store: games, versions, and their files."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
+import io
+import zipfile
+from hashlib import sha256
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
-import gameroom
-from gameroom.catalogue import Bundle, Catalogue, UnusableGames
+from gameroom.catalogue import Bundle, Catalogue
 from gameroom.errors import BadState, NotFound
-from gameroom.interfaces import ICursor
-from tests.memory import MemoryDatabase
-
-TOML = """
-[game]
-name = "{name}"
-description = "About {name}."
-game_type = "multi"
-max_players = 4
-version = "{version}"
-
-[hosting]
-kind = "lockstep"
-min_players = 2
-max_players = 8
-
-[lockstep]
-engine = "engine.js"
-encoding = "binary"
-
-[client]
-web = "index.html"
-"""
+from gameroom.rules.manifest import PLAIN, Manifest
+from gameroom.store import catalogue as table
+from gameroom.store.bundles import BundleFiles, DamagedBundle, Record
+from tests.shipping import ShippingCase
 
 
-class CatalogueCase(SynchronousTestCase):
-    """Has a folder of games, a database and a clock."""
-
-    def setUp(self) -> None:
-        self.games = Path(tempfile.mkdtemp(prefix="gameroom-games-"))
-        self.addCleanup(shutil.rmtree, self.games)
-        self.database = MemoryDatabase()
-        self.clock = Clock()
-        self.clock.advance(1000.0)
-
-    def write(self, slug: str, name: str = "Dots", version: str = "1.0.0", toml: str = TOML) -> Path:
-        folder = self.games / slug
-        folder.mkdir(exist_ok=True)
-        (folder / "game.toml").write_text(toml.replace("{name}", name).replace("{version}", version), "utf-8")
-        for file in ("engine.js", "index.html"):
-            (folder / file).write_text(f"{file} of {name}", "utf-8")
-        return folder
-
-    def started(self) -> Catalogue:
-        catalogue = Catalogue(database=self.database, games_dir=self.games, clock=self.clock)
-        self.successResultOf(catalogue.start())
-        return catalogue
-
-    def games_of(self, catalogue: Catalogue) -> dict[str, str]:
-        """The ids of the listed games by their names."""
-        return {game["name"]: game["game_id"] for game in self.successResultOf(catalogue.list_games())}
-
-    def refused(self, deferred: Deferred[Any], kind: type[Exception]) -> str:
-        return str(self.failureResultOf(deferred, kind).value)
-
-    def execute(self, sql: str, **params: Any) -> None:
-        async def work(cursor: ICursor) -> None:
-            await cursor.execute(sql, params)
-
-        self.successResultOf(self.database.interact(work))
-
-
-class BuiltInTests(CatalogueCase):
-    """`start`."""
-
-    def test_ids_are_stable(self) -> None:
-        """A game keeps its id, its age and its bytes' age over restarts, and the id depends on nothing but the slug."""
-        self.write("dots")
-        first = self.started()
-        before = self.games_of(first)["Dots"]
-        self.clock.advance(1000.0)
-        again = self.started()
-        self.assertEqual(self.games_of(again), {"Dots": before})
-        self.database = MemoryDatabase()
-        self.write("dots", name="Dots anew")
-        self.assertEqual(self.games_of(self.started()), {"Dots anew": before})
-
-    def test_upgrade(self) -> None:
-        """A newer gameroom's version takes the place of the older one, of which there is no folder any more."""
-        self.write("dots", version="1.0.0")
-        game_id = self.games_of(self.started())["Dots"]
-        self.write("dots", name="More dots", version="1.1.0")
-        catalogue = self.started()
-        detail = self.successResultOf(catalogue.detail(game_id))
-        self.assertEqual((detail["name"], detail["latest_version"]), ("More dots", "1.1.0"))
-        self.refused(catalogue.bundle(game_id, "1.0.0"), NotFound)
-
-    def test_moved_folder(self) -> None:
-        """A game whose folder got another name is another game; the one before is gone, its name free."""
-        self.write("dots")
-        before = self.games_of(self.started())["Dots"]
-        (self.games / "dots").rename(self.games / "spots")
-        catalogue = self.started()
-        self.assertNotEqual(self.games_of(catalogue)["Dots"], before)
-        self.refused(catalogue.detail(before), NotFound)
-
-    def test_status_is_kept(self) -> None:
-        """A status that somebody has set stays over a restart."""
-        self.write("dots")
-        game_id = self.games_of(self.started())["Dots"]
-        self.execute("UPDATE games SET status = 'OFFLINE', status_set = 1")
-        catalogue = self.started()
-        self.assertEqual(self.games_of(catalogue), {})
-        self.assertEqual(self.successResultOf(catalogue.detail(game_id))["status"], "OFFLINE")
-
-    def test_other_files(self) -> None:
-        """What lies beside the games is left alone."""
-        self.write("dots")
-        (self.games / "README").write_text("no game")
-        (self.games / "empty").mkdir()
-        self.assertEqual(list(self.games_of(self.started())), ["Dots"])
-
-    def test_shipped_games(self) -> None:
-        """The games that really ship with gameroom are without fault, and online on a fresh daemon."""
-        self.games = Path(gameroom.__file__).parent / "games"
-        catalogue = self.started()
-        games = self.games_of(catalogue)
-        self.assertGreaterEqual(len(games), 1)
-        for game_id in games.values():
-            bundle = self.successResultOf(catalogue.bundle(game_id))
-            self.assertEqual(bundle.status, "ONLINE")
-            for file in (bundle.engine, bundle.web):
-                self.successResultOf(catalogue.file(game_id, bundle.version, str(file)))
-
-    def start_fails(self) -> str:
-        catalogue = Catalogue(database=self.database, games_dir=self.games, clock=self.clock)
-        message = self.refused(catalogue.start(), UnusableGames)
-        self.assertEqual(len(message.splitlines()), 1)
-        return message
-
-    def test_faults(self) -> None:
-        """A fault in a shipped game is one line with file, key and reason, and nothing of the games is put into the store."""
-        self.write("bats", name="Bats")
-        toml = str(self.write("dots") / "game.toml")
-        (self.games / "dots" / "engine.js").unlink()
-        self.assertEqual(self.start_fails(), f"{toml}: lockstep.engine names engine.js, which is not there")
-        self.write("dots", toml=TOML + "surprise = 1\n")
-        message = self.start_fails()
-        self.assertIn(toml, message)
-        self.assertIn("client.surprise is not known", message)
-        self.write("dots", toml=TOML[TOML.index("[hosting]") :])
-        self.assertIn("game is missing", self.start_fails())
-        (self.games / "dots" / "game.toml").write_bytes(b"\xff")
-        self.assertIn(toml, self.start_fails())
-        self.write("dots", name="Bats")
-        self.assertIn("game.name Bats is another game's already", self.start_fails())
-        self.execute("DELETE FROM games WHERE name <> 'Bats'")
-        self.write("dots")
-        self.assertEqual(set(self.games_of(self.started())), {"Bats", "Dots"})
-
-    def test_no_folder(self) -> None:
-        """Without the folder of games the line says what is wrong."""
-        self.games /= "missing"
-        self.assertIn("missing", self.start_fails())
-
-
-class AnswerTests(CatalogueCase):
+class AnswerTests(ShippingCase):
     """What the doors ask for."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.folder = self.write("dots")
+        self.source = self.write("dots")
         self.catalogue = self.started()
         self.game_id = self.games_of(self.catalogue)["Dots"]
+        self.checksum = self.successResultOf(self.catalogue.latest(self.game_id)).checksum
+        self.unpacked = self.data.resolve() / "unpacked" / self.checksum
 
     def test_list(self) -> None:
         """LIST_GAMES has exactly the seed's fields."""
@@ -220,7 +69,7 @@ class AnswerTests(CatalogueCase):
         info = self.successResultOf(self.catalogue.latest(self.game_id))
         self.assertEqual((info.version, len(info.checksum), info.size_bytes > 100), ("1.0.0", 64, True))
         self.assertEqual(self.successResultOf(self.started().latest(self.game_id)), info)
-        (self.folder / "engine.js").write_text("changed")
+        (self.source / "engine.js").write_text("changed")
         self.assertNotEqual(self.successResultOf(self.started().latest(self.game_id)).checksum, info.checksum)
 
     def test_bundle(self) -> None:
@@ -236,7 +85,7 @@ class AnswerTests(CatalogueCase):
             lockstep={"encoding": "binary"},
             engine="engine.js",
             web="index.html",
-            folder=self.folder.resolve(),
+            folder=self.unpacked,
         )
         self.assertEqual(self.successResultOf(self.catalogue.bundle(self.game_id)), expected)
         self.assertEqual(self.successResultOf(self.catalogue.bundle(self.game_id, "1.0.0")), expected)
@@ -267,14 +116,147 @@ class AnswerTests(CatalogueCase):
 
     def test_files(self) -> None:
         """Files inside of the folder are given, nothing outside of it, whatever leads there."""
-        (self.folder / "art").mkdir()
-        (self.folder / "art" / "ä.png").write_bytes(b"")
-        (self.folder / "leads-out").symlink_to("/etc/passwd")
-        beside = self.write("spots", name="Spots") / "engine.js"
+        self.successResultOf(self.catalogue.file(self.game_id, "1.0.0", "engine.js"))
+        self.unpacked.chmod(0o755)
+        (self.unpacked / "art").mkdir()
+        (self.unpacked / "art" / "ä.png").write_bytes(b"")
+        (self.unpacked / "leads-out").symlink_to("/etc/passwd")
+        beside = self.unpacked.with_name("beside")
+        beside.write_bytes(b"")
         for path in ("engine.js", "art/ä.png"):
-            self.assertEqual(self.successResultOf(self.catalogue.file(self.game_id, "1.0.0", path)), (self.folder / path).resolve())
-        outside = ["", ".", "art", "missing", "/etc/passwd", "../spots/engine.js", "leads-out", "a\0b", "engine.js/x", "x" * 5000, str(beside)]
+            self.assertEqual(self.successResultOf(self.catalogue.file(self.game_id, "1.0.0", path)), self.unpacked / path)
+        outside = ["", ".", "art", "missing", "/etc/passwd", "../beside", "leads-out", "a\0b", "engine.js/x", "x" * 5000, str(beside)]
         for path in outside:
             self.refused(self.catalogue.file(self.game_id, "1.0.0", path), NotFound)
         self.refused(self.catalogue.file(self.game_id, "2.0.0", "engine.js"), NotFound)
         self.refused(self.catalogue.file("unknown", "1.0.0", "engine.js"), NotFound)
+        self.refused(self.catalogue.file(self.game_id, "\0", "engine.js"), NotFound)
+
+    def test_scores(self) -> None:
+        """Reviews are seen in the list and in the details."""
+        self.execute("UPDATE games SET score_sum = 10, score_count = 3")
+        [listed] = self.successResultOf(self.catalogue.list_games())
+        self.assertEqual(listed["avg_score"], 3.33)
+        self.execute(
+            "INSERT INTO accounts (account_id, role, username, key, password_hash, created_ms, login_ms)"
+            " VALUES ('a', 'player', 'Ann', 'ann', '', 0, 0)"
+        )
+        self.execute(
+            "INSERT INTO reviews (game_id, account_id, score, comment, created_ms) VALUES (:game_id, 'a', 5, 'fine', 1)", game_id=self.game_id
+        )
+        detail = self.successResultOf(self.catalogue.detail(self.game_id))
+        self.assertEqual((detail["avg_score"], detail["reviews_sample"]), (3.33, [{"player": "Ann", "score": 5, "comment": "fine"}]))
+
+
+class UploadedTests(ShippingCase):
+    """Versions that developers have uploaded."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.catalogue = self.started()
+        self.bundles = BundleFiles(self.data)
+        game = table.Game(game_id="g", developer="d", name="Mine", description="", game_type="cli", max_players=3, status="ONLINE", created_ms=1)
+        self.successResultOf(self.database.interact(table.put_game, game))
+
+    def publish(self, version: str, data: bytes, said: Manifest) -> str:
+        """Put a version into the store; its checksum."""
+        source = self.folder / "upload"
+        source.write_bytes(data)
+        checksum = sha256(data).hexdigest()
+        kept: dict[str, Any] = {
+            "game_id": "g",
+            "version": version,
+            "size_bytes": len(data),
+            "checksum": checksum,
+            "uploaded_ms": 1,
+            "hosting": said.to_json(),
+        }
+        self.bundles.place(source, Record(developer="dev", **kept))
+        self.successResultOf(self.database.interact(table.put_version, table.Version(**kept)))
+        source.unlink()
+        return checksum
+
+    def bundle_of(self, **files: str) -> bytes:
+        """An archive with these files."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name.replace("_", "."), text)
+        return buffer.getvalue()
+
+    def test_plain(self) -> None:
+        """A file that is no bundle is played as relay by as many as the game takes, and is not unpacked."""
+        checksum = self.publish("1.0.0", b"anything", PLAIN)
+        bundle = self.successResultOf(self.catalogue.bundle("g"))
+        self.assertEqual((bundle.hosting, bundle.min_players, bundle.max_players), ("relay", 1, 3))
+        self.assertEqual((bundle.folder, bundle.engine, bundle.web, bundle.lockstep), (None, None, None, {}))
+        self.refused(self.catalogue.file("g", "1.0.0", "game.toml"), NotFound)
+        stored = self.successResultOf(self.catalogue.stored("g"))
+        self.assertEqual((stored.version, stored.size_bytes, stored.checksum), ("1.0.0", 8, checksum))
+        self.assertEqual((stored.path.name, stored.path.read_bytes()), ("bundle.bin", b"anything"))
+
+    def test_not_served(self) -> None:
+        """A bundle of which nothing is served here is unpacked when a file of it is asked for, and not before."""
+        checksum = self.publish("1.0.0", self.bundle_of(game_toml="", notes_txt="read me"), Manifest(kind="relay"))
+        self.assertEqual(self.successResultOf(self.catalogue.bundle("g")).folder, None)
+        self.assertFalse((self.data / "unpacked" / checksum).exists())
+        path = self.successResultOf(self.catalogue.file("g", "1.0.0", "notes.txt"))
+        self.assertEqual(path.read_text(), "read me")
+
+    def test_unpacked_once(self) -> None:
+        """Who asks for a bundle while it is unpacked waits for the same; a failure is told to all, and the next one tries again."""
+        self.publish("1.0.0", self.bundle_of(game_toml="", index_html="page"), Manifest(kind="relay", web="index.html"))
+        calls: list[Deferred[Any]] = []
+
+        def thread(function: Any, *args: Any) -> Deferred[Any]:
+            calls.append(Deferred())
+            return calls[-1].addCallback(lambda _: function(*args))
+
+        catalogue = Catalogue(database=self.database, bundles=self.bundles, clock=self.clock, defer_to_thread=thread)
+        first, second = catalogue.bundle("g"), catalogue.file("g", "1.0.0", "index.html")
+        self.assertEqual(len(calls), 1)
+        calls.pop().errback(OSError("no space"))
+        self.failureResultOf(first, OSError)
+        self.failureResultOf(second, OSError)
+        third, fourth = catalogue.bundle("g"), catalogue.file("g", "1.0.0", "index.html")
+        calls.pop().callback(None)
+        self.assertEqual(self.successResultOf(fourth).parent, self.successResultOf(third).folder)
+        self.successResultOf(catalogue.bundle("g"))
+        self.assertEqual(calls, [])
+
+    def test_damaged(self) -> None:
+        """A file that has changed on the disk is our fault, and told as such."""
+        self.publish("1.0.0", self.bundle_of(game_toml="", index_html="page"), Manifest(kind="relay", web="index.html"))
+        path = self.bundles.path("g", "1.0.0")
+        path.write_bytes(path.read_bytes().replace(b"page", b"gape"))
+        self.assertIn("index.html: what it holds is not what was packed", self.refused(self.catalogue.bundle("g"), DamagedBundle))
+
+    def test_stored(self) -> None:
+        """The latest, or any by its name, yanked or not; what is not there is 103, what is offline 105, in this order."""
+        self.refused(self.catalogue.stored("g"), NotFound)
+        for number, version in enumerate(("1.0.0", "2.0.0")):
+            self.clock.advance(number)
+            self.publish(version, version.encode(), PLAIN)
+        self.execute("UPDATE versions SET yanked = 1 WHERE version = '2.0.0'")
+        self.assertEqual(self.successResultOf(self.catalogue.stored("g")).version, "1.0.0")
+        self.assertEqual(self.successResultOf(self.catalogue.stored("g", "2.0.0")).path.read_bytes(), b"2.0.0")
+        self.execute("UPDATE games SET status = 'OFFLINE' WHERE game_id = 'g'")
+        self.assertIn("offline", self.refused(self.catalogue.stored("g"), BadState))
+        self.refused(self.catalogue.stored("g", "9.0.0"), NotFound)
+        self.refused(self.catalogue.stored("g", "\0"), NotFound)
+        self.refused(self.catalogue.stored("h"), NotFound)
+
+    def test_missing_file(self) -> None:
+        """A version whose file is gone is not found, and says so."""
+        self.publish("1.0.0", b"x", PLAIN)
+        self.bundles.remove("g", "1.0.0")
+        self.assertIn("not on this server", self.refused(self.catalogue.stored("g"), NotFound))
+
+    def test_start_tidies(self) -> None:
+        """What no version needs is gone after a start, and what one needs is not."""
+        kept = self.publish("1.0.0", b"kept", PLAIN)
+        self.publish("2.0.0", b"gone", PLAIN)
+        self.execute("DELETE FROM versions WHERE version = '2.0.0'")
+        self.successResultOf(self.catalogue.start())
+        self.assertEqual([path.name for path in (self.data / "uploadedGame" / "g").iterdir()], ["1.0.0"])
+        self.assertEqual(self.successResultOf(self.catalogue.stored("g")).checksum, kept)

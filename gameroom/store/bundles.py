@@ -12,7 +12,6 @@ import re
 import shutil
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ import orjson
 from twisted.logger import Logger
 
 from gameroom.errors import InvalidRequest, NotFound
+from gameroom.rules.times import rfc3339
 from gameroom.store.archives import begins_as_zip
 from gameroom.store.folders import make_folder, remove_tree, to_disk
 from gameroom.store.unpacking import unpack
@@ -58,8 +58,7 @@ class Record:
     def to_bytes(self) -> bytes:
         """As it stands in the file."""
         fields = attrs.asdict(self, recurse=False)
-        uploaded = datetime.fromtimestamp(fields.pop("uploaded_ms") / 1000, UTC)
-        fields["uploaded_at"] = uploaded.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        fields["uploaded_at"] = rfc3339(fields.pop("uploaded_ms"))
         return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 

@@ -36,6 +36,14 @@ class Game:
     created_ms: int
     latest_version: str | None = None
     """The highest by semver precedence that is not yanked; None while there is none."""
+    score_sum: int = 0
+    score_count: int = 0
+    """Of its reviews."""
+
+    @property
+    def avg_score(self) -> float | None:
+        """Rounded to 2 places; None while nobody has scored it."""
+        return round(self.score_sum / self.score_count, 2) if self.score_count else None
 
 
 @attrs.frozen(kw_only=True)
@@ -89,17 +97,26 @@ async def put_version(cursor: ICursor, version: Version) -> None:
     )
 
 
-async def keep_only(cursor: ICursor, developer: str, kept: set[tuple[str, str]]) -> None:
-    """Of the developer's games only these `(game_id, version)` are still to be had; the others leave the store."""
+async def keep_only(cursor: ICursor, developer: str, kept: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of the developer's games only these `(game_id, version)` are still to be had; the others leave the store. Gives those."""
     games = {game_id for game_id, _version in kept}
+    gone = []
     for (game_id,) in await cursor.execute("SELECT game_id FROM games WHERE developer = :developer", {"developer": developer}):
-        if game_id not in games:
-            await cursor.execute("DELETE FROM games WHERE game_id = :game_id", {"game_id": game_id})
-            continue
         for (version,) in await cursor.execute("SELECT version FROM versions WHERE game_id = :game_id", {"game_id": game_id}):
             if (game_id, version) not in kept:
                 params = {"game_id": game_id, "version": version}
                 await cursor.execute("DELETE FROM versions WHERE game_id = :game_id AND version = :version", params)
+                gone.append((game_id, version))
+        if game_id not in games:
+            await cursor.execute("DELETE FROM games WHERE game_id = :game_id", {"game_id": game_id})
+    return gone
+
+
+async def all_versions(cursor: ICursor) -> tuple[dict[tuple[str, str], str], set[str]]:
+    """The checksums of all versions by `(game_id, version)`, and the ids of all games."""
+    found = await cursor.execute("SELECT game_id, version, checksum FROM versions")
+    games = await cursor.execute("SELECT game_id FROM games")
+    return {(game_id, version): checksum for game_id, version, checksum in found}, {game_id for (game_id,) in games}
 
 
 async def online(cursor: ICursor, limit: int, before: str | None = None) -> list[Game] | None:
@@ -149,7 +166,8 @@ async def find_version(cursor: ICursor, game_id: str, version: str | None = None
 async def _games(cursor: ICursor, where: str, params: dict[str, Any]) -> list[Game]:
     rows = await cursor.execute(
         f"""
-        SELECT g.game_id, g.developer, g.name, g.description, g.game_type, g.max_players, g.status, g.created_ms, {_NEWEST}
+        SELECT g.game_id, g.developer, g.name, g.description, g.game_type, g.max_players, g.status, g.created_ms,
+            {_NEWEST}, g.score_sum, g.score_count
         FROM games AS g {where}
         """,
         params,
@@ -158,7 +176,7 @@ async def _games(cursor: ICursor, where: str, params: dict[str, Any]) -> list[Ga
 
 
 def _game(row: Row) -> Game:
-    game_id, developer, name, description, game_type, max_players, status, created_ms, latest_version = row
+    game_id, developer, name, description, game_type, max_players, status, created_ms, latest_version, score_sum, score_count = row
     return Game(
         game_id=game_id,
         developer=developer,
@@ -169,6 +187,8 @@ def _game(row: Row) -> Game:
         status=status,
         created_ms=created_ms,
         latest_version=latest_version,
+        score_sum=score_sum,
+        score_count=score_count,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gameroom.accounts import Accounts
-from gameroom.catalogue import Catalogue
 from gameroom.doors.line_protocol import LineFactory
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.downloads import Downloads
@@ -30,6 +30,8 @@ from gameroom.presence import Presence
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits, RoomSettings, StoreSettings
+from gameroom.store.folders import remove_tree
+from tests.catalogues import start_catalogue
 from tests.memory import MemoryDatabase
 from tests.rooms import NotingReferee
 
@@ -195,12 +197,13 @@ class World:
             random_bytes=os.urandom,
             limits=lambda: self.limits,
         )
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "dots").mkdir()
-            (Path(folder) / "dots" / "game.toml").write_text(GAME)
-            (Path(folder) / "dots" / "engine.js").write_text("export default null")
-            self.catalogue = Catalogue(database=self.database, games_dir=Path(folder), clock=self.clock)
-            self.catalogue.start()
+        self.data = Path(tempfile.mkdtemp(prefix="gameroom-lobby-"))
+        weakref.finalize(self, remove_tree, self.data)
+        games = self.data / "games"
+        (games / "dots").mkdir(parents=True)
+        (games / "dots" / "game.toml").write_text(GAME)
+        (games / "dots" / "engine.js").write_text("export default null")
+        self.catalogue = start_catalogue(self.database, self.data, self.clock, games)
         self.reviews = Reviews(database=self.database, clock=self.clock, settings=store)
         self.downloads = Downloads(catalogue=self.catalogue, reviews=self.reviews)
         self.presence = Presence(self.clock)

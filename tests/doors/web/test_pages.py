@@ -164,8 +164,7 @@ class BundleTests(RoomCase):
 
     def test_at_the_readers_pace(self) -> None:
         """A large file is read as the peer takes it, and others have their turn in between."""
-        path = Path(self.world.folder.name) / "games" / "dots" / "large.bin"
-        path.write_bytes(b"x" * PIECE * 20)
+        self.world.add_file("large.bin", b"x" * PIECE * 20)
         peer = self.world.peer()
         peer.raw(request("GET", self.root + "large.bin"))
         first = len(peer.take())
@@ -183,7 +182,7 @@ class BundleTests(RoomCase):
 
     def test_a_reader_that_stops(self) -> None:
         """Who takes nothing for a minute loses the connection; who goes away leaves no file open."""
-        (Path(self.world.folder.name) / "games" / "dots" / "large.bin").write_bytes(b"x" * PIECE * 20)
+        self.world.add_file("large.bin", b"x" * PIECE * 20)
         peer = self.world.peer()
         peer.raw(request("GET", self.root + "large.bin"))
         peer.transport.producer.pauseProducing()

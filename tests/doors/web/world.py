@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,14 +20,19 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gameroom.accounts import Accounts
-from gameroom.catalogue import Catalogue
+from gameroom.developer_games import DeveloperGames
 from gameroom.doors.web import WebSite
 from gameroom.hashing import PasswordHasher
 from gameroom.metrics import Metrics
 from gameroom.presence import Presence
+from gameroom.program_logs import ProgramLogs
 from gameroom.registry import Registry
-from gameroom.settings import Addresses, Limits, RoomSettings, WebSettings
+from gameroom.reviews import Reviews
+from gameroom.settings import Addresses, Limits, RoomSettings, StoreSettings, WebSettings
+from gameroom.store.bundles import BundleFiles
 from gameroom.store.recordings import Recordings
+from gameroom.uploads import Uploads
+from tests.catalogues import start_catalogue
 from tests.memory import MemoryDatabase
 from tests.rooms import NotingReferee
 
@@ -162,7 +168,7 @@ class Peer:
 class WebWorld:
     """Everything that a web door stands on, and a web door."""
 
-    def __init__(self, web: WebSettings | None = None, addresses: Addresses | None = None, **limits: Any) -> None:
+    def __init__(self, web: WebSettings | None = None, addresses: Addresses | None = None, store: StoreSettings | None = None, **limits: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.limits = Limits(**{"login_tries": 1000, **limits})
@@ -181,8 +187,7 @@ class WebWorld:
         (games / "dots" / "game.toml").write_text(GAME)
         (games / "dots" / "engine.js").write_text("export default null")
         (games / "dots" / "page" / "index.html").write_text("<title>Dots</title>")
-        self.catalogue = Catalogue(database=self.database, games_dir=games, clock=self.clock)
-        self.catalogue.start()
+        self.catalogue = start_catalogue(self.database, Path(self.folder.name), self.clock, games)
         self.recordings = Recordings(Path(self.folder.name) / "recordings", clock=self.clock, defer_to_thread=maybeDeferred)
         self.referees: list[NotingReferee] = []
         self.addresses = addresses or Addresses(public_host="play.example")
@@ -201,6 +206,10 @@ class WebWorld:
         )
         self.registry.start()
         self.metrics = Metrics()
+        self.logs = ProgramLogs(self.clock)
+        self.reviews = Reviews(database=self.database, clock=self.clock, settings=store)
+        self.games = DeveloperGames(database=self.database, clock=self.clock, logs=self.logs, random_bytes=random_bytes)
+        self.uploads = self._uploads(Path(self.folder.name), random_bytes)
         self.site = WebSite(
             registry=self.registry,
             accounts=self.accounts,
@@ -211,8 +220,26 @@ class WebWorld:
             limits=lambda: self.limits,
             web=web,
             metrics=self.metrics,
+            games=self.games,
+            uploads=self.uploads,
+            reviews=self.reviews,
         )
         self.site.doStart()
+
+    def _uploads(self, data: Path, random_bytes: Callable[[int], bytes]) -> Uploads:
+        uploads = Uploads(
+            database=self.database,
+            bundles=BundleFiles(data),
+            folder=data / "uploads",
+            clock=self.clock,
+            limits=lambda: self.limits,
+            settings=StoreSettings(),
+            defer_to_thread=maybeDeferred,
+            random_bytes=random_bytes,
+            boot="this one",
+        )
+        uploads.start()
+        return uploads
 
     def _referee(self, room: Any) -> NotingReferee:
         self.referees.append(NotingReferee(room))
@@ -247,6 +274,12 @@ class WebWorld:
         assert response.status == 201, response
         return str(response.json["session_token"])
 
+    def developer(self, username: str) -> str:
+        """A new developer; the session token."""
+        response = self.ask("POST", "/developer/register", {"username": username, "password": "correct horse"})
+        assert response.status == 201, response
+        return str(response.json["session_token"])
+
     def create(self, token: str, **fields: Any) -> str:
         """A new room; its id."""
         content = {"engine": {"source": "export default 1", "media_type": "text/javascript"}, **fields}
@@ -262,6 +295,13 @@ class WebWorld:
 
     def game_id(self) -> str:
         return str(self.ask("GET", "/games").json["games"][0]["game_id"])
+
+    def add_file(self, name: str, data: bytes) -> None:
+        """One more file in the folder that the game is served from."""
+        self.ask("GET", f"/play/{self.game_id()}/1.0.0/engine.js")
+        [folder] = (Path(self.folder.name) / "unpacked").iterdir()
+        folder.chmod(0o755)
+        (folder / name).write_bytes(data)
 
 
 def request(method: str, path: str, body: Any = None, *, token: str | None = None, headers: dict[str, str] | None = None) -> bytes:
