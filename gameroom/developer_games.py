@@ -45,6 +45,7 @@ class DeveloperGames:
 
     def __init__(self, *, database: IDatabase, clock: IReactorTime, logs: ProgramLogs, random_bytes: Callable[[int], bytes]) -> None:
         self._database, self._clock, self._logs, self._random_bytes = database, clock, logs, random_bytes
+        self._made_ms = 0
 
     @deferring
     async def create(self, account: Account, name: str, description: str, game_type: str, max_players: int) -> str:
@@ -57,11 +58,17 @@ class DeveloperGames:
             game_type=game_entry.game_type(game_type),
             max_players=game_entry.max_players(max_players),
             status=OFFLINE,
-            created_ms=int(self._clock.seconds() * 1000),
+            created_ms=self._later_ms(),
         )
         await self._database.interact(table.insert, game)
         self._log.info("developer {username} created game {game_id}", username=account.username, game_id=game.game_id)
         return game.game_id
+
+    def _later_ms(self) -> int:
+        """Now, or a little later: games that are made one right after the other are listed in this order, too."""
+        now_ms = int(self._clock.seconds() * 1000)
+        self._made_ms = self._made_ms + 1 if now_ms <= self._made_ms < now_ms + 1000 else now_ms
+        return self._made_ms
 
     @deferring
     async def mine(self, account: Account, limit: int = MOST_LISTED, before: str | None = None) -> list[dict[str, Any]]:

@@ -61,6 +61,14 @@ class DeveloperGamesTests(SynchronousTestCase):
         self.database.holding = False
         self.assertEqual([game_id], [game["game_id"] for game in self.successResultOf(self.games.mine(ADA))])
 
+    def test_newest_first_within_a_moment(self) -> None:
+        """Games that are made in the same millisecond are listed newest first as well; a clock that is put back is believed."""
+        made = [self.successResultOf(self.create(str(number))) for number in range(20)]
+        self.assertEqual(made[::-1], [game["game_id"] for game in self.successResultOf(self.games.mine(ADA))])
+        self.clock.rightNow -= 1000
+        before = self.successResultOf(self.create("before"))
+        self.assertEqual(before, self.successResultOf(self.games.mine(ADA))[-1]["game_id"])
+
     def test_names_are_trimmed_before_they_are_compared(self) -> None:
         """A name with spaces around it is the same name."""
         self.successResultOf(self.create())

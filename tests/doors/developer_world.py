@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 from gameroom.developer_games import DeveloperGames
 from gameroom.doors.developer import DeveloperFactory
@@ -15,8 +16,11 @@ from gameroom.errors import BadState, Forbidden
 from gameroom.program_logs import ProgramLogs
 from gameroom.rules import transfer
 from gameroom.rules.sessions import Account
+from gameroom.settings import StoreSettings
 from gameroom.store import catalogue
+from gameroom.store.bundles import BundleFiles
 from gameroom.store.catalogue import Version
+from gameroom.uploads import Uploads
 from tests.doors.lobby_world import Peer, World
 
 
@@ -136,6 +140,27 @@ class DeveloperWorld(World):
                 hosting={"kind": "relay"},
             ),
         )
+
+
+class PublishingWorld(DeveloperWorld):
+    """A `DeveloperWorld` with real uploads, in this folder."""
+
+    def __init__(self, folder: Path, **limits: Any) -> None:
+        super().__init__(**limits)
+        self.files = BundleFiles(folder)
+        self.uploads = Uploads(
+            database=self.database,
+            bundles=self.files,
+            folder=folder / "uploads",
+            clock=self.clock,
+            limits=lambda: self.limits,
+            settings=StoreSettings(),
+            defer_to_thread=maybeDeferred,
+            random_bytes=os.urandom,
+            boot="this boot",
+        )
+        self.uploads.start()
+        self.door = self.developer_factory()
 
 
 def b64(data: bytes) -> str:

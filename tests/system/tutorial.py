@@ -28,7 +28,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "telnet.md"
 WINDOW = "<!-- window: "
 TYPED, SHOWN, COMMAND = "→ ", "← ", "$ "
 LOBBY_PORT, WEB_PORT = 7000, 8080
-VOLATILE = frozenset({"session_token", "room_id", "game_id", "party_code", "join_url", "game_port"})
+VOLATILE = frozenset({"session_token", "room_id", "game_id", "party_code", "join_url", "game_port", "upload_id", "download_id", "uploaded_at"})
 ANSWERS_WITHIN = 20.0
 
 
