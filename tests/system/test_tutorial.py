@@ -1,15 +1,18 @@
-"""The tutorial's telnet session is what really happens."""
+"""The docs' telnet sessions are what really happens."""
 
 from __future__ import annotations
 
+import pytest
+
 from tests.system.harness import Daemon
-from tests.system.tutorial import run_page
+from tests.system.tutorial import PAGES, run_page
 
 
-def test_the_telnet_tutorial_is_true(daemon: Daemon) -> None:
-    """docs/tutorials/telnet.md, typed line by line into real telnets, shows what it says.
+@pytest.mark.parametrize("name", PAGES)
+def test_the_telnet_sessions_are_true(daemon: Daemon, name: str) -> None:
+    """A page's session, typed line by line into real telnets, shows what the page says.
 
-    `python -m tests.system.tutorial --write` brings the page up to date.
+    `python -m tests.system.tutorial --write` brings the pages up to date.
     """
-    page, shown = run_page(daemon)
+    page, shown = run_page(daemon, name)
     assert shown == page

@@ -1,8 +1,8 @@
-"""Runs the telnet session of docs/tutorials/telnet.md, and writes what it showed back into the page.
+"""Runs the telnet sessions of the docs, and writes what they showed back into their pages.
 
     python -m tests.system.tutorial --write
 
-The page is its own script. In a fenced block that has `<!-- window: NAME -->` above it, a line that begins with `$ `
+A page is its own script. In a fenced block that has `<!-- window: NAME -->` above it, a line that begins with `$ `
 starts a program in that window, `→ ` is typed there, and `← ` is what has to come back. A bare `←` waits for one more
 line. Tokens and ids differ from run to run: what comes in the place of one on the page stands for it from then on.
 """
@@ -24,10 +24,11 @@ import attrs
 
 from tests.system.harness import Daemon
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "telnet.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("tutorials/telnet.md", "protocol/developer.md")
 WINDOW = "<!-- window: "
 TYPED, SHOWN, COMMAND = "→ ", "← ", "$ "
-LOBBY_PORT, WEB_PORT = 7000, 8080
+LOBBY_PORT, DEVELOPER_PORT, WEB_PORT = 7000, 7001, 8080
 VOLATILE = frozenset({"session_token", "room_id", "game_id", "party_code", "join_url", "game_port", "upload_id", "download_id", "uploaded_at"})
 ANSWERS_WITHIN = 20.0
 
@@ -93,7 +94,7 @@ class Session:
     """One run of the page against a daemon."""
 
     def __init__(self, daemon: Daemon) -> None:
-        self._ports = {daemon.lobby_port: LOBBY_PORT, daemon.web_port: WEB_PORT}
+        self._ports = {daemon.lobby_port: LOBBY_PORT, daemon.developer_port: DEVELOPER_PORT, daemon.web_port: WEB_PORT}
         self._names = Names()
         self._windows: dict[str, Window] = {}
 
@@ -134,9 +135,8 @@ class Session:
         return self._names.to_page(self._page_ports(live))
 
     def _live_ports(self, text: str) -> str:
-        for live, on_page in self._ports.items():
-            text = text.replace(str(on_page), str(live))
-        return text
+        live_ports = {str(on_page): str(live) for live, on_page in self._ports.items()}
+        return " ".join(live_ports.get(word, word) for word in text.split(" "))
 
     def _page_ports(self, text: str) -> str:
         for live, on_page in self._ports.items():
@@ -144,23 +144,26 @@ class Session:
         return text
 
 
-def run_page(daemon: Daemon) -> tuple[str, str]:
-    """The page as it stands, and as it is with the answers of this daemon."""
-    page = PAGE.read_text()
-    return page, Session(daemon).run(page)
+def run_page(daemon: Daemon, page: str) -> tuple[str, str]:
+    """One of `PAGES` as it stands, and as it is with the answers of this daemon."""
+    text = (DOCS / page).read_text()
+    return text, Session(daemon).run(text)
 
 
 def main(arguments: list[str]) -> int:
-    """Show whether the page is true; with --write make it so."""
-    with tempfile.TemporaryDirectory(prefix="gameroom-tutorial-") as folder, Daemon(Path(folder)) as daemon:
-        page, shown = run_page(daemon)
-    if page == shown:
-        return 0
-    if "--write" not in arguments:
-        sys.stderr.write(f"{PAGE} is not what happens; --write makes it so\n")
-        return 1
-    PAGE.write_text(shown)
-    return 0
+    """Show whether the pages are true; with --write make them so."""
+    status = 0
+    for name in PAGES:
+        with tempfile.TemporaryDirectory(prefix="gameroom-tutorial-") as folder, Daemon(Path(folder)) as daemon:
+            page, shown = run_page(daemon, name)
+        if page == shown:
+            continue
+        if "--write" in arguments:
+            (DOCS / name).write_text(shown)
+        else:
+            sys.stderr.write(f"{DOCS / name} is not what happens; --write makes it so\n")
+            status = 1
+    return status
 
 
 if __name__ == "__main__":
