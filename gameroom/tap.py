@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -225,10 +224,9 @@ def greeting(settings: Settings, addresses: Addresses, doors: Mapping[str, Door]
     if doors["web"].ports:
         lines.append(f"  Play:      {addresses.web_url}/ in two browser windows")
     lines += [f"  Lobby:     telnet {addresses.public_host} {port}" for _, port in doors["lobby"].places()]
-    lines += [
-        f"  Publish:   gameroom dev --server {addresses.public_host}:{port}, or {addresses.web_url}/developer"
-        for _, port in doors["developer"].places()
-    ]
+    if doors["web"].ports and doors["developer"].ports:
+        lines.append(f"  Publish:   {addresses.web_url}/developer")
+    lines += [f"  Publish:   gameroom dev, telnet {addresses.public_host} {port}" for _, port in doors["developer"].places()]
     lines += [f"  Operators: http://{host}:{port}/metrics" for host, port in doors["admin"].places()]
     lines.append(f"  Kept in:   {settings.data}")
     return "\n".join(lines)

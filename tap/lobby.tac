@@ -13,7 +13,8 @@ from twisted.internet import reactor
 from gameroom.config import read_settings
 from gameroom.daemon import Daemon, Door
 from gameroom.doors.lobby import LobbyFactory
-from gameroom.tap import endpoints, make_nouns, node_name
+from gameroom.tap import endpoints, node_name
+from gameroom.wiring import make_nouns
 
 settings = read_settings({}, os.environ, node=node_name())
 
@@ -26,9 +27,9 @@ nouns = make_nouns(reactor, settings, limits)
 lobby = LobbyFactory(
     registry=nouns.registry,
     accounts=nouns.accounts,
-    catalogue=nouns.catalogue,
-    reviews=nouns.reviews,
-    downloads=nouns.downloads,
+    catalogue=nouns.store.catalogue,
+    reviews=nouns.store.reviews,
+    downloads=nouns.store.downloads,
     presence=nouns.presence,
     addresses=nouns.addresses,
     clock=reactor,

@@ -125,10 +125,11 @@ class WiringTests(SynchronousTestCase):
 
     def test_doors(self) -> None:
         """The doors listen where they are told, and one that is off nowhere."""
-        daemon = self.wire(lobby="tcp:7000 tcp:7100:interface=10.0.0.1", web="off", admin="tcp:9090:interface=127.0.0.1")
+        daemon = self.wire(lobby="tcp:7000 tcp:7100:interface=10.0.0.1", developer="tcp:7001", web="off", admin="tcp:9090:interface=127.0.0.1")
         daemon.privilegedStartService()
         self.assertEqual(
-            [(port, interface) for port, _, _, interface in self.reactor.tcpServers], [(7000, ""), (7100, "10.0.0.1"), (9090, "127.0.0.1")]
+            [(port, interface) for port, _, _, interface in self.reactor.tcpServers],
+            [(7000, ""), (7100, "10.0.0.1"), (7001, ""), (9090, "127.0.0.1")],
         )
 
     def test_nothing_is_touched_by_wiring(self) -> None:
