@@ -17,7 +17,7 @@ from gameroom.errors import InvalidRequest
 from gameroom.rules import game_entry, manifest
 
 TEMPLATES = Path(__file__).with_name("templates")
-HOSTED = tuple(sorted(folder.name for folder in TEMPLATES.iterdir()))
+HOSTED = tuple(sorted(path.parent.name for path in TEMPLATES.glob("*/game.toml")))
 """The hosting kinds that a game can be begun for: those that this gameroom hosts."""
 LATER = tuple(kind for kind in ("lockstep", "relay", "server", "service", "controller") if kind not in HOSTED)
 PLACE = "{{name}}"

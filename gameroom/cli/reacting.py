@@ -14,7 +14,7 @@ from twisted.internet.task import react
 
 from gameroom.cli.output import shown
 from gameroom.client.lines import ConnectionFailed
-from gameroom.errors import BadState, GameroomError, RateLimited, ServerError, Unauthorized
+from gameroom.errors import GameroomError, RateLimited, ServerError
 
 REFUSED, FAILED, INTERRUPTED = 1, 2, 130
 Main = Callable[[Any], Coroutine[Deferred[Any], Any, None]]
@@ -68,13 +68,8 @@ def say_wrong(message: str) -> None:
 
 def told(error: GameroomError) -> str:
     """What the server said, and what to do about it where it cannot know that a command line asked."""
-    if isinstance(error, Unauthorized):
-        return f"{error.message} (gameroom dev login)" if "dev login" not in error.message else error.message
     if isinstance(error, RateLimited) and error.retry_after:
         return f"{error.message} (in {error.retry_after:.0f} s)"
     if isinstance(error, ServerError) and error.incident:
         return f"{error.message} (incident {error.incident} in the server's log)"
     return error.message
-
-
-__all__ = ["BadState", "CannotDo", "Main", "carry_out", "say_wrong", "told", "whole"]

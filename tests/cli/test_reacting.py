@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.cli.progress import Bar
 from gameroom.cli.reacting import CannotDo, told, whole
 from gameroom.client.stream import ConnectionFailed
-from gameroom.errors import NotFound, RateLimited, ServerError, Unauthorized
+from gameroom.errors import NotFound, RateLimited, ServerError
 
 
 class Screen(StringIO):
@@ -77,7 +77,7 @@ class WholeTests(SynchronousTestCase):
 
     def test_told(self) -> None:
         """What a server cannot know of is added."""
-        self.assertEqual(told(Unauthorized("log in")), "log in (gameroom dev login)")
+        self.assertEqual(told(NotFound("no such game")), "no such game")
         self.assertEqual(told(RateLimited("wait", retry_after=5.0)), "wait (in 5 s)")
         self.assertEqual(told(ServerError("our fault", incident="ab12")), "our fault (incident ab12 in the server's log)")
 
