@@ -41,7 +41,7 @@ class NarrowTCP(TCP):
             self._full = False
             assert self.producer is not None
             self.producer.resumeProducing()
-        return whole[:most]
+        return bytes(whole[:most])
 
 
 class Reader(Peer):

@@ -90,11 +90,13 @@ class TCP(StringTransport):
 class Peer:
     """One client of a JSON-lines door. `peer_address` is whom a proxy at `address` speaks for."""
 
+    make_transport = TCP
+
     def __init__(self, factory: LineFactory, address: str, peer_address: str = "") -> None:
         protocol = factory.buildProtocol(IPv4Address("TCP", address, 50000))
         assert protocol is not None
         self.protocol: Any = protocol
-        self.transport = TCP(peerAddress=IPv4Address("TCP", peer_address or address, 50000))
+        self.transport = self.make_transport(peerAddress=IPv4Address("TCP", peer_address or address, 50000))
         self.protocol.makeConnection(self.transport)
         self.token: str | None = None
         self.pushes: list[dict[str, Any]] = []
