@@ -82,7 +82,12 @@ class Metrics(Collector):
 
     def request(self, door: str, kind: str, code: int) -> None:
         """A request was answered; `kind` is its declared type."""
-        self._count(self._requests, (door, kind, str(code)))
+        labels = door, kind, str(code) if code else "0"
+        known = self._requests.get(labels)
+        if known is None:
+            self._count(self._requests, labels)
+        else:
+            self._requests[labels] = known + 1
 
     def queued(self, door: str, count: Callable[[], int]) -> None:
         """`count()` tells at each scrape how many bytes wait for slow readers of a door."""

@@ -83,7 +83,7 @@ class LineProtocol(Protocol):
             self._meet()
         if self._ending:
             return
-        if self._requests.waiting or self._requests.full:
+        if self._requests.waiting or (self.outbox.paused and self._requests.full):
             # What is sent ahead of answers waits with its sender.
             self._read(False)
         self._requests.feed(data)

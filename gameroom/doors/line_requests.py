@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
-
 from gameroom.doors.line_conversation import LineConversation
 from gameroom.doors.outbox import Outbox
 from gameroom.wire.lines import INTERRUPT, NO_TIMING_MARK, LineBuffer, LineTooLong
@@ -51,11 +49,7 @@ class LineRequests:
             return
         self._working = True
         try:
-            while not (self._blocked() or self.full or self.conversation.closing):
-                line = self._next_line()
-                if line is None:
-                    break
-                self._carry_out(line)
+            self._carry_out_all()
         finally:
             self._working = False
             self.flush()
@@ -92,20 +86,30 @@ class LineRequests:
         self._stopped = True
         self._lines.clear()
 
-    def _next_line(self) -> bytes | None:
-        try:
-            return self._lines.take(self.conversation.longest_line)
-        except LineTooLong as error:
-            self._say(self.conversation.too_long(error))
-            return None
-
-    def _carry_out(self, line: bytes) -> None:
-        answer = self.conversation.answer(line)
-        if isinstance(answer, Deferred):
-            self.waiting = True
-            answer.addCallback(self._answered)
-        else:
-            self._say(answer)
+    def _carry_out_all(self) -> None:
+        """As `go_on`; each request of each peer comes through here."""
+        conversation, outbox, take, answers = self.conversation, self._outbox, self._lines.take, self._answers
+        limit, proved = conversation.longest_line, conversation.proved
+        while not (self.waiting or self._stopped or conversation.closing or (outbox.paused and self.full)):
+            if conversation.proved is not proved:
+                limit, proved = conversation.longest_line, conversation.proved
+            try:
+                line = take(limit)
+            except LineTooLong as error:
+                self._say(conversation.too_long(error))
+                return
+            if line is None:
+                return
+            answer = conversation.answer(line)
+            if isinstance(answer, bytes):
+                # As `_say` does it.
+                answers.append(answer)
+                self._answered_bytes += len(answer)
+                if self._answered_bytes > _BATCH:
+                    self.flush()
+            else:
+                self.waiting = True
+                answer.addCallback(self._answered)
 
     def _answered(self, answer: bytes) -> None:
         self.waiting = False

@@ -26,7 +26,7 @@ class Outbox:
     Past `queue_bytes` waiting bytes everything is dropped and `overflow()` is called, once: the door ends the connection.
     """
 
-    __slots__ = ("_draining", "_limit", "_open", "_overflow", "_paused", "_waiting", "patient_bytes", "queued_bytes", "ready", "write")
+    __slots__ = ("_draining", "_limit", "_open", "_overflow", "_waiting", "patient_bytes", "paused", "queued_bytes", "ready", "write")
 
     def __init__(self, write: Callable[[bytes], None], queue_bytes: int, overflow: Callable[[], None]) -> None:
         self.write = write
@@ -35,7 +35,8 @@ class Outbox:
         self._overflow = overflow
         self._waiting: deque[bytes | Source] | None = None
         """None while nothing does: a deque has room for 64 from the beginning, and most connections never need it."""
-        self._paused = False
+        self.paused = False
+        """True while the reader takes nothing more."""
         self._draining = False
         self._open = True
         self.ready = True
@@ -44,11 +45,6 @@ class Outbox:
         """Bytes that were sent and wait for the reader; history and `patient` messages do not count."""
         self.patient_bytes = 0
         """Bytes that were sent patiently and wait for the reader."""
-
-    @property
-    def paused(self) -> bool:
-        """True while the reader takes nothing more."""
-        return self._paused
 
     def send(self, data: bytes) -> None:
         """Give the reader these bytes, now or after all that waits already. Never raises."""
@@ -91,12 +87,12 @@ class Outbox:
 
     def pauseProducing(self) -> None:
         """The transport has more than it can send for now."""
-        self._paused = True
+        self.paused = True
         self.ready = False
 
     def resumeProducing(self) -> None:
         """The transport has sent what it had."""
-        self._paused = False
+        self.paused = False
         self._drain()
 
     def stopProducing(self) -> None:
@@ -119,7 +115,7 @@ class Outbox:
         self.ready = False
         self._draining = True
         try:
-            while self._waiting and not self._paused:
+            while self._waiting and not self.paused:
                 data = self._next(self._waiting)
                 if data:
                     self.write(data)
@@ -127,7 +123,7 @@ class Outbox:
             self._draining = False
         if not self._waiting:
             self._waiting = None
-            self.ready = self._open and not self._paused
+            self.ready = self._open and not self.paused
 
     def _next(self, waiting: deque[bytes | Source]) -> bytes | None:
         """Take the next bytes to write: one piece of history, or as many small messages as fit one write."""

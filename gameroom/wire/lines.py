@@ -24,7 +24,13 @@ INTERRUPT: Final = b"\xff\xf4\xff\xfd\x06"
 NO_TIMING_MARK: Final = b"\xff\xfc\x06"
 """The answer (WONT)."""
 
+CARRIAGE_RETURN: Final = 13
+
 _HINT: Final = 'try {"type": "HELP"}'
+
+
+NOTHING: Final = b'{"status":"ok","code":0,"message":"ok","payload":{}}\n'
+"""The answer to a request that was carried out and has nothing to tell."""
 
 
 class LineTooLong(InvalidRequest):
@@ -67,7 +73,7 @@ class LineBuffer:
         """
         while self._lines:
             line = self._lines.popleft()
-            if line[-1:] == b"\r":
+            if line and line[-1] == CARRIAGE_RETURN:
                 line = line[:-1]
             if len(line) > limit:
                 self._refuse(limit)
@@ -128,7 +134,7 @@ def _explain(line: bytes, error: ValueError) -> str:
 def ok(payload: dict[str, Any] | None = None) -> bytes:
     """The answer to a request that was carried out, as one line."""
     if not payload:
-        return b'{"status":"ok","code":0,"message":"ok","payload":{}}\n'
+        return NOTHING
     return b'{"status":"ok","code":0,"message":"ok","payload":' + orjson.dumps(payload) + b"}\n"
 
 
