@@ -27,6 +27,9 @@ FILE_BYTES: Final = 128 << 10
 JSON_BYTES: Final = 1 << 20
 """Nor is a JSON file that it names."""
 
+MOST_DOTS: Final = 256
+"""In a line: the time that `tomllib` takes for a dotted key grows with the square of its parts, to minutes."""
+
 _NOT_IN_LOCKSTEP = {"min_players", "max_players", "public"}
 """Fields of /create that a bundle says under `[hosting]`, or not at all."""
 
@@ -151,6 +154,9 @@ def parse(text: str, read: Callable[[str], bytes] = _no_files) -> tuple[Manifest
 
 
 def _toml(text: str) -> dict[str, Any]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MOST_DOTS:
+            raise InvalidRequest(f"game.toml: line {number} has over {MOST_DOTS} dots; use tables for keys, and several lines for a text")
     try:
         return tomllib.loads(text)
     except ValueError as error:  # also for numbers that are too long

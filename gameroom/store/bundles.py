@@ -124,7 +124,7 @@ class BundleFiles:
     def unpacked(self, game_id: str, version: str, checksum: str) -> Path:
         """The folder with the bundle's files, read-only; it is made where it is not there.
 
-        Raises `NotFound` where the bundle is not here, and `DamagedBundle`.
+        Raises `NotFound` where the bundle is not here, `DiskFull` where it cannot be unpacked now, and `DamagedBundle`.
         """
         if not _CHECKSUM.fullmatch(checksum):
             raise ValueError(f"{checksum!a} is no checksum")

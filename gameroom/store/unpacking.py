@@ -12,6 +12,7 @@ from gameroom.rules import archive as rules
 from gameroom.rules.archive import Entry
 from gameroom.store.archives import Archive
 from gameroom.store.folders import make_folder, remove_tree, to_disk, tree_to_disk
+from gameroom.store.free_disk import DiskFull, FreeDisk, is_full
 
 FILE, PROGRAM, FOLDER = 0o444, 0o555, 0o555
 """The modes of what is unpacked; of an archive's own only counts whether a file may be run."""
@@ -24,7 +25,7 @@ def unpack(path: Path, folder: Path) -> None:
     """Make `folder` of the bundle `path`: whole, on the disk and read-only, or not at all.
 
     Others may do the same at the same time; one of them makes it.
-    Raises `OSError`, and `InvalidRequest` where the file is no good bundle any more.
+    Raises `DiskFull` rather than use up the reserve of the disk, `OSError`, and `InvalidRequest` where the file is no good bundle any more.
     """
     make_folder(folder.parent)
     staging = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
@@ -34,8 +35,10 @@ def unpack(path: Path, folder: Path) -> None:
             _fill(file, staging)
         tree_to_disk(staging)
         _rename(staging, folder)
-    except BaseException:
+    except BaseException as error:
         remove_tree(staging)
+        if isinstance(error, OSError) and is_full(error):
+            raise DiskFull from error
         raise
     to_disk(folder.parent)
 
@@ -54,6 +57,8 @@ def _fill(file: BinaryIO, folder: Path) -> None:
     entries = list(archive.entries())
     # It was checked when it was uploaded; what stands on the disk since then is looked at again where it matters.
     rules.check(entries, len(entries) * rules.LONGEST_NAME)
+    if sum(entry.size for entry in entries) > FreeDisk(folder, lambda: 0.0).spare():
+        raise DiskFull
     made = {folder}
     for entry in entries:
         path = folder.joinpath(*entry.name.removesuffix("/").split("/"))
