@@ -33,7 +33,8 @@ class LineRequests:
 
     def feed(self, data: bytes) -> None:
         """The peer has sent this."""
-        if INTERRUPT in data:
+        # Looking for the one byte first is much faster: uploads bring 350 KB a line.
+        if b"\xff" in data and INTERRUPT in data:
             self._outbox.send_patiently(NO_TIMING_MARK)
         self._lines.feed(data)
         self.go_on()
