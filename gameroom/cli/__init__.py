@@ -6,6 +6,7 @@ import click
 
 from gameroom import __version__
 from gameroom.cli.dev import dev
+from gameroom.cli.play import play
 from gameroom.cli.replay import replay
 
 __all__ = ["main"]
@@ -18,4 +19,5 @@ def main() -> None:
 
 
 main.add_command(dev)
+main.add_command(play)
 main.add_command(replay)

@@ -29,9 +29,9 @@ class Bar:
             self._started = True
             self._progress.start()
             # What an earlier try has brought over says nothing of this one's speed.
-            self._progress.update(self._task, completed=there)
+            self._progress.update(self._task, completed=there, total=size_bytes)
             self._progress.start_task(self._task)
-        self._progress.update(self._task, completed=there)
+        self._progress.update(self._task, completed=there, total=size_bytes)
 
     def say(self, text: str) -> None:
         """A line above the bar."""

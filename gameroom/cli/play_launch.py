@@ -1,0 +1,61 @@
+"""Starts what a room is played with: the game's own program, or a browser (docs/cli.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from gameroom.cli.play_install import Installed
+from gameroom.cli.play_link import Link
+from gameroom.cli.reacting import CannotDo
+from gameroom.client.lobby import LobbyClient
+
+WARNING: Final = "it can do whatever you can do on this computer, and play in your name"
+"""What is to be known before a stranger's program runs."""
+
+
+def environment(link: Link, room: Mapping[str, Any], player: str, token: str, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a client program finds in its environment; what does not apply to this room is not there."""
+    seat = next((seat for seat, name in room.get("seats", {}).items() if name == player), None)
+    ours = {
+        "GAMEROOM_SERVER": link.key,
+        "GAMEROOM_HOST": room.get("game_host"),
+        "GAMEROOM_PORT": room.get("game_port"),
+        "GAMEROOM_ROOM_ID": room["room_id"],
+        "GAMEROOM_GAME_ID": room["game_id"],
+        "GAMEROOM_VERSION": room["version"],
+        "GAMEROOM_HOSTING": room.get("hosting"),
+        "GAMEROOM_PLAYER": player,
+        "GAMEROOM_SEAT": seat,
+        "GAMEROOM_SESSION_TOKEN": token,
+        "GAMEROOM_PARTY_CODE": room.get("party_code"),
+        "GAMEROOM_JOIN_URL": room.get("join_url"),
+    }
+    others = os.environ if inherited is None else inherited
+    kept = {name: value for name, value in others.items() if not name.startswith("GAMEROOM_")}
+    return {**kept, **{name: str(value) for name, value in ours.items() if value is not None and "\0" not in str(value)}}
+
+
+def allow(installed: Installed) -> None:
+    """Its program may run from now on."""
+    attrs.evolve(installed.record, allowed=True).write(installed.place.record)
+
+
+async def launch(link: Link, client: LobbyClient, reactor: Any, installed: Installed, room: Mapping[str, Any]) -> int:
+    """Run the game's program for a room; its exit status. Raises `CannotDo` where it has none."""
+    if not installed.record.command:
+        raise CannotDo(f"{installed.record.game} has no program of its own; it is played at {join_url(room)}")
+    assert client.token is not None
+    surroundings = environment(link, room, link.player(), client.token)
+    return await link.world.spawn(reactor, installed.record.command, installed.place.folder, surroundings)
+
+
+def join_url(room: Mapping[str, Any]) -> str:
+    """Where a browser plays the room. Raises `CannotDo` where the server names nothing that a browser should be sent to."""
+    url = str(room.get("join_url", ""))
+    if not url.startswith(("http://", "https://")):
+        raise CannotDo("the server names no page for this room")
+    return url

@@ -1,0 +1,179 @@
+"""Asks at a terminal, or reads lines where there is none, without keeping anything else waiting."""
+
+from __future__ import annotations
+
+import os
+import termios
+import tty
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TextIO
+
+from rich.cells import cell_len
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor
+from zope.interface import implementer
+
+from gameroom.cli.output import shown
+from gameroom.cli.play_keys import Key, LineEditor
+
+CLEAR: Final = "\x1b[H\x1b[2J"
+_LINE: Final = "\r\x1b[K"
+_READ: Final = 4096
+
+
+class Left(Exception):
+    """The person is gone: Ctrl-D, or the end of what was to be read."""
+
+
+@implementer(IReadDescriptor)
+class Terminal:
+    """Standard input and output. On a terminal what is being typed survives whatever is drawn meanwhile."""
+
+    def __init__(self, reactor: Any, keyboard: int, out: TextIO) -> None:
+        self._reactor = reactor
+        self._keyboard = keyboard
+        self._out = out
+        self.interactive = os.isatty(keyboard) and out.isatty()
+        self._before = termios.tcgetattr(keyboard) if self.interactive else None
+        self._editor = LineEditor()
+        self._lines: deque[str] = deque()
+        self._ended = False
+        self._prompt = ""
+        self._hidden = False
+        self._asked: Deferred[str] | None = None
+
+    # What others do with it.
+
+    def open(self) -> None:
+        """Take what is typed, from now on."""
+        if self.interactive:
+            tty.setcbreak(self._keyboard, termios.TCSADRAIN)
+        if not self._ended:
+            self._reactor.addReader(self)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._reactor.removeReader(self)
+        if self._before is not None:
+            termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._before)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Somebody else has the terminal inside."""
+        self.close()
+        try:
+            yield
+        finally:
+            self.open()
+
+    def ask(self, prompt: str, *, hidden: bool = False) -> Deferred[str]:
+        """Fires with the next line. Fails with `Left`. `hidden`: what is typed is not shown."""
+        self._prompt, self._hidden = prompt, hidden
+        self._show()
+        asked: Deferred[str] = Deferred(self._cancel)
+        self._asked = asked
+        self._answer()
+        return asked
+
+    def draw(self, drawing: Callable[[], None]) -> None:
+        """Draw a new screen, with what is being typed below it."""
+        if self.interactive:
+            self._write(CLEAR)
+        drawing()
+        self._out.flush()
+        if self._asked is not None:
+            self._show()
+
+    def note(self, text: str) -> None:
+        """A line above what is being typed."""
+        if self.interactive:
+            self._write(_LINE)
+        self._write(f"{text}\n")
+        if self._asked is not None and self.interactive:
+            self._show()
+
+    @property
+    def asking(self) -> bool:
+        return self._asked is not None
+
+    # What is typed.
+
+    def fileno(self) -> int:
+        return self._keyboard
+
+    def logPrefix(self) -> str:
+        return "terminal"
+
+    def doRead(self) -> None:
+        """Something was typed. What is there is read at once, so this waits for nothing."""
+        try:
+            data = os.read(self._keyboard, _READ)
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
+        elif self.interactive:
+            self._typed(data)
+        else:
+            self._piped(data)
+        self._answer()
+
+    def connectionLost(self, reason: Any) -> None:
+        self._end()
+        self._answer()
+
+    def _typed(self, data: bytes) -> None:
+        for each in self._editor.feed(data):
+            if each is Key.END:
+                self._end()
+            elif isinstance(each, str):
+                self._lines.append(each)
+        if self._asked is not None and not self._lines:
+            self._show()
+
+    def _piped(self, data: bytes) -> None:
+        # Whole lines as they are; what is no text is shown as such later.
+        whole = data.decode("utf-8", "replace")
+        *lines, self._editor.text = (self._editor.text + whole).split("\n")
+        self._lines.extend(line.removesuffix("\r") for line in lines)
+
+    def _end(self) -> None:
+        self._ended = True
+        if not self.interactive and self._editor.text:
+            self._lines.append(self._editor.text)
+            self._editor.text = ""
+        self._reactor.removeReader(self)
+
+    def _answer(self) -> None:
+        """Tell who has asked, once there is something to tell."""
+        asked = self._asked
+        if asked is None or not (self._lines or self._ended):
+            return
+        self._asked = None
+        self._write(f"{self._line(self._lines[0])}\n" if self._lines and self.interactive else "\n")
+        if self._lines:
+            asked.callback(self._lines.popleft())
+        else:
+            asked.errback(Left())
+
+    def _cancel(self, _: Any) -> None:
+        self._asked = None
+
+    # What is shown.
+
+    def _show(self) -> None:
+        self._write(self._line(self._editor.text) if self.interactive else self._prompt)
+
+    def _line(self, text: str) -> str:
+        """The line that is being typed, or as much of its end as fits."""
+        text = "" if self._hidden else shown(text)
+        room = max(8, os.get_terminal_size(self._keyboard).columns - cell_len(self._prompt) - 1)
+        while cell_len(text) > room:
+            text = text[1:]
+        return f"{_LINE}{self._prompt}{text}"
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
