@@ -150,7 +150,7 @@ class UploadsCase(SynchronousTestCase):
         async def work(cursor: ICursor) -> list[Any]:
             return list(await cursor.execute(sql, params))
 
-        found: list[Any] = self.successResultOf(self.database.interact(work))
+        found: list[Any] = self.result_of(self.database.interact(work))
         return found
 
     def published(self) -> dict[str, bytes]:

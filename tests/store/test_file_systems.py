@@ -10,7 +10,7 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.store.file_systems import _find, syncfs
+from gameroom.store.file_systems import _find, _find_range, start_writing, syncfs
 
 
 class SyncfsTests(SynchronousTestCase):
@@ -44,3 +44,35 @@ class SyncfsTests(SynchronousTestCase):
         ):
             self.assertEqual(_find(system, release, library) is not None, there, (system, release))
         self.assertIsNone(_find("Linux", "6.1.0", SimpleNamespace()))
+
+
+class StartWritingTests(SynchronousTestCase):
+    """Writing is begun early."""
+
+    @skipUnless(start_writing, "Linux")
+    def test_real(self) -> None:
+        """What is written stays as it is, and a file that cannot be written so is none the worse."""
+        assert start_writing is not None
+        path = Path(self.mktemp())
+        with path.open("wb") as file:
+            file.write(b"x" * 100_000)
+            file.flush()
+            start_writing(file.fileno(), 4096, 50_000)
+            start_writing(file.fileno(), 1 << 40, 1)
+        self.assertEqual(path.read_bytes(), b"x" * 100_000)
+        with Path("/dev/null").open("wb") as null:
+            start_writing(null.fileno(), 0, 1)
+
+    def test_what_is_asked(self) -> None:
+        """Just these bytes are to be begun; where there is no such call there is none of ours."""
+        asked: list[tuple[int, ...]] = []
+
+        def sync_file_range(*args: int) -> int:
+            asked.append(args)
+            return 0
+
+        writing = _find_range(SimpleNamespace(sync_file_range=sync_file_range))
+        assert writing is not None
+        writing(5, 1 << 33, 7)
+        self.assertEqual(asked, [(5, 1 << 33, 7, 2)])
+        self.assertIsNone(_find_range(SimpleNamespace()))
