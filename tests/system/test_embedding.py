@@ -16,7 +16,7 @@ from tests.system.harness import ENDS_WITHIN, LOOPBACK, free_port, twistd, wait_
 from tests.system.lobby import LobbyPeer
 
 TAP = Path(__file__).parents[2] / "tap"
-ALL = {"daemon.tac", "embedded.tac", "lobby.tac"}
+ALL = {"daemon.tac", "developer.tac", "embedded.tac", "lobby.tac"}
 
 
 @contextmanager
@@ -74,12 +74,14 @@ def test_every_file_is_run_here() -> None:
 
 def test_the_whole_daemon(tmp_path: Path) -> None:
     """tap/daemon.tac: every door, settings from the environment."""
-    lobby, web, admin = free_port(), free_port(), free_port()
-    doors = {f"GAMEROOM_{door}": f"tcp:{port}:interface={LOOPBACK}" for door, port in (("LOBBY", lobby), ("WEB", web), ("ADMIN", admin))}
-    with _running("daemon.tac", tmp_path / "daemon", [lobby, web, admin], GAMEROOM_DATA="var", **doors):
+    ports = lobby, developer, web, admin = [free_port() for _ in range(4)]
+    doors = {f"GAMEROOM_{door}": f"tcp:{port}:interface={LOOPBACK}" for door, port in zip(("LOBBY", "DEVELOPER", "WEB", "ADMIN"), ports, strict=True)}
+    with _running("daemon.tac", tmp_path / "daemon", ports, GAMEROOM_DATA="var", **doors):
         wait_until(lambda: _page(admin, "/readyz")[0] == 200, "it is ready")
         _assert_lobby_plays(lobby)
         assert _page(web)[0] == 200
+        with LobbyPeer(developer) as peer:
+            assert peer.good("PING") == {}
 
 
 def test_the_lobby_alone(tmp_path: Path) -> None:
@@ -107,3 +109,22 @@ def test_one_factory_in_another_application(tmp_path: Path, runs: int) -> None:
             status, page = _page(site)
             assert status == 200
             assert room_id in page
+
+
+def test_the_developer_door_in_another_application(tmp_path: Path) -> None:
+    """tap/developer.tac: builds that are uploaded are in the application's folder; a second start knows them."""
+    port = free_port()
+    for run in range(2):
+        doors = {"STUDIO_DATA": "studio", "STUDIO_DEVELOPER": f"tcp:{port}:interface={LOOPBACK}"}
+        with _running("developer.tac", tmp_path / "studio", [port], **doors), LobbyPeer(port) as peer:
+            account = {"username": "ada", "password": "correct horse"}
+            token = str(peer.good("REGISTER_DEV" if run == 0 else "LOGIN_DEV", account)["session_token"])
+            if run == 0:
+                said = {"name": "Dots", "description": "", "game_type": "gui", "max_players": 2}
+                game_id = str(peer.good("CREATE_GAME", said, token)["game_id"])
+            version = f"1.{run}.0"
+            begun = peer.good("UPLOAD_BEGIN", {"game_id": game_id, "version": version, "size_bytes": 5}, token)
+            peer.good("UPLOAD_CHUNK", {"upload_id": begun["upload_id"], "seq": 0, "data_b64": "aGVsbG8="}, token)
+            assert peer.good("UPLOAD_END", {"upload_id": begun["upload_id"]}, token) == {"version": version, "is_latest": True}
+            assert (tmp_path / "studio" / "studio" / "uploadedGame" / game_id / version / "bundle.bin").read_bytes() == b"hello"
+            assert len(peer.good("LIST_VERSIONS", {"game_id": game_id}, token)["versions"]) == run + 1
