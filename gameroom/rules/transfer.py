@@ -43,7 +43,7 @@ def suggested_chunk(wanted: int | None) -> int:
     if wanted is None:
         return USUAL_CHUNK
     if wanted < 1:
-        raise InvalidRequest("chunk_size must be at least 1", pointer="/payload/chunk_size")
+        raise InvalidRequest("chunk_size must be at least 1", pointer="/chunk_size")
     return min(wanted, LARGEST_CHUNK)
 
 
@@ -53,22 +53,22 @@ def declared_checksum(text: str | None) -> str:
         return ""
     match = _CHECKSUM.fullmatch(text)
     if match is None:
-        raise InvalidRequest('checksum must be the SHA-256 of the file: 64 hex digits, also with "sha256:" before them', pointer="/payload/checksum")
+        raise InvalidRequest('checksum must be the SHA-256 of the file: 64 hex digits, also with "sha256:" before them', pointer="/checksum")
     return match[1].lower()
 
 
 def check_size(size_bytes: int, most: int) -> None:
     """Whether a file may be so large. Raises `InvalidRequest`."""
     if size_bytes < 1:
-        raise InvalidRequest("size_bytes must be at least 1: an empty file cannot be uploaded", pointer="/payload/size_bytes")
+        raise InvalidRequest("size_bytes must be at least 1: an empty file cannot be uploaded", pointer="/size_bytes")
     if size_bytes > most:
-        raise InvalidRequest(f"size_bytes may be at most {most} on this server; make the bundle smaller", pointer="/payload/size_bytes")
+        raise InvalidRequest(f"size_bytes may be at most {most} on this server; make the bundle smaller", pointer="/size_bytes")
 
 
 def check_chunk(length: int) -> None:
     """Whether a chunk may have so many bytes. Raises `InvalidRequest`."""
     if not 1 <= length <= LARGEST_CHUNK:
-        raise InvalidRequest(f"a chunk has 1 to {LARGEST_CHUNK} bytes; this one has {length}", pointer="/payload/data_b64")
+        raise InvalidRequest(f"a chunk has 1 to {LARGEST_CHUNK} bytes; this one has {length}", pointer="/data_b64")
 
 
 def is_next(seq: int, length: int, next_seq: int, received: int, size_bytes: int) -> bool:

@@ -24,7 +24,7 @@ class TransferTests(SynchronousTestCase):
             [transfer.suggested_chunk(wanted) for wanted in (None, 1, 65536, 262_144, 262_145, 1 << 40)], [4096, 1, 65536, *[262_144] * 3]
         )
         for wanted in (0, -1):
-            self.assertEqual(self.refused(InvalidRequest, transfer.suggested_chunk, wanted).pointer, "/payload/chunk_size")
+            self.assertEqual(self.refused(InvalidRequest, transfer.suggested_chunk, wanted).pointer, "/chunk_size")
 
     def test_checksum(self) -> None:
         """With or without its prefix and in any case it is the same; it may be left out; anything else is refused."""

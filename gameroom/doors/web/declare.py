@@ -55,13 +55,13 @@ class Choice:
 
 @attrs.frozen
 class Number:
-    """An integer, also as it stands in a query."""
+    """An integer, also as it stands in a query or a path, where there is no pointer."""
 
     low: int
     high: int
 
     def read(self, name: str, value: Any, pointer: str | None) -> int:
-        digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
+        digits = pointer is None and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
         number = int(value) if digits else value
         if type(number) is not int or not self.low <= number <= self.high:
             raise InvalidRequest(f"{name} must be an integer from {self.low} to {self.high}", pointer=pointer)

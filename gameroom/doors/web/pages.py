@@ -58,14 +58,6 @@ class Pages:
         ),
         Route(handler="sdk", methods=("GET",), path=f"/{SDK}", about="The SDK, a short name for /static/gameroom.js.", replies=_FILE),
         Route(
-            handler="developer",
-            methods=("GET",),
-            path="/developer",
-            about="The page of developers: their games, uploads, versions, logs.",
-            replies={200: Reply(about="The page.", media_type="text/html")},
-            page=True,
-        ),
-        Route(
             handler="replay",
             methods=("GET",),
             path="/replay/<play_id>",
@@ -108,7 +100,8 @@ class Pages:
         """The page of a game; which game, its script reads from the URL."""
         return self._page(call, "game.html")
 
-    async def developer(self, call: Call) -> Answer:
+    def developer(self, call: Call) -> Answer:
+        """The page of developers."""
         return self._page(call, "developer.html")
 
     async def replay(self, call: Call) -> Answer:

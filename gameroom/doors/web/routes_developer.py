@@ -9,6 +9,7 @@ from gameroom.catalogue import MOST_LISTED, Catalogue
 from gameroom.developer_games import LOG_LINES, DeveloperGames
 from gameroom.doors.web.calls import Answer, Call
 from gameroom.doors.web.declare import Body, Choice, Field, Number, Reply, Route, Text
+from gameroom.doors.web.pages import Pages
 from gameroom.doors.web.routes_accounts import CREDENTIALS
 from gameroom.doors.web.schemas import ref
 from gameroom.errors import InvalidRequest
@@ -81,6 +82,14 @@ class DeveloperRoutes:
     """The rows of developers' games."""
 
     routes: ClassVar[tuple[Route, ...]] = (
+        Route(
+            handler="developer_page",
+            methods=("GET",),
+            path="/developer",
+            about="The page of developers: their games, uploads, versions, logs.",
+            replies={200: Reply(about="The page.", media_type="text/html")},
+            page=True,
+        ),
         Route(
             handler="own_games",
             methods=("GET",),
@@ -158,10 +167,14 @@ class DeveloperRoutes:
         ),
     )
 
-    def __init__(self, *, games: DeveloperGames, accounts: Accounts, catalogue: Catalogue) -> None:
+    def __init__(self, *, games: DeveloperGames, accounts: Accounts, catalogue: Catalogue, pages: Pages) -> None:
         self._games = games
+        self._pages = pages
         self._accounts = accounts
         self._catalogue = catalogue
+
+    async def developer_page(self, call: Call) -> Answer:
+        return self._pages.developer(call)
 
     async def own_games(self, call: Call) -> Answer:
         account = await developer(self._accounts, call)

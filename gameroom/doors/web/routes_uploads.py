@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -12,9 +12,7 @@ from gameroom.doors.web.calls import Answer, Call, header
 from gameroom.doors.web.declare import Body, Field, Number, RawBody, Reply, Route, Text
 from gameroom.doors.web.routes_developer import MAY_FAIL, developer
 from gameroom.doors.web.schemas import ref
-
-if TYPE_CHECKING:
-    from gameroom.uploads import Uploads
+from gameroom.uploads import Uploads
 
 LARGEST_CHUNK = 262_144
 _SEQ = Number(0, 2**53 - 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -41,9 +41,7 @@ from gameroom.registry import Registry
 from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits, WebSettings
 from gameroom.store.recordings import Recordings
-
-if TYPE_CHECKING:
-    from gameroom.uploads import Uploads
+from gameroom.uploads import Uploads
 
 _PREFLIGHT_SECONDS = "600"
 
@@ -208,11 +206,15 @@ class WebSite(Site):
         surfaces: list[Any] = [
             RoomRoutes(registry=registry, accounts=accounts, pages=pages, clock=clock),
             GameRoutes(catalogue, pages),
-            *([] if reviews is None else [ReviewRoutes(reviews=reviews, accounts=accounts)]),
-            DownloadRoutes(catalogue=catalogue, accounts=accounts, turns=turns, reviews=reviews),
-            AccountRoutes(accounts),
-            *([] if games is None else [DeveloperAccountRoutes(accounts), DeveloperRoutes(games=games, accounts=accounts, catalogue=catalogue)]),
-            *([] if uploads is None else [UploadRoutes(uploads=uploads, accounts=accounts, clock=clock)]),
+        ]
+        if reviews is not None:
+            surfaces.append(ReviewRoutes(reviews=reviews, accounts=accounts))
+        surfaces += [DownloadRoutes(catalogue=catalogue, accounts=accounts, turns=turns, reviews=reviews), AccountRoutes(accounts)]
+        if games is not None:
+            surfaces += [DeveloperAccountRoutes(accounts), DeveloperRoutes(games=games, accounts=accounts, catalogue=catalogue, pages=pages)]
+        if uploads is not None:
+            surfaces.append(UploadRoutes(uploads=uploads, accounts=accounts, clock=clock))
+        surfaces += [
             PlayRoutes(registry=registry, accounts=accounts, recordings=recordings, turns=turns),
             pages,
             DescriptionRoutes(lambda: self.api.routes),

@@ -76,6 +76,9 @@ class Sender:
 
     def _send(self) -> None:
         self._waiting = False
+        if getattr(self._request, "_disconnected", False):
+            # Not every transport tells its producer that it is gone.
+            self._file.close()
         if self._paused or self._file.closed:
             return
         piece = self._file.read(min(PIECE if self._zip is None else ZIPPED_PIECE, self._left))

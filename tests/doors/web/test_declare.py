@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.doors.web.declare import Body, Choice, Field, Kind, Number, Reply, Route, Text
+from gameroom.doors.web.declare import Body, Choice, Field, Kind, Number, RawBody, Reply, Route, Text
 from gameroom.errors import InvalidRequest
 
 FIELDS = (
@@ -79,6 +79,18 @@ class QueryTests(SynchronousTestCase):
         route = self.route(Field(name="n", kind=Number(0, 1), required=True))
         self.assertRaises(InvalidRequest, route.read_query, {b"n": [b"1", b"1"]})
         self.assertRaises(InvalidRequest, route.read_query, {})
+
+    def test_digits(self) -> None:
+        """Digits are a number in a query, and a string in a body."""
+        self.assertEqual(Number(0, 9).read("n", "7", None), 7)
+        self.assertRaises(InvalidRequest, Number(0, 9).read, "n", "7", "/n")
+
+    def test_raw(self) -> None:
+        """A raw body is 1 to so many bytes, as they are."""
+        raw = RawBody(3)
+        self.assertEqual(raw.read(b"\0{}"), b"\0{}")
+        for content in (b"", b"abcd"):
+            self.assertRaises(InvalidRequest, raw.read, content)
 
     def test_kinds(self) -> None:
         """Each kind says what it is."""

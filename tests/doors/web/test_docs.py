@@ -14,7 +14,14 @@ from tests.doors.web.test_routes_rooms import RoomCase
 
 PAGE = (Path(__file__).parents[3] / "docs/protocol/rooms.md").read_text("utf-8")
 
-WITH = {"none": "", "session": "session", "maybe session": "(session)", "seat": "seat", "session or seat": "session or seat"}
+WITH = {
+    "none": "",
+    "session": "session",
+    "maybe session": "(session)",
+    "seat": "seat",
+    "session or seat": "session or seat",
+    "developer session": "developer",
+}
 
 
 def row_of(route: Route) -> str:

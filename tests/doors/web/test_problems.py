@@ -27,12 +27,14 @@ class ProblemTests(SynchronousTestCase):
             errors.BadState("x"),
             errors.RateLimited("x", retry_after=1.2),
             errors.ServerError(incident="5e0a7f0e-8a37-4f2e-8f5f-3f6d0d7b8f11"),
+            errors.ChunkOutOfOrder("x", expected_seq=3),
+            errors.ChecksumMismatch("x"),
         ):
             problem = problem_of(error)
             Draft202012Validator(SCHEMAS["Problem"]).validate(problem.document)
             self.assertEqual(orjson.loads(problem.body), problem.document)
             found[problem.document["code"]] = problem.status
-        self.assertEqual(found, {100: 400, 101: 401, 102: 403, 103: 404, 104: 409, 105: 409, 106: 429, 199: 500})
+        self.assertEqual(found, {100: 400, 101: 401, 102: 403, 103: 404, 104: 409, 105: 409, 106: 429, 120: 409, 121: 422, 199: 500})
 
     def test_extras(self) -> None:
         """A pointer, the seconds to wait (whole ones in the header, never too few), and the incident; nobody else has them."""
@@ -41,6 +43,7 @@ class ProblemTests(SynchronousTestCase):
         self.assertEqual((limited.document["retry_after"], limited.headers), (1.2, {"Retry-After": "2"}))
         self.assertEqual(problem_of(errors.RateLimited("x", retry_after=0.01)).headers, {"Retry-After": "1"})
         self.assertEqual(problem_of(errors.ServerError(incident="i")).document["incident"], "i")
+        self.assertEqual(problem_of(errors.ChunkOutOfOrder("x", expected_seq=3)).document["expected_seq"], 3)
         self.assertEqual(set(problem_of(errors.NotFound("x")).document), {"type", "title", "status", "detail", "code"})
 
     def test_page(self) -> None:

@@ -6,6 +6,7 @@ from twisted.internet.defer import fail
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from gameroom.doors.web import WebSite
 from gameroom.settings import WebSettings
 from tests.doors.web.test_routes_rooms import BROWSER, RoomCase
 from tests.doors.web.world import Response, WebWorld, read_responses, request
@@ -142,7 +143,9 @@ class CorsTests(SynchronousTestCase):
         self.assertEqual((response.status, response.body), (204, b""))
         self.assertEqual(response.headers["access-control-allow-origin"], FRIEND)
         self.assertEqual(response.headers["access-control-allow-methods"], "DELETE, GET, HEAD, POST, PUT, OPTIONS")
-        self.assertEqual(response.headers["access-control-allow-headers"], "Authorization, Content-Type")
+        self.assertEqual(response.headers["access-control-allow-headers"], "Authorization, Content-Type, If-None-Match, If-Range, Prefer, Range")
+        for path, methods in (("/developer/games/x", "GET, HEAD, PATCH, OPTIONS"), ("/developer/uploads/x/chunks/0", "PUT, OPTIONS")):
+            self.assertEqual(self.world.ask("OPTIONS", path, headers=asking).headers["access-control-allow-methods"], methods)
         stranger = self.world.ask("OPTIONS", "/join/x", headers={**asking, "Origin": "https://evil.example"})
         self.assertEqual([name for name in stranger.headers if name.startswith("access-control")], [])
         self.assertEqual(self.world.ask("OPTIONS", "/nothing").status, 404)
@@ -153,3 +156,25 @@ class CorsTests(SynchronousTestCase):
         self.addCleanup(world.close)
         headers = world.ask("GET", "/rooms", headers={"Origin": FRIEND}).headers
         self.assertNotIn("access-control-allow-origin", headers)
+
+
+class WithoutTheStoreTests(SynchronousTestCase):
+    """A web door in a program that has rooms and no developers."""
+
+    def test_routes(self) -> None:
+        """What developers and reviewers do is not there, everything else is."""
+        world = WebWorld()
+        self.addCleanup(world.close)
+        site = WebSite(
+            registry=world.registry,
+            accounts=world.accounts,
+            catalogue=world.catalogue,
+            recordings=world.recordings,
+            addresses=world.addresses,
+            clock=world.clock,
+            limits=lambda: world.limits,
+        )
+        there = {route.name for route in site.api.routes}
+        without = {route.name for route in world.site.api.routes} - there
+        self.assertLess({"create", "games", "bundle", "index"}, there)
+        self.assertLess({"reviews", "own_games", "begin_upload", "login_developer", "developer_page"}, without)
