@@ -505,13 +505,14 @@ class CancelTests(UploadsCase):
         upload_id = self.begin()
         self.chunk(upload_id, 0, BYTES)
         self.clock.rightNow += 86400.0
-        self.database.holding = True
+        self.database.holding = self.threads.holding = True
         expired = self.uploads.expire()
         end = self.uploads.end(ALICE, upload_id)
         self.database.release_all()
         self.successResultOf(expired)
+        self.threads.holding = self.database.holding = False
+        self.threads.release()
         self.failureResultOf(end, BadState)
-        self.database.holding = False
         self.assertEqual((self.files(), self.published(), self.uploads.active), ([], {}, 0))
 
 

@@ -44,6 +44,9 @@ DATA = st.sampled_from([b"0123", b"ab", b"5", DAMAGED, b"0123456789"])
 WHAT = st.sampled_from(["begin", "chunk", "end", "cancel", "wait", "start"])
 """What is under way when the daemon is killed."""
 
+CHANGES: tuple[Callable[[bytes], bytes], ...] = (bytes, bytes, lambda data: data[1:] or b"x", lambda data: data[:-1] + b"?")
+"""What becomes of a chunk that is sent again."""
+
 SYSTEM_CALLS = ("open", "pwrite", "ftruncate", "fsync", "link", "rename", "unlink", "mkdir", "rmdir")
 
 
@@ -238,13 +241,13 @@ class UploadMachine(RuleBasedStateMachine):
     def chunk(self, choice: int, ahead: int, data: bytes) -> None:
         self.send(self.pick(choice), ahead, data)
 
-    @rule(choice=st.integers(0, 50), back=st.integers(1, 4), cut=st.sampled_from([0, 0, 1]))
-    def chunk_again(self, choice: int, back: int, cut: int) -> None:
+    @rule(choice=st.integers(0, 50), back=st.integers(1, 4), change=st.sampled_from(CHANGES))
+    def chunk_again(self, choice: int, back: int, change: Callable[[bytes], bytes]) -> None:
         """As it was sent, or nearly."""
         upload_id = self.pick(choice)
         upload = self.unfinished.get(upload_id)
         if upload is not None and len(upload.chunks) >= back:
-            self.send(upload_id, -back, upload.chunks[-back][cut:] or b"x")
+            self.send(upload_id, -back, change(upload.chunks[-back]))
 
     def send(self, upload_id: str, ahead: int, data: bytes) -> None:
         upload = self.unfinished.get(upload_id)

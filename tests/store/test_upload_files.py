@@ -87,6 +87,13 @@ class WrittenTests(FilesCase):
         self.assertIsNone(again.hash)
         self.assertEqual(again.sha256(), expected)
 
+    def test_bytes_come_first(self) -> None:
+        """A chunk's bytes are written before the offset that vouches for them."""
+        file = self.take()
+        with mock.patch("gameroom.store.upload_files.os.pwrite", side_effect=lambda fd, data, offset: len(data)) as pwrite:
+            file.append(b"0123456789")
+        self.assertEqual([call.args[1] for call in pwrite.call_args_list], [b"0123456789", (10).to_bytes(8, "big")])
+
     def test_nobody_elses(self) -> None:
         """The files are for the daemon's user alone."""
         self.written()
