@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from gameroom.metrics import Metrics
 
 Answer = dict[str, Any] | None
-Handler = Callable[["Call"], "Answer | Awaitable[Answer]"]
-"""Carries out one command: gives the ok payload, None for an empty one, or something to await for either."""
+Handler = Callable[["Call"], "Answer | bytes | Awaitable[Answer]"]
+"""Carries out one command: gives the ok payload, None for an empty one, or something to await for either.
+
+Where the answer is kept ready it gives the whole line, as `gameroom.wire.lines.ok` makes it.
+"""
 
 
 SHORT = 256
@@ -154,10 +157,10 @@ class LineConversation:
                 if not call.payload and len(line) <= SHORT and not self.gone:
                     self._same_line, self._same = line, (request, call)
             result: Any = self.desk.handlers[kind](call)
-            if result is None or type(result) is dict:
+            if result is None or type(result) is dict or type(result) is bytes:
                 if self.desk.metrics is not None:
                     self.desk.metrics.request(self.desk.door, kind, 0)
-                return lines.ok(result) if result else lines.NOTHING
+                return result if isinstance(result, bytes) else lines.ok(result)
             return self._settle(self._finish(kind, result))
         except Exception as error:
             return self._refused(kind, error)
@@ -202,9 +205,9 @@ class LineConversation:
             session = await self.desk.accounts.identify(request.token, self.desk.role)
             self.adopt(session)
             result: Any = self.desk.handlers[kind](self._call(request, session))
-            if result is not None and type(result) is not dict:
+            if result is not None and type(result) not in (dict, bytes):
                 result = await result
-            return self._done(kind, lines.ok(result))
+            return self._done(kind, result if type(result) is bytes else lines.ok(result))
         except Exception as error:
             return self._refused(kind, error)
 

@@ -5,7 +5,7 @@ Transport-free: `LobbyConversation` is one peer, the classes below it carry out 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -204,7 +204,12 @@ class RoomCommands:
             "ROOM_MESSAGE": self.message,
         }
 
-    async def list_rooms(self, call: Call) -> Payload:
+    def list_rooms(self, call: Call) -> bytes | Awaitable[Payload]:
+        """Who polls gets what is ready."""
+        whole = None if call.payload else self._news.whole_list(call.account)
+        return self._list_rooms(call) if whole is None else whole
+
+    async def _list_rooms(self, call: Call) -> Payload:
         rooms = await self._registry.rooms(call.account)
         before = call.payload.get("before")
         first = 0

@@ -18,9 +18,10 @@ from gameroom.errors import GameroomError, RateLimited
 from gameroom.interfaces import IConnection
 from gameroom.room_conversation import RoomConversation
 from gameroom.room_views import lobby_entry
-from gameroom.rules.sessions import Session
+from gameroom.rules.sessions import Account, Session
 from gameroom.settings import Limits
 from gameroom.wire import lines
+from gameroom.wire.commands import PAGE
 from gameroom.wire.room_messages import Outgoing
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class News:
         self.limits = limits
         self._presence = presence
         self._entries: dict[str, tuple[Room, orjson.Fragment]] = {}
+        self._list: bytes | None = None
+        """The answer to LIST_ROOMS of whoever is in no private room, until a room changes."""
+        self._private_rooms: list[LivingRoom] = []
+        """As it was when the answer was made."""
         self._rooms: dict[Subscription, None] = {}
         self._players: dict[Subscription, None] = {}
         self._stop_players: Callable[[], None] | None = None
@@ -59,6 +64,20 @@ class News:
         if not room.closing:
             self._entries[value.room_id] = value, entry
         return entry
+
+    def whole_list(self, account: Account) -> bytes | None:
+        """The answer to LIST_ROOMS without a page, as a line, written once for each change of any room.
+
+        None for who is in a private room and so sees more than others.
+        """
+        if self._list is None:
+            rooms = self.registry.everything()
+            self._private_rooms = [room for room in rooms if not room.options.public]
+            public = [room for room in reversed(rooms) if room.options.public]
+            self._list = lines.ok({"rooms": [self.entry(room) for room in public[:PAGE]]})
+        if any(room.value.find(account.username) is not None for room in self._private_rooms):
+            return None
+        return self._list
 
     def rooms(self, subscription: Subscription, wanted: bool) -> None:
         """Tell it of rooms, or no longer."""
@@ -81,6 +100,7 @@ class News:
 
     def _room_changed(self, room: LivingRoom, closed: bool) -> None:
         """Everybody hears of one change before anybody hears of the next, even of one that comes of telling."""
+        self._list = None
         if closed:
             self._entries.pop(room.room_id, None)
         if not self._rooms:

@@ -197,6 +197,49 @@ class OrderOfChecksTests(SynchronousTestCase):
         )
 
 
+class RepeatedTests(SynchronousTestCase):
+    """A peer that says the same again is understood as before, for as long as that is so."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.alice = self.world.peer("alice")
+
+    def test_another_token(self) -> None:
+        """The token that stands in the line counts, not the one of the line before."""
+        bob = self.world.peer("bob")
+        self.assertEqual(self.alice.ok("WHOAMI")["username"], "alice")
+        self.alice.token, mine = bob.token, self.alice.token
+        self.assertEqual(self.alice.ok("WHOAMI")["username"], "bob")
+        self.alice.token = mine
+        self.assertEqual(self.alice.ok("WHOAMI")["username"], "alice")
+
+    def test_session_that_ends(self) -> None:
+        """What was answered once is not answered once the session has ended, though the line is the same."""
+        for _ in range(3):
+            self.assertEqual(self.alice.code("LIST_ROOMS"), 0)
+        again = self.world.peer()
+        again.ok("LOGIN_PLAYER", username="alice", password="correct horse")
+        self.assertEqual([self.alice.code("LIST_ROOMS") for _ in range(3)], [105, 105, 105])
+
+    def test_refused_again(self) -> None:
+        """What was refused is refused again, and counted each time."""
+        for _ in range(3):
+            self.assertEqual(self.alice.code("PING", extra=1), 100)
+            self.assertEqual(self.alice.code("PING"), 0)
+        counted = dict(self.world.metrics._requests)
+        self.assertEqual((counted["lobby", "PING", "100"], counted["lobby", "PING", "0"]), (3, 3))
+
+    def test_forgotten(self) -> None:
+        """Nothing of it is kept when the connection is gone, and long lines are not kept at all."""
+        conversation = self.alice.protocol.conversation
+        self.alice.raw(b'{"type":"PING"' + b" " * 300 + b"}\n")
+        self.assertNotIn(b" " * 300, conversation._same_line)
+        self.alice.ok("PING")
+        self.assertIsNotNone(conversation._same)
+        self.alice.lose()
+        self.assertIsNone(conversation._same)
+
+
 class FailureTests(SynchronousTestCase):
     def test_incident(self) -> None:
         """An error of ours is 199 with an incident that finds the traceback in the log, and tells nothing of it."""
@@ -204,8 +247,8 @@ class FailureTests(SynchronousTestCase):
         peer = world.peer("alice")
         self.patch(world.presence, "online", lambda: 1 // 0)
         self.patch(world.registry, "rooms", lambda account: fail(DatabaseUnavailable("postgres://secret is gone")))
-        for type_, error in (("LIST_PLAYERS", ZeroDivisionError), ("LIST_ROOMS", DatabaseUnavailable)):
-            answer = peer.ask(type_)
+        for type_, payload, error in (("LIST_PLAYERS", {}, ZeroDivisionError), ("LIST_ROOMS", {"limit": 5}, DatabaseUnavailable)):
+            answer = peer.ask(type_, **payload)
             self.assertEqual((199, {"incident": "incident-1"}), (answer["code"], answer["payload"]))
             self.assertNotIn("secret", str(answer))
             [failure] = self.flushLoggedErrors(error)
@@ -366,9 +409,9 @@ class RoomTests(SynchronousTestCase):
         rooms = self.world.registry.rooms
         self.patch(self.world.registry, "rooms", lambda account: held if account.username == "Alice" else rooms(account))
         self.alice.answers()
-        self.alice.raw(self.alice.line("LIST_ROOMS") + self.alice.line("PING"))
+        self.alice.raw(self.alice.line("LIST_ROOMS", limit=5) + self.alice.line("PING"))
         self.assertEqual([], self.alice.answers())
-        self.bob.ok("LIST_ROOMS")
+        self.bob.ok("LIST_ROOMS", limit=5)
         held.callback([])
         self.assertEqual([{"rooms": []}, {}], [answer["payload"] for answer in self.alice.answers()])
 

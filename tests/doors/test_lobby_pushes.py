@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from gameroom.doors import lobby_pushes
 from gameroom.doors.lobby_pushes import LobbySeat, News, Unheard
 from gameroom.interfaces import IConnection
 from gameroom.wire.room_messages import Outgoing
@@ -50,6 +51,61 @@ class NewsTests(SynchronousTestCase):
         self.assertEqual([room_id], list(self.news._entries))
         self.host.ok("LEAVE_ROOM", room_id=room_id)
         self.assertEqual({}, self.news._entries)
+
+
+class WholeListTests(SynchronousTestCase):
+    """LIST_ROOMS as it is kept ready is what would be made anew."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.host, self.guest = self.world.peer("host"), self.world.peer("guest")
+
+    def listed(self, peer: Peer) -> list[dict[str, Any]]:
+        """The list, which a page of it that is made for this request alone must be, too."""
+        whole = peer.ok("LIST_ROOMS")["rooms"]
+        self.assertEqual(whole, peer.ok("LIST_ROOMS", limit=200)["rooms"])
+        self.assertEqual(whole, peer.ok("LIST_ROOMS")["rooms"])
+        return whole  # type: ignore[no-any-return]
+
+    def test_every_change(self) -> None:
+        """A room that is made, joined, left or gone is seen so at once."""
+        self.assertEqual(self.listed(self.guest), [])
+        room_id = self.world.room(self.host)
+        self.assertEqual([room["players"] for room in self.listed(self.guest)], [["host"]])
+        self.guest.ok("JOIN_ROOM", room_id=room_id)
+        self.assertEqual([room["players"] for room in self.listed(self.guest)], [["host", "guest"]])
+        self.host.ok("START_ROOM", room_id=room_id)
+        self.assertEqual([room["status"] for room in self.listed(self.host)], ["PLAYING"])
+        self.host.ok("LEAVE_ROOM", room_id=room_id)
+        self.assertEqual([room["host"] for room in self.listed(self.guest)], ["guest"])
+        self.guest.ok("LEAVE_ROOM", room_id=room_id)
+        self.assertEqual(self.listed(self.host), [])
+
+    def test_token_that_is_looked_up(self) -> None:
+        """Also where the database has to be asked first who asks."""
+        self.world.room(self.host)
+        ready = self.listed(self.host)
+        for account in {session.account.account_id for session in self.world.accounts._sessions._memory._sessions.values()}:
+            self.world.accounts.forget(account)
+        self.assertEqual(self.world.accounts._sessions._memory._sessions, {})
+        self.assertEqual(self.host.ok("LIST_ROOMS")["rooms"], ready)
+
+    def test_newest_first(self) -> None:
+        """Newest first, and no more than a page."""
+        made = [self.world.room(self.world.peer(f"host{number}")) for number in range(3)]
+        self.assertEqual([room["room_id"] for room in self.listed(self.guest)], made[::-1])
+        self.patch(lobby_pushes, "PAGE", 2)
+        self.world.room(self.host)
+        self.assertEqual(len(self.guest.ok("LIST_ROOMS")["rooms"]), 2)
+
+    def test_private_rooms(self) -> None:
+        """Who is in a private room sees it, and nobody else does, whoever asked before."""
+        public = self.world.room(self.host)
+        private = self.world.room(self.guest, public=False)
+        for peer, rooms in ((self.host, [public]), (self.guest, [private, public]), (self.host, [public])):
+            self.assertEqual([room["room_id"] for room in self.listed(peer)], rooms)
+        self.guest.ok("LEAVE_ROOM", room_id=private)
+        self.assertEqual([room["room_id"] for room in self.listed(self.guest)], [public])
 
 
 class SeatTests(SynchronousTestCase):
