@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from gameroom.wire.developer import DEVELOPER
 from tests.doors.developer_world import PublishingWorld, b64
 from tests.doors.lobby_world import Peer
 from tests.system.tutorial import Names
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol" / "developer.md"
+
+
+ENDS_IT = {"LOGOUT", "CHANGE_PASSWORD", "REGISTER_DEV", "LOGIN_DEV"}
+"""What would log Ada out."""
 
 
 def codes(peer: Peer) -> list[int]:
@@ -129,6 +136,39 @@ class ConnectionTests(DeveloperDoorCase):
         self.ada.ok("PING")
         told = self.world.metrics.render().decode()
         self.assertRegex(told, r'requests_total\{[^}]*door="developer"[^}]*type="PING"[^}]*\} 1')
+
+
+class NonsenseTests(DeveloperDoorCase):
+    def test_nothing_is_our_fault(self) -> None:
+        """Whatever is in the fields, the answer says what is wrong with it: never 199, and the connection goes on."""
+        upload_id = self.begin(bytes(9))
+        self.world.publish(self.game_id, "0.0.1")
+        texts: list[Any] = ["", "\0", "a\0b", "\uffff", "%s", "':x", "../..", "1.0.0", "x" * 200, "YWJj"]
+        odd = [*texts, 0, -1, 1, 2**63, 2**64 - 1, 1e300, None, True, [], {}]
+        known: dict[str, list[Any]] = {
+            "game_id": [self.game_id],
+            "upload_id": [upload_id],
+            "version": ["0.0.1", "3.0.0"],
+            "seq": [0],
+            "before": [self.game_id],
+        }
+        told: set[int] = set()
+
+        @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(st.data())
+        def say(data: st.DataObject) -> None:
+            command = data.draw(st.sampled_from([command for command in DEVELOPER if command.type not in ENDS_IT]))
+            payload: dict[str, Any] = {}
+            for field in command.fields:
+                if not field.optional or data.draw(st.booleans()):
+                    values = st.sampled_from(odd) | st.text(max_size=5)
+                    payload[field.name] = data.draw(st.sampled_from(known[field.name]) | values if field.name in known else values)
+            told.add(self.ada.code(command.type, **payload))
+
+        say()
+        self.assertLessEqual({0, 100}, told)
+        self.assertNotIn(199, told)
+        self.assertEqual({}, self.ada.ok("PING"))
 
 
 class PublishingTests(DeveloperDoorCase):

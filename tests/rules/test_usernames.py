@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
-from gameroom.rules.usernames import FORBIDDEN, any_name, password, plain_text, shown_name, skeleton, username
+from gameroom.rules.usernames import FORBIDDEN, any_name, is_ours, password, plain_text, shown_name, skeleton, username
 
 OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -34,6 +34,13 @@ class UsernameTests(SynchronousTestCase):
             with self.assertRaises(InvalidRequest) as caught:
                 username(text)
             self.assertTrue(caught.exception.message)
+
+    def test_ours(self):
+        """The name of the developer whose games ship with the daemon is known in whatever it is dressed."""
+        for text in ("gameroom", "GAMEROOM", "ｇameroom", "g\u0430meroom", "garneroom", "gamer00m"):
+            self.assertTrue(is_ours(username(text)), text)
+        for text in ("gamerooms", "game-room", "gamer"):
+            self.assertFalse(is_ours(username(text)), text)
 
     def test_folders_stay_folders(self):
         """No name climbs or names a device: neither dots alone nor the signs that paths and shells read."""
