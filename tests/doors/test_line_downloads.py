@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -382,6 +384,26 @@ class NotedTests(DownloadCase):
         self.shop.run(self.ann)
         self.assert_whole(download_id)
         self.assertEqual((self.ann.of(other), self.shop.downloads.active), ([], 0))
+
+
+class PageTests(DownloadCase):
+    def test_golden_bytes(self) -> None:
+        """The download in docs/protocol/lobby.md is what is said, byte for byte."""
+        page = (Path(__file__).parents[2] / "docs" / "protocol" / "lobby.md").read_bytes()
+        [exchange] = re.findall(rb"```console\n(.*?)```", page, re.DOTALL)
+        self.shop.files.put(b"Hello, world!\n", "2b0c4b5e-8f7a-4c0e-9d59-3a4f6f1f7a10")
+        self.patch(self.shop.downloads, "_new_id", lambda: "c56a4180-65aa-42ec-a945-5fd21dec0538")
+        expected, answered = b"", b""
+        for line in exchange.splitlines(keepends=True):
+            who, said = line.split(b" ", 1)
+            if who == "→".encode():
+                self.ann.raw(said.replace("…".encode(), str(self.ann.token).encode()))
+                self.shop.run(self.ann, most=0)
+                answered += self.ann.narrow.take(1 << 20)
+            else:
+                expected += said
+        self.assertGreater(len(expected.splitlines()), 5)
+        self.assertEqual(answered, expected)
 
 
 class AnyReaderTests(SynchronousTestCase):
