@@ -91,6 +91,7 @@ class Menu:
         self._screen: Screen | None = None
         self._due: IDelayedCall | None = None
         self._loading: Deferred[None] | None = None
+        self._again = False
 
     async def show(self, screen: Screen) -> None:
         """Show a screen until it is left. Raises `Left`, and what the visit cannot go on with."""
@@ -100,9 +101,8 @@ class Menu:
             except Back:
                 return
             except GameroomError as error:
-                # Where it was about the session this logs in again, or raises.
-                await self._visit.refused(error)
-                self.message = told(error)
+                # Where it was about the session somebody logs in again, or leaves.
+                self.message = "" if await self._visit.renewed(error) else told(error)
             except CannotDo as error:
                 self.message = str(error)
 
@@ -159,9 +159,12 @@ class Menu:
     def heard(self, push: str, payload: Payload) -> None:
         """A push has come: the screen is drawn anew a moment later, if it is another one now."""
         screen = self._screen
-        if screen is None or not screen.concerns(push, payload) or self._due is not None or self._loading is not None:
+        if screen is None or self._due is not None or not screen.concerns(push, payload):
             return
-        self._due = self._visit.reactor.callLater(REDRAWN_AFTER, self._redraw, screen)
+        if self._loading is None:
+            self._due = self._visit.reactor.callLater(REDRAWN_AFTER, self._redraw, screen)
+        else:
+            self._again = True
 
     def _redraw(self, screen: Screen) -> None:
         self._due = None
@@ -170,16 +173,27 @@ class Menu:
 
     async def _reload(self, screen: Screen) -> None:
         """Whoever looks on sees it; what is wrong is told when something is chosen."""
+        gone = False
         try:
             await screen.load()
+        except Back:
+            gone = True
         finally:
             self._loading = None
-        if self._screen is screen and self.terminal.asking and self.terminal.interactive:
+        if self._screen is not screen or not self.terminal.asking:
+            return
+        if gone:
+            self.terminal.note(shown(self.message))
+        elif self.terminal.interactive:
             self.terminal.draw(lambda: self._draw(screen))
+        if self._again and not gone:
+            self._again = False
+            self._due = self._visit.reactor.callLater(REDRAWN_AFTER, self._redraw, screen)
 
     def _forget(self) -> None:
         """Nobody looks at the screen any more."""
         self._screen = None
+        self._again = False
         if self._due is not None:
             self._due.cancel()
             self._due = None

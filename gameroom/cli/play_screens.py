@@ -197,6 +197,9 @@ class Room(Screen):
         except NotFound:
             self.visit.menu.message = "The room is gone."
             raise Back from None
+        if self.visit.username not in self._room["players"]:
+            self.visit.menu.message = "You are no longer in the room."
+            raise Back
         self._game = self._game or await name_of(self.visit.client, str(self._room["game_id"]))
         if before == "WAITING" and self._room["status"] == "PLAYING":
             self.visit.menu.message = "The play has begun: play takes you there."

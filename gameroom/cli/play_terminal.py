@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import termios
 import tty
@@ -38,6 +39,7 @@ class Terminal:
         self.interactive = os.isatty(keyboard) and out.isatty()
         self._before = termios.tcgetattr(keyboard) if self.interactive else None
         self._editor = LineEditor()
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._lines: deque[str] = deque()
         self._ended = False
         self._prompt = ""
@@ -134,9 +136,7 @@ class Terminal:
             self._show()
 
     def _piped(self, data: bytes) -> None:
-        # Whole lines as they are; what is no text is shown as such later.
-        whole = data.decode("utf-8", "replace")
-        *lines, self._editor.text = (self._editor.text + whole).split("\n")
+        *lines, self._editor.text = (self._editor.text + self._decode(data)).split("\n")
         self._lines.extend(line.removesuffix("\r") for line in lines)
 
     def _end(self) -> None:
@@ -160,6 +160,7 @@ class Terminal:
 
     def _cancel(self, _: Any) -> None:
         self._asked = None
+        self._write("\n")
 
     # What is shown.
 

@@ -37,6 +37,7 @@ class Visit:
         self.client: LobbyClient = LobbyClient(reactor)
         self.username = ""
         self.chats: dict[str, list[str]] = {}
+        self._ending = False
 
     async def begin(self) -> None:
         """Connect, and take up the kept session or log in. Raises `ConnectionFailed` and `Left`."""
@@ -52,10 +53,13 @@ class Visit:
             await self._log_in(told(error))
 
     async def end(self) -> None:
+        self._ending = True
         await self.client.close()
 
     async def reconnect(self, why: str) -> None:
-        """The connection is lost: make another one, as long as the person wants it. Raises `Left`."""
+        """The connection is lost: make another one, as long as the person wants it. Raises `Left`, and `ConnectionFailed` where nobody is there."""
+        if not self.menu.terminal.interactive:
+            raise ConnectionFailed(why)
         while True:
             click.echo(shown(why), err=True)
             await self.menu.ask("Enter connects again, Ctrl-D leaves: ")
@@ -66,14 +70,17 @@ class Visit:
             else:
                 return
 
-    async def refused(self, error: GameroomError) -> None:
-        """What was asked was refused. Where that is for a session that is over, log in again."""
-        if isinstance(error, Unauthorized) or (isinstance(error, BadState) and await superseded(self.client)):
+    async def renewed(self, error: GameroomError) -> bool:
+        """Whether what was asked was refused for a session that is over, and somebody has logged in again. Raises `Left`."""
+        over = isinstance(error, Unauthorized) or (isinstance(error, BadState) and await superseded(self.client))
+        if over:
             await self._log_in(error.message)
+        return over
 
     async def _connect(self) -> None:
         client = await self.link.open(self.reactor)
         self.client = client
+        client.on_lost(lambda why: None if self._ending else self.menu.terminal.note(shown(f"{why}; Enter goes on")))
         for push in PUSHES:
             client.on_push(push, lambda payload, push=push: self._heard(push, payload))  # type: ignore[misc]
 
