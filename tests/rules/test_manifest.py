@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
-from gameroom.rules.manifest import GameEntry, Manifest, parse
+from gameroom.rules.manifest import MOST_DOTS, PLAIN, GameEntry, Manifest, Server, Service, parse
 
 FULL = """
 [game]
@@ -85,7 +85,14 @@ class ManifestTests(SynchronousTestCase):
             ('engine = "js/engine.js"\n', ""): "lockstep.engine is missing",
             ('kind = "lockstep"\n', ""): "hosting.kind is missing",
             ('name = "Dots"\n', ""): "game.name is missing",
-            ('kind = "lockstep"', 'kind = "chess"'): "hosting.kind must be lockstep",
+            ('kind = "lockstep"', 'kind = "chess"'): "hosting.kind must be lockstep or service or server or controller or relay",
+            ('kind = "lockstep"', "kind = []"): "hosting.kind must be lockstep",
+            ('kind = "lockstep"', 'kind = "relay"'): 'lockstep is for kind = "lockstep" alone, and hosting.kind is "relay"',
+            ("", "[server]\n"): 'server is for kind = "server" alone, and hosting.kind is "lockstep"',
+            ("", "[service]\n"): "service is for",
+            ("", "[controller]\n"): "controller is for",
+            ('encoding = "binary"', 'encoding = "binary"\ncommand_schema = {}'): 'lockstep.command_schema is for encoding = "json"',
+            ("", '"\\u0007" = 1\n'): "'\\x07' is not known",
             ("max_players = 6", "max_players = 65"): "hosting.max_players must be an integer from 1 to 64",
             ("max_players = 6", "max_players = true"): "hosting.max_players must be an integer",
             ("max_players = 6", "max_players = 1"): "hosting.min_players must not be above hosting.max_players, which is 1",
@@ -137,6 +144,148 @@ class ManifestTests(SynchronousTestCase):
             "a\\u0000b",
         ):
             self.assertIn("lockstep.engine must name a file", self.fault(LEAST.replace("e.js", path)))
+
+    def test_relay(self) -> None:
+        """A relay game needs no table of its own."""
+        self.assertEqual(parse('[hosting]\nkind = "relay"\n'), (Manifest(kind="relay"), None))
+
+    def of_kind(self, kind: str, *lines: str) -> Manifest:
+        return parse("\n".join([f'[hosting]\nkind = "{kind}"\n[{kind}]', *lines]))[0]
+
+    def wrong(self, kind: str, *lines: str) -> str:
+        return self.fault("\n".join([f'[hosting]\nkind = "{kind}"\n[{kind}]', *lines]))
+
+    def test_server(self) -> None:
+        """A server's table, with its defaults."""
+        command = 'command = ["python3", "server.py"]'
+        self.assertEqual(self.of_kind("server", command).server, Server(command=("python3", "server.py")))
+        full = self.of_kind(
+            "server", command, 'connect = "direct"', "ready_timeout = 0.5", "memory_mb = 65536", "[server.config]", 'map = "hills"', "rounds.most = 3"
+        )
+        self.assertEqual(
+            full.server,
+            Server(
+                command=("python3", "server.py"),
+                connect="direct",
+                ready_timeout=0.5,
+                memory_mb=65536,
+                config={"map": "hills", "rounds": {"most": 3}},
+            ),
+        )
+        self.assertEqual(Manifest.from_json(json.loads(json.dumps(full.to_json()))), full)
+
+    def test_server_faults(self) -> None:
+        """Each value of a server is looked at."""
+        command = 'command = ["x"]'
+        for line, reason in {
+            'command = "x"': "server.command must be a list of strings",
+            "command = []": "server.command must be a list of strings",
+            'command = [""]': "server.command must be a list of strings",
+            'command = ["x", 1]': "server.command must be a list of strings",
+            'command = ["x\\u0000"]': "without NUL",
+            f"command = {['x'] * 257}": "up to 256 words",
+            "": "server.command is missing",
+            f'{command}\nconnect = "tls"': "server.connect must be proxy or direct",
+            f"{command}\nready_timeout = 0": "server.ready_timeout must be a number of seconds above 0, up to 600",
+            f"{command}\nready_timeout = 600.1": "server.ready_timeout must be",
+            f"{command}\nready_timeout = nan": "server.ready_timeout must be",
+            f"{command}\nready_timeout = true": "server.ready_timeout must be",
+            f"{command}\nmemory_mb = 15": "server.memory_mb must be an integer from 16 to 65536",
+            f"{command}\nmemory_mb = 65537": "server.memory_mb must be",
+            f"{command}\nconfig = 1": "server.config must be a table",
+            f"{command}\nconfig = {{a = 2026-01-01}}": "server.config must hold what JSON can say",
+            f"{command}\nconfig = {{a = {2**64}}}": "server.config must hold what JSON can say",
+            f'{command}\nconfig = {{a = "{"x" * 65536}"}}': "server.config must not be over 64 KiB",
+            f'{command}\nendpoint = "tcp:x:1"': "server.endpoint is not known",
+        }.items():
+            self.assertIn(reason, self.wrong("server", line), line)
+
+    def test_service(self) -> None:
+        """A service is a program of the bundle, or runs elsewhere; never both."""
+        self.assertEqual(self.of_kind("service", 'command = ["x"]', "memory_mb = 16").service, Service(command=("x",), memory_mb=16))
+        elsewhere = self.of_kind("service", 'endpoint = "tcp:rules.example:7100"')
+        self.assertEqual(elsewhere.service, Service(endpoint="tcp:rules.example:7100"))
+        self.assertEqual(Manifest.from_json(json.loads(json.dumps(elsewhere.to_json()))), elsewhere)
+        self.assertIn("exactly one of service.command, service.endpoint", self.wrong("service"))
+        self.assertIn("exactly one of", self.wrong("service", 'command = ["x"]', 'endpoint = "tcp:x:1"'))
+        self.assertIn("service.memory_mb is for a service.command", self.wrong("service", 'endpoint = "tcp:x:1"', "memory_mb = 16"))
+        for endpoint in ('"rules.example"', '"tcp:"', '"tcp:a b"', "1", '"tcp:\\n"', '""'):
+            self.assertIn("service.endpoint must be where to connect to", self.wrong("service", f"endpoint = {endpoint}"))
+
+    def test_controller(self) -> None:
+        """A controller plays a game by its name."""
+        self.assertEqual(self.of_kind("controller", 'game = "connect-four"').controller, "connect-four")
+        self.assertIn("controller.game is missing", self.wrong("controller"))
+        for game in ('"Connect Four"', '""', "4", '"../x"', f'"{"x" * 65}"'):
+            self.assertIn("controller.game must be a name", self.wrong("controller", f"game = {game}"))
+
+    def test_kinds_need_their_table(self) -> None:
+        """What cannot be hosted without a table says which key is missing."""
+        for kind, reason in {
+            "lockstep": "lockstep.engine",
+            "server": "server.command",
+            "service": "service",
+            "controller": "controller.game",
+        }.items():
+            self.assertIn(reason, self.fault(f'[hosting]\nkind = "{kind}"\n'))
+
+    def test_json_files(self) -> None:
+        """`command_schema` and `states` may name files of JSON: what these hold is kept."""
+        files = {"c.json": b'{"type": "object"}', "deep/s.json": b'{"setup": {"states": {"a": {}}}}'}
+        text = LEAST + 'command_schema = "c.json"\nstates = "deep/s.json"\n'
+        manifest, _ = parse(text, files.__getitem__)
+        self.assertEqual(manifest.lockstep, {"command_schema": {"type": "object"}, "states": {"setup": {"states": {"a": {}}}}})
+        self.assertEqual(Manifest.from_json(json.loads(json.dumps(manifest.to_json()))), manifest)
+        self.assertIn("lockstep.command_schema names c.json, which is not there", self.fault(text))
+        self.assertIn("lockstep.states must name a file", self.fault(LEAST + 'states = "../s.json"\n'))
+
+    def test_files_of_commands(self) -> None:
+        """A command names a file of the bundle where that is sure, and only there."""
+        for words, file in {
+            '"./run", "x"': "run",
+            '"bin/run"': "bin/run",
+            '"python3", "server.py"': "server.py",
+            '"python3.12", "a/server.py"': "a/server.py",
+            '"/usr/bin/node", "server.mjs"': "server.mjs",
+            '"run"': None,
+            '"/bin/run"': None,
+            '"../run"': None,
+            '"python3", "-u", "server.py"': None,
+            '"python3", "/opt/server.py"': None,
+            '"python3", "."': None,
+            '"node", "server"': None,
+            '"cat", "server.py"': None,
+        }.items():
+            for kind in ("server", "service"):
+                named = self.of_kind(kind, f"command = [{words}]").files
+                self.assertEqual(named, {} if file is None else {f"{kind}.command": file}, words)
+
+    def test_served(self) -> None:
+        """Only what is served or run here needs to be unpacked here."""
+        self.assertTrue(self.of_kind("server", 'command = ["x"]').served)
+        self.assertTrue(self.of_kind("service", 'command = ["x"]').served)
+        self.assertTrue(parse(LEAST)[0].served)
+        self.assertTrue(parse('[hosting]\nkind = "relay"\n[client]\nweb = "x.html"\n')[0].served)
+        self.assertFalse(self.of_kind("service", 'endpoint = "tcp:x:1"').served)
+        self.assertFalse(self.of_kind("controller", 'game = "x"').served)
+        self.assertFalse(parse('[hosting]\nkind = "relay"\n[client]\ncommand = ["./x"]\n')[0].served)
+        self.assertFalse(PLAIN.served)
+
+    def test_plain(self) -> None:
+        """A file that is no bundle: relay, for all the players that the game takes."""
+        self.assertEqual((PLAIN.kind, PLAIN.min_players, PLAIN.max_players, PLAIN.bundle), ("relay", 1, 64, False))
+        self.assertEqual(Manifest.from_json(json.loads(json.dumps(PLAIN.to_json()))), PLAIN)
+
+    def test_kept_before(self) -> None:
+        """What was kept before there were other kinds is still read."""
+        kept = {"kind": "lockstep", "min_players": 2, "max_players": 6, "engine": "e.js", "lockstep": {}, "command": [], "web": None}
+        self.assertEqual(Manifest.from_json(kept), Manifest(kind="lockstep", min_players=2, max_players=6, engine="e.js"))
+
+    def test_costly(self) -> None:
+        """A file that would keep a reader busy for minutes, or be too deep for one, is refused at once."""
+        for text in ("a." * 60_000 + "a = 1", "[" + "a." * 60_000 + "a]", "a = " + "[" * 60_000, "a = " + "{a = " * 20_000, "a = " + "9" * 100_000):
+            self.fault(text)
+        self.assertIn(f"line 2 has over {MOST_DOTS} dots", self.fault("\n" + "a." * 60_000))
 
     def test_no_toml(self) -> None:
         """What is no TOML is told with the place."""
