@@ -100,12 +100,13 @@ def _inside(path: Path) -> tuple[Inside, ...]:
         return tuple(Inside(path=info.filename, size_bytes=info.file_size, packed_bytes=info.compress_size) for info in entries)
 
 
-def show(found: Preview, *, everything: bool = False) -> None:
-    """The preview for people."""
+def show(found: Preview, *, everything: bool = False, version: bool = True) -> None:
+    """The preview for people. `version`: with that of game.toml, which a push may not take."""
     said, packed = found.manifest, found.packed
     players = str(said.max_players) if said.min_players == said.max_players else f"{said.min_players} to {said.max_players}"
     if found.entry is not None:
-        click.echo(f"{shown(found.entry.name)} {shown(found.entry.version)}: {shown(said.kind)}, {players} players")
+        name = f"{found.entry.name} {found.entry.version}" if version else found.entry.name
+        click.echo(f"{shown(name)}: {shown(said.kind)}, {players} players")
     elif said.bundle:
         click.echo(f"{shown(found.source)}: {shown(said.kind)}, {players} players")
     else:

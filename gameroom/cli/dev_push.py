@@ -67,7 +67,7 @@ def push(link: Link, source: Path, everything: bool, web: str | None, **given: A
         fail(str(error))
     with looked_at(source) as found:
         if not link.as_json:
-            show(found, everything=everything)
+            show(found, everything=everything, version=False)
 
         async def main(reactor: Any) -> None:
             bar = Bar(found.packed.size_bytes, sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import click
 import orjson
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 
@@ -54,6 +54,8 @@ def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **
         try:
             await trial.begin()
             await trial.go_on(watch)
+        except CancelledError:
+            pass  # Ctrl-C is how it ends
         finally:
             daemon.stop()
 

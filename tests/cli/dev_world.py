@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ PASSWORD = "correct horse"
 SERVER = "127.0.0.1:7001"
 LONGEST_TRY = 5000
 """Half seconds that a command may take, of the clock's."""
-__all__ = ["PASSWORD", "SERVER", "Client", "DevCase", "Server"]
+__all__ = ["PASSWORD", "SERVER", "Client", "DevCase", "Server", "inside"]
 Payload = dict[str, Any]
 
 
@@ -251,3 +252,17 @@ class DevCase(SynchronousTestCase):
         self.assertEqual((result.exit_code, len(result.stderr.splitlines())), (status, 1), result.output)
         self.assertTrue(result.stderr.startswith("gameroom: "), result.stderr)
         return str(result.stderr)
+
+
+class inside:
+    """In another folder for a while."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        self._before = Path.cwd()
+        os.chdir(self._folder)
+
+    def __exit__(self, *_: object) -> None:
+        os.chdir(self._before)

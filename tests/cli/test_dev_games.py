@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from click.testing import CliRunner
 from gameroom.cli.dev_link import web_url
 from gameroom.client.sessions import Sessions
 from tests.cli import bundles
-from tests.cli.dev_world import PASSWORD, SERVER, DevCase
+from tests.cli.dev_world import PASSWORD, SERVER, DevCase, inside
 
 
 class AccountTests(DevCase):
@@ -150,20 +149,6 @@ class GamesTests(DevCase):
             ("play.example", "https://play.example/", "https://play.example"),
         ):
             self.assertEqual(web_url(server, web), url)
-
-
-class inside:
-    """In another folder for a while."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        self._before = Path.cwd()
-        os.chdir(self._folder)
-
-    def __exit__(self, *_: object) -> None:
-        os.chdir(self._before)
 
 
 def test_help_of_each_command() -> None:

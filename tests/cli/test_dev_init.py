@@ -7,12 +7,10 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from click.testing import CliRunner
-
 from gameroom.cli import main
 from gameroom.cli.dev_init import HOSTED, slug
 from tests.cli import bundles
-from tests.cli.dev_world import DevCase
+from tests.cli.dev_world import DevCase, inside
 
 
 class InitTests(DevCase):
@@ -37,7 +35,7 @@ class InitTests(DevCase):
 
     def test_folder_and_name_follow_each_other(self) -> None:
         """Without a folder it is called after the game, and without a name the game after the folder."""
-        with CliRunner().isolated_filesystem(self.folder):
+        with inside(self.folder):
             self.assertEqual(self.said("init", "--name", "Cats & Dögs!")["folder"], "cats-dogs")
             self.assertEqual(self.said("init", "blue-moon")["name"], "Blue Moon")
             self.assertIn("--name", self.refused(2, "init"))

@@ -11,7 +11,7 @@ export const HEIGHT = 12;
 export const RATE = 20; // iterations a second
 const STEP_EVERY = 3; // iterations from tile to tile
 const COINS = 4;
-const ENOUGH = 10; // so many coins win
+export const ENOUGH = 10; // so many coins win
 const LONGEST = 90 * RATE; // after so many iterations it is over anyway
 
 /** What a player may command. */

@@ -1,0 +1,143 @@
+"""Runs the shell sessions of docs/tutorials/publish.md, and writes what they showed back into the page.
+
+    python -m tests.system.shell_page --write
+
+In a fenced block that has `<!-- shell -->` above it, a line that begins with `$ ` is typed into a shell, and the lines
+below it are what it prints. Below a command that goes on by itself, `^C` stands for Ctrl-C once the lines before it are there.
+Ids, sums and times differ from run to run: what comes in the place of one on the page stands for it from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import attrs
+
+from tests.system.harness import LOOPBACK, Daemon
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "publish.md"
+SHELL, COMMAND, INTERRUPT = "<!-- shell -->", "$ ", "^C"
+DEVELOPER_PORT, WEB_PORT = 7001, 8080
+ENDS_WITHIN = 60.0
+VOLATILE = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|(?<=127\.0\.0\.1:)\d+|\b\d+(?:\.\d)? (?:kB|bytes)"
+)
+"""Ids, sums, times, ports, and sizes, which follow from how well zlib packs."""
+
+
+@attrs.define
+class ShellPage:
+    """One run of the page in an empty folder against a daemon."""
+
+    daemon: Daemon
+    folder: Path
+    urls: list[str] = attrs.field(factory=list)
+    """What it said to open, as it is in this run."""
+    _names: dict[str, str] = attrs.field(factory=dict)
+
+    def run(self, page: str) -> str:
+        """The page as it is with this run's output, in the page's own names. Raises where a command fails."""
+        result: list[str] = []
+        lines = page.split("\n")
+        number = 0
+        while number < len(lines):
+            result.append(lines[number])
+            number += 1
+            if lines[number - 1] == SHELL:
+                end = lines.index("```", number)
+                result += [lines[number], *self._block(lines[number + 1 : end])]
+                number = end
+        return "\n".join(result)
+
+    def _block(self, lines: list[str]) -> list[str]:
+        shown: list[str] = []
+        starts = [number for number, line in enumerate(lines) if line.startswith(COMMAND)]
+        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+            expected = lines[start + 1 : end]
+            shown += [lines[start], *self._typed(lines[start].removeprefix(COMMAND), expected)]
+        return shown
+
+    def _typed(self, command: str, expected: list[str]) -> list[str]:
+        goes_on = bool(expected) and expected[-1] == INTERRUPT
+        output = self._interrupted(command, len(expected) - 1) if goes_on else self._ended(command)
+        self.urls += re.findall(r"http://\S+", output)
+        lines = [line.rstrip() for line in output.rstrip("\n").split("\n")] if output.strip() else []
+        self._learn(expected, lines)
+        return [VOLATILE.sub(lambda found: self._names.get(found.group(), found.group()), line) for line in lines] + [INTERRUPT] * goes_on
+
+    def _learn(self, expected: list[str], lines: list[str]) -> None:
+        self._names |= {str(self.daemon.developer_port): str(DEVELOPER_PORT), str(self.daemon.web_port): str(WEB_PORT)}
+        for on_page, live in zip(expected, lines, strict=False):
+            for left, right in zip(VOLATILE.findall(on_page), VOLATILE.findall(live), strict=False):
+                self._names.setdefault(right, left)
+
+    def _start(self, command: str) -> subprocess.Popen[bytes]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")} | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "GAMEROOM_SERVER": f"{LOOPBACK}:{self.daemon.developer_port}",
+            "GAMEROOM_WEB": f"http://{LOOPBACK}:{self.daemon.web_port}",
+            "XDG_CONFIG_HOME": str(self.folder.parent / "config"),
+        }
+        return subprocess.Popen(
+            ["bash", "-c", f"exec {command}" if "=" not in command.split()[0] else command],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+        )
+
+    def _ended(self, command: str) -> str:
+        process = self._start(command)
+        output = process.communicate(timeout=ENDS_WITHIN)[0].decode()
+        assert process.returncode == 0, f"{command} ended with {process.returncode}: {output}"
+        return output
+
+    def _interrupted(self, command: str, lines: int) -> str:
+        process = self._start(command)
+        assert process.stdout is not None
+        output, until = b"", time.monotonic() + ENDS_WITHIN
+        try:
+            while output.count(b"\n") < lines:
+                readable, _, _ = select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))
+                more = os.read(process.stdout.fileno(), 65536) if readable else b""
+                assert more, f"{command} showed only {output!r}"
+                output += more
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=ENDS_WITHIN)
+        return output.decode()
+
+
+def run_page(daemon: Daemon, folder: Path) -> tuple[str, str, list[str]]:
+    """The page as it stands, as it is with the output of this run, and the URLs that it named."""
+    page = PAGE.read_text()
+    folder.mkdir(parents=True, exist_ok=True)
+    run = ShellPage(daemon, folder)
+    return page, run.run(page), run.urls
+
+
+def main(arguments: list[str]) -> int:
+    """Show whether the page is true; with --write make it so."""
+    with tempfile.TemporaryDirectory(prefix="gameroom-tutorial-") as folder, Daemon(Path(folder) / "daemon") as daemon:
+        page, shown, _ = run_page(daemon, Path(folder) / "work")
+    if page == shown:
+        return 0
+    if "--write" not in arguments:
+        sys.stderr.write(f"{PAGE} is not what happens; --write makes it so\n")
+        return 1
+    PAGE.write_text(shown)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

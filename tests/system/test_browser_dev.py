@@ -1,0 +1,81 @@
+"""What `gameroom dev init` writes is pushed, and two people play it in their browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.system.browser import OUTCOMES, PASSWORD, Browser
+from tests.system.developer import Developer
+from tests.system.harness import LOOPBACK, Daemon
+
+
+@pytest.fixture
+def people(room_daemon: Daemon) -> Iterator[tuple[Browser, Browser]]:
+    base = f"http://{LOOPBACK}:{room_daemon.web_port}"
+    with ExitStack() as stack:
+        yield stack.enter_context(Browser(base)), stack.enter_context(Browser(base))
+
+
+def together(room_daemon: Daemon, folder: Path, kind: str, people: tuple[Browser, Browser]) -> tuple[Browser, Browser]:
+    """A new game of this kind is published, Ann opens a room of it on the page that the push names, and Bob comes by the room's link."""
+    developer = Developer(room_daemon, folder)
+    developer.done("register", "developer")
+    developer.done("init", "game", "--kind", kind, "--name", "Test Game")
+    ann, bob = people
+    ann.driver.get(developer.said("push", "game")["play_url"])
+    ann.press("Play")
+    ann.fill("Username", "ann")
+    ann.until(lambda one: one.shown("#password"), "a password is asked for").send_keys(PASSWORD)
+    ann.press("Create account")
+    ann.until(lambda one: "/join/" in one.driver.current_url and one.named("button", "Ready"), "the room is there")
+    bob.join(ann.driver.current_url, "Bob")
+    for one in (ann, bob):
+        one.press("Ready")
+    return ann, bob
+
+
+def ended(ann: Browser, bob: Browser) -> list[str]:
+    for one in (ann, bob):
+        one.until(lambda one: one.status() in OUTCOMES, "the play has ended", 60)
+    assert [ann.severe(), bob.severe()] == [[], []]
+    return [ann.status(), bob.status()]
+
+
+def test_a_lockstep_game(room_daemon: Daemon, tmp_path: Path, people: tuple[Browser, Browser], pictures: Path) -> None:
+    """Both steer, both pages have the same states to the end, and who wins is said."""
+    ann, bob = together(room_daemon, tmp_path / "developer", "lockstep", people)
+    for one in people:
+        one.until(lambda one: one.in_game("return client.running"), "the play has begun")
+    ann.steer(Keys.ARROW_RIGHT)
+    bob.steer("w")
+    for one in people:
+        one.until(lambda one: one.in_game("return game.runners[0].dx === 1 && game.runners[1].dy === -1"), "both run")
+    ann.screenshot(pictures, "template-lockstep")
+    for one in people:
+        one.hurry()
+    outcomes = ended(ann, bob)
+    assert outcomes in (["You won", "You lost"], ["You lost", "You won"], ["Draw", "Draw"])
+    assert ann.in_game("return client.newest") == bob.in_game("return client.newest")
+
+
+def test_a_relay_game(room_daemon: Daemon, tmp_path: Path, people: tuple[Browser, Browser], pictures: Path) -> None:
+    """What one does the other sees, a page that is loaded anew knows how far everyone is, and who is first has won."""
+    ann, bob = together(room_daemon, tmp_path / "developer", "relay", people)
+    for one in people:
+        one.until(lambda one: one.in_game("return client.playing"), "the play has begun")
+    ann.in_game("for (let i = 0; i < 39; i++) document.getElementById('run').click()")
+    bob.in_game("document.body.focus()")
+    bob.steer(Keys.SPACE, Keys.SPACE)
+    for one in people:
+        one.until(lambda one: one.in_game("return [...steps]") == [[0, 39], [1, 2]], "both see both")
+    bob.screenshot(pictures, "template-relay")
+    bob.driver.refresh()
+    bob.until(lambda one: one.in_game("return [...steps]") == [[0, 39], [1, 2]], "how far everyone is is known again")
+    ann.in_game("document.getElementById('run').click()")
+    assert ended(ann, bob) == ["You won", "You lost"]
+    assert bob.in_game("return document.getElementById('say').textContent") == "ann won"

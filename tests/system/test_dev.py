@@ -1,0 +1,218 @@
+"""`gameroom dev` against a real daemon: pushes that survive whatever happens, and errors in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.developer import ENDS_WITHIN, Developer
+from tests.system.harness import LOOPBACK, Daemon, DaemonMaker, wait_until
+from tests.system.shell_page import run_page
+from tests.system.web import Web
+
+BIG = 48 << 20
+"""Bytes that take long enough to be cut in the middle."""
+
+
+@pytest.fixture
+def ann(daemon: Daemon, tmp_path: Path) -> Developer:
+    """A developer who is logged in."""
+    developer = Developer(daemon, tmp_path / "ann")
+    developer.done("register", "ann")
+    return developer
+
+
+@pytest.fixture
+def big(ann: Developer) -> Path:
+    """A large file, and the game that it is to be of."""
+    ann.done("create", "--name", "Big")
+    path = ann.folder / "big.bin"
+    path.write_bytes(os.urandom(BIG))
+    return path
+
+
+def arrived(daemon: Daemon) -> int:
+    """Bytes of unfinished uploads that the daemon has."""
+    return sum(path.stat().st_size for path in (daemon.folder / "var" / "uploads").glob("*.part"))
+
+
+def on_disk(daemon: Daemon, game_id: str, version: str) -> str:
+    """The SHA-256 of what was published."""
+    [path] = (daemon.folder / "var" / "uploadedGame" / game_id / version).glob("bundle.*")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_push_survives_kill_9(ann: Developer, big: Path) -> None:
+    """The daemon is killed in the middle and comes back: the one command goes on by itself, and sends again less than a window."""
+    push = ann.start("push", str(big), "--game", "Big", "--version", "1.0.0", "--json")
+    wait_until(lambda: arrived(ann.daemon) > BIG // 8, "an eighth is there")
+    ann.daemon.kill9()
+    time.sleep(1.0)
+    ann.daemon.start_again()
+    out, err = push.communicate(timeout=ENDS_WITHIN)
+    assert push.returncode == 0, err
+    said = json.loads(out)
+    assert "trying again in" in err
+    assert said["checksum"] == on_disk(ann.daemon, said["game_id"], "1.0.0")
+    assert [version["is_latest"] for version in ann.said("versions", "Big")] == [True]
+    assert arrived(ann.daemon) == 0
+
+
+def test_a_push_that_was_broken_off_is_taken_up(ann: Developer, big: Path) -> None:
+    """After Ctrl-C the same command sends only the rest."""
+    arguments = ("push", str(big), "--game", "Big", "--version", "1.0.0")
+    push = ann.start(*arguments)
+    wait_until(lambda: arrived(ann.daemon) > BIG // 8, "an eighth is there")
+    push.send_signal(signal.SIGINT)
+    _, err = push.communicate(timeout=ENDS_WITHIN)
+    assert (push.returncode, err) == (130, "gameroom: broken off; the same command goes on with it\n")
+    there = arrived(ann.daemon)
+    assert BIG // 8 < there < BIG
+    said = ann.said(*arguments)
+    assert said["sent_bytes"] == BIG - there
+    assert said["checksum"] == on_disk(ann.daemon, said["game_id"], "1.0.0")
+
+
+def test_if_changed_looks_at_what_is_there(ann: Developer) -> None:
+    """A second push of the same folder sends nothing; a copy of it elsewhere is the same, and a changed file is not."""
+    ann.done("init", "dots", "--name", "Dots")
+    first = ann.said("push", "dots", "--if-changed")
+    assert (first["changed"], first["created"], first["status"]) == (True, True, "ONLINE")
+    again = ann.said("push", "dots", "--if-changed", "--bump", "patch")
+    assert (again["changed"], again["version"]) == (False, "0.1.0")
+    subprocess.run(["cp", "-r", "dots", "copy"], cwd=ann.folder, check=True)
+    assert ann.said("push", "copy", "--if-changed")["changed"] is False
+    with (ann.folder / "copy" / "engine.js").open("a") as file:
+        file.write("// changed\n")
+    assert ann.said("push", "copy", "--if-changed", "--bump", "minor")["version"] == "0.2.0"
+
+
+def test_errors_are_one_line(ann: Developer, make_daemon: DaemonMaker) -> None:
+    """Whatever is wrong, here or there: one line on standard error, nothing else, no traceback."""
+    ann.done("init", "dots", "--name", "Dots")
+    ann.done("push", "dots")
+    bad = ann.folder / "bad"
+    bad.mkdir()
+    (bad / "game.toml").write_text('[hosting]\nkind = "lockstep"\n[lockstep]\nengine = "gone.js"\n')
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        nobody = f"{LOOPBACK}:{silent.getsockname()[1]}"
+    for status, words, arguments in (
+        (1, "gone.js", ("check", "bad")),
+        (1, "gone.js", ("push", "bad")),
+        (2, "not logged in", ("games", "--server", nobody)),
+        (2, "cannot connect", ("login", "ann", "--server", nobody)),
+        (2, "you have no game Other", ("versions", "Other")),
+        (1, "taken", ("register", "ann")),
+        (1, "version", ("yank", "9.9.9", "Dots")),
+        (2, "is there already", ("init", "dots")),
+        (1, "password", ("login", "nobody-of-that-name")),
+    ):
+        found, out, err = ann.call(*arguments)
+        assert (found, out, err.count("\n")) == (status, "", 1), (arguments, found, out, err)
+        assert err.startswith("gameroom: ")
+        assert words in err, err
+    # Somebody logs in elsewhere: the kept session is superseded, and that is said, too.
+    other = Developer(ann.daemon, ann.folder.parent / "elsewhere")
+    other.done("login", "ann")
+    found, out, err = ann.call("games")
+    assert (found, out, err.count("\n")) == (1, "", 1)
+
+
+@pytest.fixture
+def trial(ann: Developer) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `gameroom dev run`, and ends those that are left."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        started.append(ann.start("run", *arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def room_of(trial: subprocess.Popen[str]) -> tuple[Web, str, str]:
+    """The web door, the id and the game of the next room that it says."""
+    assert trial.stdout is not None
+    said = json.loads(trial.stdout.readline())
+    found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/join/(.+)", said["url"])
+    assert found, said
+    return Web(int(found[1])), found[2], said["version"]
+
+
+def folders() -> set[Path]:
+    return set(Path(os.environ.get("TMPDIR", "/tmp")).glob("gameroom-dev-*"))
+
+
+def test_run_plays_here_and_leaves_nothing(ann: Developer, trial: Callable[..., subprocess.Popen[str]]) -> None:
+    """The room is there and free, nothing of it is in the server that one is logged in at, and after Ctrl-C nothing is left."""
+    before = folders()
+    ann.done("init", "dots", "--name", "Dots", "--kind", "relay")
+    running = trial("dots", "--json")
+    web, room_id, version = room_of(running)
+    shown = web.ask("GET", f"/join/{room_id}")
+    assert (shown["players"], shown["hosting"], version) == ([], "relay", "0.1.0")
+    assert ann.said("games") == []
+    running.send_signal(signal.SIGINT)
+    assert running.communicate(timeout=ENDS_WITHIN)[1] == ""
+    assert running.returncode == 0
+    assert folders() == before
+    with pytest.raises(ConnectionRefusedError):
+        web.ask("GET", f"/join/{room_id}")
+
+
+def test_run_follows_what_is_changed(ann: Developer, trial: Callable[..., subprocess.Popen[str]]) -> None:
+    """With --watch a saved file is a new version and a new room, a fault is a line, and a room that everybody left is followed by another."""
+    ann.done("init", "dots", "--name", "Dots")
+    running = trial("dots", "--watch", "--json")
+    web, first, _ = room_of(running)
+    engine = ann.folder / "dots" / "engine.js"
+    good = engine.read_text()
+    engine.rename(engine.with_name("away.js"))
+    assert running.stderr is not None
+    assert "engine.js" in running.stderr.readline()
+    engine.write_text(f"{good}// changed\n")
+    _, second, version = room_of(running)
+    assert (second != first, version) == (True, "0.1.1")
+    seat = web.join(second)
+    status, _, _ = web.request("DELETE", f"/join/{second}", token=seat.token)
+    assert status == 204
+    assert room_of(running)[1] not in (first, second)
+
+
+def test_run_ends_with_its_terminal(ann: Developer, trial: Callable[..., subprocess.Popen[str]]) -> None:
+    """Killed without a chance to tidy up, it leaves no server running."""
+    ann.done("init", "dots", "--name", "Dots")
+    running = trial("dots", "--json")
+    web, room_id, _ = room_of(running)
+    running.kill()
+
+    def gone() -> bool:
+        try:
+            web.request("GET", f"/join/{room_id}")
+        except OSError:
+            return True
+        return False
+
+    wait_until(gone, "the private server is gone", 20.0)
+
+
+def test_the_publishing_tutorial_is_true(daemon: Daemon, tmp_path: Path) -> None:
+    """docs/tutorials/publish.md, typed line by line into a shell, shows what it says.
+
+    `python -m tests.system.shell_page --write` brings the page up to date.
+    """
+    page, shown, _ = run_page(daemon, tmp_path / "work")
+    assert shown == page
