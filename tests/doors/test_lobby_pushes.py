@@ -85,9 +85,10 @@ class WholeListTests(SynchronousTestCase):
         """Also where the database has to be asked first who asks."""
         self.world.room(self.host)
         ready = self.listed(self.host)
-        for account in {session.account.account_id for session in self.world.accounts._sessions._memory._sessions.values()}:
-            self.world.accounts.forget(account)
-        self.assertEqual(self.world.accounts._sessions._memory._sessions, {})
+        memory = self.world.accounts._sessions._memory
+        for account_id in tuple(memory._of_account):
+            memory.forget(account_id)
+        self.assertEqual(len(memory), 0)
         self.assertEqual(self.host.ok("LIST_ROOMS")["rooms"], ready)
 
     def test_newest_first(self) -> None:
