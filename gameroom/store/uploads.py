@@ -170,7 +170,8 @@ async def published(cursor: ICursor, upload: UploadRow) -> bool | None:
 
 
 async def _require_game(cursor: ICursor, game_id: str, developer: str) -> None:
-    rows = await cursor.execute("SELECT developer FROM games WHERE game_id = :game_id", {"game_id": game_id})
+    # No id of ours holds a NUL, and PostgreSQL would not take one.
+    rows = [] if "\0" in game_id else await cursor.execute("SELECT developer FROM games WHERE game_id = :game_id", {"game_id": game_id})
     if not rows:
         raise NotFound("there is no such game; look at its id in LIST_MY_GAMES")
     if rows[0][0] != developer:

@@ -18,6 +18,7 @@ from gameroom.developer_games import DeveloperGames
 from gameroom.errors import BadState, Conflict, Forbidden, GameroomError, NotFound
 from gameroom.program_logs import ProgramLogs
 from gameroom.store import catalogue, open_database
+from gameroom.store.uploads import UploadRow, begin
 from tests.developers import developer
 from tests.postgres import shared_server
 from tests.store.values import version
@@ -68,6 +69,20 @@ class DeveloperGamesContract:
         self.assertEqual([game["description"] for game in await self.games.mine(ADA, 2)], ["", "%s\n:x"])
         await self.refused(self.games.mine(EVE, 1, made[0]), Forbidden)
         await self.refused(self.games.mine(ADA, 1, "a\0"), NotFound)
+
+    async def test_ids_that_no_database_takes(self) -> None:
+        """A NUL, which PostgreSQL refuses, is just another id that is unknown, wherever one is looked up."""
+        upload = UploadRow(upload_id="u", game_id="a\0b", developer=ADA.account_id, version="1.0.0", size_bytes=1, checksum="", begun_ms=0, boot="")
+        for deferred in (
+            self.games.mine(ADA, before="a\0b"),
+            self.games.update(ADA, "a\0b"),
+            self.games.set_status(ADA, "a\0b", "OFFLINE"),
+            self.games.versions(ADA, "a\0b"),
+            self.games.yank(ADA, "a\0b", "1.0.0"),
+            self.games.logs(ADA, "a\0b"),
+            self.database.interact(begin, upload, 10),
+        ):
+            await self.refused(deferred, NotFound)
 
     async def test_at_once(self) -> None:
         """Of many that make a game of one name at once just one does, and the others are told that it is there."""
