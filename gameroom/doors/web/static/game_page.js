@@ -119,7 +119,14 @@ function reviewRow({ player, score, comment, created_at }) {
 const scores = [...document.querySelectorAll('#review-form input[name="score"]')].map((input) => /** @type {HTMLInputElement} */ (input));
 const chosen = () => Number(scores.find((input) => input.checked)?.value ?? 0);
 /** All stars up to the chosen one shine. */
-const shine = () => scores.forEach((input) => input.parentElement?.toggleAttribute("data-on", Number(input.value) <= chosen()));
+function shine() {
+  for (const input of scores) {
+    const on = Number(input.value) <= chosen();
+    const label = /** @type {HTMLElement} */ (input.parentElement);
+    label.toggleAttribute("data-on", on);
+    /** @type {HTMLElement} */ (label.querySelector("span")).textContent = on ? "★" : "☆";
+  }
+}
 $("review-form").addEventListener("change", shine);
 
 /** @param {any} review */
