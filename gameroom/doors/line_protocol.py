@@ -147,7 +147,7 @@ class LineProtocol(Protocol):
             return
         if self._timer is not None and self.conversation.proved:
             self._stop_timer()
-        if self._requests.waiting or self._requests.full:
+        if self._requests.waiting or (self.outbox.paused and self._requests.full):
             return
         if not self._half_closed:
             self._read(True)

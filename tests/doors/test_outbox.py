@@ -104,9 +104,9 @@ class OutboxTests(SynchronousTestCase):
         reader.outbox.send(b"a")
         reader.outbox.send_patiently(b"<answer>")
         reader.outbox.send(b"b")
-        self.assertEqual((0, 2), (reader.overflows, reader.outbox.queued_bytes))
+        self.assertEqual((0, 2, 8), (reader.overflows, reader.outbox.queued_bytes, reader.outbox.patient_bytes))
         reader.outbox.resumeProducing()
-        self.assertEqual(b"<now>a<answer>b", reader.data)
+        self.assertEqual((b"<now>a<answer>b", 0), (reader.data, reader.outbox.patient_bytes))
 
     def test_history_at_the_readers_pace(self) -> None:
         """History is pulled only while there is room; live messages wait behind it and it does not count to the limit."""
