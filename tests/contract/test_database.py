@@ -474,9 +474,12 @@ class DatabaseContract:
         self.assertEqual(named, version("g", "1.9.0"))
         self.assertEqual((await interact(catalogue.find_version, "g", "7.0.0"))[1], None)
         self.assertEqual(await interact(catalogue.find_version, "unknown", "1.0.0"), (None, None))
-        await interact(catalogue.keep_only, "gameroom", {("g", "0.1")})
+        gone = await interact(catalogue.keep_only, "gameroom", {("g", "0.1")})
+        self.assertEqual(sorted(gone), sorted(("g", text) for text in ("1.9.0", "1.10.0", "1.10.0-rc.1", "2.0.0-alpha", "3.0.0", "2.0.0+build")))
         self.assertEqual((await interact(catalogue.find, "g")).latest_version, "0.1")
-        await interact(catalogue.keep_only, "gameroom", set())
+        await interact(catalogue.put_game, game("empty"))
+        self.assertEqual(await interact(catalogue.all_versions), ({("g", "0.1"): version("g", "0.1").checksum}, {"g", "empty"}))
+        self.assertEqual(await interact(catalogue.keep_only, "gameroom", set()), [("g", "0.1")])
         self.assertEqual(await interact(catalogue.find, "g"), None)
 
 

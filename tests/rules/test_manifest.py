@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
+from gameroom.rules import manifest
 from gameroom.rules.manifest import MOST_DOTS, PLAIN, GameEntry, Manifest, Server, Service, parse
 
 FULL = """
@@ -37,6 +40,30 @@ web = "index.html"
 """
 
 LEAST = '[hosting]\nkind = "lockstep"\n[lockstep]\nengine = "e.js"\n'
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "protocol" / "bundles.md"
+
+
+class DocumentedTests(SynchronousTestCase):
+    """docs/protocol/bundles.md."""
+
+    def test_every_key(self) -> None:
+        """The table has every key that there is, and no other."""
+        tables = {"hosting": manifest._HOSTING, "game": manifest._GAME, "client": manifest._CLIENT}
+        tables |= {kind: checks for kind, (checks, _) in manifest._TABLES.items()}
+        known = {f"{table}.{key}" for table, checks in tables.items() for key in checks}
+        section = DOCS.read_text("utf-8").partition("## `game.toml`")[2].partition("\n## ")[0]
+        rows = [line for line in section.splitlines() if line.startswith("| `")]
+        told = {key for row in rows for key in re.findall(r"`((?:hosting|lockstep|server|service|controller|client|game)\.\w+)`", row)}
+        [others] = [row for row in rows if "`/create`" in row]
+        told |= {f"lockstep.{key}" for key in re.findall(r"`(\w+)`", others.rpartition(":")[2])}
+        self.assertEqual(told, known)
+
+    def test_example(self) -> None:
+        """The example is a bundle."""
+        text = DOCS.read_text("utf-8").partition("```toml\n")[2].partition("```")[0]
+        self.assertEqual(parse(text, {"commands.json": b"{}"}.__getitem__)[0].lockstep["command_schema"], {})
 
 
 class ManifestTests(SynchronousTestCase):
