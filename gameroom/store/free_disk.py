@@ -14,8 +14,9 @@ from typing import Final
 from gameroom.errors import BadState
 from gameroom.store.disk_watch import SPARED_BYTES, SPARED_PART
 
-LOOK_BYTES: Final = 16 << 20
-"""So much is written between two looks at the disk, at most."""
+LOOK_BYTES: Final = 4 << 20
+LOOK_PART: Final = 8
+"""So much is written between two looks at the disk, at most; of a small disk this part of its reserve: others write to it, too."""
 LOOK_SECONDS: Final = 1.0
 
 
@@ -40,17 +41,21 @@ class FreeDisk:
         """Count `length` bytes that are about to be written. Raises `DiskFull` where they are not to be."""
         now = self._now()
         if length > self._granted or now >= self._until:
-            self._granted = min(self.spare(), max(LOOK_BYTES, length))
-            self._until = now + LOOK_SECONDS
-            if length > self._granted:
-                self._granted = 0
+            spare, reserve = self._look()
+            self._granted, self._until = 0, now + LOOK_SECONDS
+            if length > spare:
                 raise DiskFull
+            self._granted = min(spare, max(length, min(LOOK_BYTES, reserve // LOOK_PART)))
         self._granted -= length
 
     def spare(self) -> int:
         """How many bytes are free above the reserve; below zero where some of the reserve is used."""
+        return self._look()[0]
+
+    def _look(self) -> tuple[int, int]:
         disk = os.statvfs(self._folder)
-        return disk.f_bavail * disk.f_frsize - min(SPARED_BYTES, int(disk.f_blocks * disk.f_frsize * SPARED_PART))
+        reserve = min(SPARED_BYTES, int(disk.f_blocks * disk.f_frsize * SPARED_PART))
+        return disk.f_bavail * disk.f_frsize - reserve, reserve
 
 
 def is_full(error: OSError) -> bool:

@@ -42,6 +42,13 @@ class FreeDiskTests(SynchronousTestCase):
         self.assertEqual(self.looks(1024, 2), 1)
         self.assertEqual(self.looks(2 * LOOK_BYTES, 2), 2)
 
+    def test_small_disk(self) -> None:
+        """Of a small disk little is written between two looks: the reserve is for others, who write meanwhile."""
+        with disk_of(size=160 * MIB, free=100 * MIB) as statvfs:
+            for _ in range(16):
+                self.disk.require(MIB // 4)
+        self.assertEqual(statvfs.call_count, 4)
+
     def test_just(self) -> None:
         """The last byte above the reserve may be written, and no byte more."""
         with disk_of(size=100 * GIB, free=SPARED_BYTES + 4096):
