@@ -23,6 +23,7 @@ for _command in (
     dev_account.logout,
     dev_account.whoami,
     dev_push.push,
+    dev_push.cancel,
     dev_games.games,
     dev_games.create,
     dev_games.update,

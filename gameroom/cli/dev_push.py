@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from gameroom.cli.dev_link import Link, linked, web_url
 from gameroom.cli.dev_pack import CannotPack
 from gameroom.cli.dev_preview import Faulty, Preview, prepared, show
 from gameroom.cli.dev_publish import Outcome, Publishing, Wish, to_json
-from gameroom.cli.output import fail, print_json, shown
+from gameroom.cli.output import counted, fail, print_json, shown
 from gameroom.cli.progress import Bar
 from gameroom.cli.reacting import REFUSED, CannotDo, say_wrong
-from gameroom.errors import InvalidRequest
+from gameroom.client.developer import DeveloperClient
+from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.rules import versions
 
 _SOURCE = click.argument("source", metavar="[FOLDER|FILE]", type=click.Path(path_type=Path), default=Path())
@@ -72,7 +73,14 @@ def push(link: Link, source: Path, everything: bool, web: str | None, **given: A
         async def main(reactor: Any) -> None:
             bar = Bar(found.packed.size_bytes, sys.stderr)
             publishing = Publishing(
-                found=found, wish=wish, connect=lambda: _session(link, reactor), clock=reactor, progress=bar.at, tell=_teller(bar, link)
+                unfinished=link.world.unfinished,
+                server=link.key,
+                found=found,
+                wish=wish,
+                connect=lambda: _session(link, reactor),
+                clock=reactor,
+                progress=bar.at,
+                tell=_teller(bar, link),
             )
             with bar:
                 outcome = await _unbroken(publishing)
@@ -138,3 +146,23 @@ def _show_outcome(link: Link, outcome: Outcome, found: Preview, wish: Wish, play
         click.echo(f"Play it: {play_url}")
         if outcome.status != "ONLINE":
             click.echo(f"The game is OFFLINE, so nobody can: gameroom dev online {shown(outcome.name)!r}")
+
+
+@click.command(short_help="Drop uploads that were broken off.")
+@linked
+def cancel(link: Link) -> None:
+    """Drop the unfinished uploads that were begun from here; the server keeps a few for each developer, for a day."""
+
+    async def deed(client: DeveloperClient) -> None:
+        dropped = 0
+        for upload_id in link.world.unfinished.forget_all(link.key):
+            # It is over already, or somebody else's who was logged in here.
+            with suppress(BadState, Forbidden):
+                await client.cancel_upload(upload_id)
+                dropped += 1
+        if link.as_json:
+            print_json({"cancelled": dropped})
+        else:
+            click.echo(f"{counted(dropped, 'unfinished upload')} dropped")
+
+    link.talk(deed)

@@ -70,16 +70,19 @@ class DeveloperClient(AccountClient):
         path: Path,
         *,
         progress: Callable[[int, int], None] | None = None,
+        begun: Callable[[str], None] | None = None,
         chunk_size: int = CHUNK,
         window: int = WINDOW,
     ) -> Deferred[Uploaded]:
         """Upload a file as a version of a game and publish it. What an earlier try has brought over is not sent again.
 
-        `progress(bytes_there, size_bytes)` is called as chunks are taken. `window` is how many are under way at a time.
+        `begun(upload_id)` is called once it is there, and `progress(bytes_there, size_bytes)` as chunks are taken.
+        `window` is how many are under way at a time.
         Fails with the server's `GameroomError`, `ConnectionFailed`, or OSError where the file cannot be read.
         Cancelling it, or losing the connection, leaves the upload for the next try to go on with.
         """
-        return Upload(self, game_id=game_id, version=version, path=path, progress=progress, chunk_size=chunk_size, window=window).run()
+        upload = Upload(self, game_id=game_id, version=version, path=path, progress=progress, begun=begun, chunk_size=chunk_size, window=window)
+        return upload.run()
 
     def upload_status(self, upload_id: str) -> Deferred[Payload]:
         """Fires with `next_seq`, `received_bytes` and `size_bytes`."""

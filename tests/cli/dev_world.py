@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.cli import main
 from gameroom.cli.dev_link import World
+from gameroom.cli.dev_unfinished import Unfinished
 from gameroom.cli.reacting import Main, whole
 from gameroom.client.sessions import Kept, Sessions
 from gameroom.client.stream import ConnectionFailed
@@ -51,10 +52,14 @@ class Server:
     asked: list[str] = attrs.field(factory=list)
     logs: list[str] = attrs.field(factory=list)
     hangs: bool = False
+    unfinished: dict[tuple[str, str], tuple[str, str]] = attrs.field(factory=dict)
+    """The id and the checksum of each unfinished upload."""
+    cancelled: list[str] = attrs.field(factory=list)
 
     def publish(self, game_id: str, version: str, content: bytes, checksum: str) -> bool:
         """Whether it is the latest."""
         there = self.versions[game_id]
+        self.unfinished.pop((game_id, version), None)
         about = {"version": version, "uploaded_at": "2026-01-02T03:04:05Z", "size_bytes": len(content), "checksum": checksum, "yanked": False}
         there.append({**about, "is_latest": False})
         self.content[game_id, version] = content
@@ -160,11 +165,28 @@ class Client:
     def logs(self, game_id: str, lines: int | None = None) -> Deferred[list[str]]:
         return self._do("logs", lambda: self.server.logs[-(lines or 200) :])
 
-    def upload(self, game_id: str, version: str, path: Path, *, progress: Callable[[int, int], None]) -> Deferred[Uploaded]:
+    def cancel_upload(self, upload_id: str) -> Deferred[None]:
+        def deed() -> None:
+            known = [key for key, (each, _) in self.server.unfinished.items() if each == upload_id]
+            if not known:
+                raise BadState("there is no such upload")
+            del self.server.unfinished[known[0]]
+            self.server.received.pop(known[0], None)
+            self.server.cancelled.append(upload_id)
+
+        return self._do("cancel_upload", deed)
+
+    def upload(
+        self, game_id: str, version: str, path: Path, *, progress: Callable[[int, int], None], begun: Callable[[str], None]
+    ) -> Deferred[Uploaded]:
         content = path.read_bytes()
         checksum = bundles.checksum_of(content)
-        begun = self.server.received.get((game_id, version), 0)
-        progress(begun, len(content))
+        upload_id, declared = self.server.unfinished.setdefault((game_id, version), (str(uuid4()), checksum))
+        if declared != checksum:
+            return fail(Conflict(f"version {version} has an unfinished upload of another size or checksum"))
+        begun(upload_id)
+        before = self.server.received.get((game_id, version), 0)
+        progress(before, len(content))
         if self.server.hangs:
             return Deferred()
         about = {"game_id": game_id, "version": version, "content": content, "checksum": checksum}
@@ -175,7 +197,7 @@ class Client:
                 return fail(error)
         progress(len(content), len(content))
         is_latest = self.server.publish(game_id, version, content, checksum)
-        return self._do("upload", lambda: Uploaded(version, is_latest, len(content) - begun))
+        return self._do("upload", lambda: Uploaded(version, is_latest, len(content) - before))
 
     def close(self) -> Deferred[None]:
         self.server.open -= 1
@@ -230,7 +252,8 @@ class DevCase(SynchronousTestCase):
         raise SystemExit(0)
 
     def call(self, *arguments: str | Path, given: str | None = None, environment: dict[str, str] | None = None) -> Result:
-        world = World(run=self.carry_out, connect=self._connect, sessions=self.sessions)
+        unfinished = Unfinished(self.folder / "kept" / "uploads.json")
+        world = World(run=self.carry_out, connect=self._connect, sessions=self.sessions, unfinished=unfinished)
         runner = CliRunner(env={"GAMEROOM_SERVER": None, "GAMEROOM_PASSWORD": None, "GAMEROOM_WEB": None, **(environment or {})})
         result = runner.invoke(main, ["dev", *map(str, arguments)], input=given, obj=world)
         if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -246,3 +246,41 @@ class TroubleTests(PushCase):
         self.assertIn("the same command goes on", result.stderr)
         self.server.hangs = False
         self.assertEqual(self.said("push", self.dots)["version"], "1.0.0")
+
+    def break_off(self, *arguments: str) -> None:
+        """A push that Ctrl-C ends."""
+        self.server.hangs = True
+        self.interrupt_after = self.seconds = 3.0
+        self.assertEqual(self.call("push", self.dots, *arguments).exit_code, 130)
+        self.server.hangs = False
+
+    def test_other_files_after_an_interrupt(self) -> None:
+        """What was begun from here and is of other files now is dropped, and the new files go out."""
+        self.break_off()
+        self.change()
+        self.assertEqual(self.said("push", self.dots)["version"], "1.0.0")
+        self.assertEqual(len(self.server.cancelled), 1)
+        self.assertEqual(self.said("cancel"), {"cancelled": 0})
+
+    def test_somebody_elses_unfinished_upload(self) -> None:
+        """One that was begun on another machine is left to whoever did."""
+        self.break_off()
+        (self.folder / "kept" / "uploads.json").unlink()
+        self.change()
+        result = self.call("push", self.dots)
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("unfinished upload", result.stderr)
+        self.assertEqual(self.server.cancelled, [])
+
+    def test_cancel(self) -> None:
+        """All that were begun from here are dropped, and those that are gone already do not matter."""
+        self.break_off()
+        self.break_off("--version", "2.0.0")
+        self.server.unfinished.popitem()
+        self.assertEqual(self.said("cancel"), {"cancelled": 1})
+        self.assertEqual(self.done("cancel"), "0 unfinished uploads dropped\n")
+
+    def test_nowhere_to_remember_it(self) -> None:
+        """A folder that cannot be written costs the memory of uploads, and nothing else."""
+        (self.folder / "kept" / "uploads.json").mkdir()
+        self.assertEqual(self.said("push", self.dots)["version"], "1.0.0")

@@ -83,6 +83,20 @@ def test_a_push_that_was_broken_off_is_taken_up(ann: Developer, big: Path) -> No
     assert said["checksum"] == on_disk(ann.daemon, said["game_id"], "1.0.0")
 
 
+def test_other_files_under_the_same_version(ann: Developer, big: Path) -> None:
+    """Broken off, changed, pushed again: the unfinished upload gives way, and `cancel` has nothing left to do."""
+    arguments = ("push", str(big), "--game", "Big", "--version", "1.0.0")
+    push = ann.start(*arguments)
+    wait_until(lambda: arrived(ann.daemon) > BIG // 8, "an eighth is there")
+    push.send_signal(signal.SIGINT)
+    push.communicate(timeout=ENDS_WITHIN)
+    big.write_bytes(b"small now")
+    said = ann.said(*arguments)
+    assert said["checksum"] == on_disk(ann.daemon, said["game_id"], "1.0.0")
+    assert arrived(ann.daemon) == 0
+    assert ann.said("cancel") == {"cancelled": 0}
+
+
 def test_if_changed_looks_at_what_is_there(ann: Developer) -> None:
     """A second push of the same folder sends nothing; a copy of it elsewhere is the same, and a changed file is not."""
     ann.done("init", "dots", "--name", "Dots")
