@@ -8,6 +8,9 @@ const UNHOSTED = new Set(["server", "service", "controller"]);
 /** @param {any} view the room, as `GET /join` shows it */
 export const isUnhosted = (view) => UNHOSTED.has(view?.hosting);
 
+/** Whether it is known that nothing of the game can be shown here. @param {any} view the room, as `GET /join` shows it */
+export const hasNoFrame = (view) => isUnhosted(view) || (view.hosting === "relay" && !view.engine?.page);
+
 /** @param {any} view @returns {string} */
 export const unhosted = (view) => `This server cannot run games of kind ${view.hosting} yet. You can meet and chat here, but not play.`;
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
 import { $, element } from "./dom.js";
-import { frameless, isUnhosted, unhosted } from "./frameless.js";
+import { frameless, hasNoFrame, isUnhosted, unhosted } from "./frameless.js";
 import { gameFrame } from "./game_frame.js";
 import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
@@ -175,7 +175,7 @@ async function enter(taken) {
   room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
   listen(room);
-  const frame = isUnhosted(view) ? null : await gameFrame(view.engine, gameName);
+  const frame = hasNoFrame(view) ? null : await gameFrame(view.engine, gameName);
   if (frame) {
     host?.close();
     host = new FrameHost(frame, room);
