@@ -141,7 +141,7 @@ def test_a_game_that_cannot_be_run_here_yet(room_daemon: Daemon) -> None:
         assert (answer["code"], "cannot run games of kind server yet" in answer["message"]) == (105, True)
         assert host.good("GET_ROOM", {"room_id": room_id}, token)["room"]["status"] == "WAITING"
     # The game is called as its developer is.
-    name = Web(room_daemon.web_port).ask("GET", f"/games/{game_id}")["game"]["name"]
+    name = Web(room_daemon.web_port).ask("GET", f"/games/{game_id}")["name"]
     with LobbyPeer(room_daemon.developer_port) as developer:
         token = developer.good("LOGIN_DEV", {"username": name, "password": PASSWORD})["session_token"]
         [line] = developer.good("GET_LOGS", {"game_id": game_id}, token)["lines"]
