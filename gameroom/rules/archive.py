@@ -24,6 +24,8 @@ RATIO_FROM: Final = 10 << 20
 LONGEST_PART: Final = 255
 LONGEST_NAME: Final = 1024
 """Both in bytes of UTF-8: what every file system takes."""
+LONGEST_EXTRA: Final = 2048
+"""Bytes of an entry's extra fields; no tool writes so many."""
 
 _ENCRYPTED: Final = 1 | 1 << 6 | 1 << 13
 _PATCH: Final = 1 << 5
@@ -111,6 +113,8 @@ def _check_name(entry: Entry) -> None:
         raise fault(name, "its name is not UTF-8; pack it with a tool that writes UTF-8 names") from None
     if reason := _name_fault(name):
         raise fault(name, reason)
+    if len(entry.extra) > LONGEST_EXTRA:
+        raise fault(name, f"its extra fields are over {LONGEST_EXTRA} bytes; pack it with another tool")
     if (other := _other_name(entry)) is not None and other != entry.raw:
         raise fault(name, f"it has two names; the other one is {other.decode('utf-8', 'replace')[:_SHOWN]!a}")
 
@@ -149,6 +153,8 @@ def _path_fault(name: str) -> str | None:
 
 def _other_name(entry: Entry) -> bytes | None:
     """The name that some tools take instead, where it is meant for this one."""
+    if _UNICODE_NAME.to_bytes(2, "little") not in entry.extra:
+        return None
     data = extra_fields(entry.extra).get(_UNICODE_NAME, b"")
     if len(data) < 5 or data[0] != 1 or int.from_bytes(data[1:5], "little") != crc32(entry.raw):
         return None
@@ -156,7 +162,8 @@ def _other_name(entry: Entry) -> bytes | None:
 
 
 def extra_fields(extra: bytes) -> Mapping[int, bytes]:
-    """An entry's extra fields by their number, the first of each; what is cut off is left out."""
+    """An entry's extra fields by their number, the first of each; what is cut off, or far too long, is left out."""
+    extra = extra[:LONGEST_EXTRA]
     found: dict[int, bytes] = {}
     at = 0
     while at + 4 <= len(extra):

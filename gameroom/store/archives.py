@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import attrs
 
@@ -30,6 +30,8 @@ _HEADER: Final = struct.Struct("<4sHHHHHIIIHH")
 _IN_EXTRA: Final = 0xFFFFFFFF
 _ZIP64: Final = 1
 _SIZES_LATER: Final = 1 << 3
+_RAW_LENGTH: Final = 11
+"""Which field of an entry is the length of its name; those of its extra fields and its comment come next."""
 
 
 def begins_as_zip(file: BinaryIO) -> bool:
@@ -59,6 +61,11 @@ class Archive:
         """How many entries it has."""
         return self._directory.entries
 
+    @property
+    def directory_bytes(self) -> int:
+        """How long its directory is."""
+        return self._directory.size
+
     def mentions(self, name: bytes) -> bool:
         """Whether the name is anywhere in the directory, if only as a part of another one."""
         left, before = self._directory.size, b""
@@ -68,44 +75,41 @@ class Archive:
             if not piece or name in before + piece:
                 break
             left -= len(piece)
-            before = piece[-len(name) :]
+            before = (before + piece)[-len(name) :]
         return left > 0
+
+    def names(self) -> Iterator[bytes]:
+        """The names of its entries, of however many: no more of them is looked at."""
+        return (self._file.read(fields[_RAW_LENGTH]) for fields in self._heads())
 
     def entries(self) -> Iterator[Entry]:
         """The directory's entries, as they stand there."""
+        return (self._entry(fields) for fields in self._heads())
+
+    def _heads(self) -> Iterator[tuple[Any, ...]]:
+        """The fixed part of each entry; the file stands behind it then."""
         at, end = self._directory.offset, self._directory.offset + self._directory.size
         for _ in range(self.count):
             self._file.seek(at)
             head = self._file.read(_ENTRY.size)
             if len(head) < _ENTRY.size or at + _ENTRY.size > end or not head.startswith(b"PK\x01\x02"):
                 raise damaged("its directory is broken")
-            entry, length = self._entry(head)
-            at += length
-            yield entry
+            fields = _ENTRY.unpack(head)
+            at += _ENTRY.size + sum(fields[_RAW_LENGTH : _RAW_LENGTH + 3])
+            yield fields
         if at != end:
             raise damaged("its directory is longer than it says")
 
-    def _entry(self, head: bytes) -> tuple[Entry, int]:
-        """An entry of which the fixed part is read, and its length in the directory."""
-        fields = _ENTRY.unpack(head)
+    def _entry(self, fields: tuple[Any, ...]) -> Entry:
         flags, method = fields[4:6]
-        crc, packed, size, raw_length, extra_length, comment_length, disk = fields[8:15]
+        crc, packed, size, raw_length, extra_length, _, disk = fields[8:15]
         mode, offset = fields[16] >> 16, fields[17]
         raw, extra = self._file.read(raw_length), self._file.read(extra_length)
-        large = extra_fields(extra).get(_ZIP64, b"")
-        values = []
-        for value in (size, packed, offset):
-            if value != _IN_EXTRA:
-                values.append(value)
-                continue
-            if len(large) < 8:
-                raise damaged("its directory is broken")
-            values.append(int.from_bytes(large[:8], "little"))
-            large = large[8:]
         if disk not in (0, 0xFFFF):
             raise damaged("a part of it is in another file")
-        entry = Entry(raw=raw, flags=flags, method=method, crc=crc, packed=values[1], size=values[0], offset=values[2], mode=mode, extra=extra)
-        return entry, _ENTRY.size + raw_length + extra_length + comment_length
+        if _IN_EXTRA in (size, packed, offset):
+            size, packed, offset = _wide((size, packed, offset), extra_fields(extra).get(_ZIP64, b""))
+        return Entry(raw=raw, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset, mode=mode, extra=extra)
 
     def located(self, entry: Entry) -> Entry:
         """The entry with the place of its data, which its header tells; what that says beside it must be the same."""
@@ -212,6 +216,18 @@ class Archive:
         if end + 12 + length != at:
             raise damaged("its end is broken")
         return _Directory(count, size, offset), end, disk, its_disk, here
+
+
+def _wide(values: tuple[int, ...], wide: bytes) -> list[int]:
+    """Numbers, those of which are taken from the field of 64-bit ones that do not fit into 32."""
+    found = []
+    for value in values:
+        if value == _IN_EXTRA:
+            if len(wide) < 8:
+                raise damaged("its directory is broken")
+            value, wide = int.from_bytes(wide[:8], "little"), wide[8:]  # noqa: PLW2901
+        found.append(value)
+    return found
 
 
 def content(archive: Archive, entry: Entry, most: int) -> bytes:

@@ -14,6 +14,8 @@ from gameroom.settings import MIB, Limits
 from gameroom.store.archives import Archive, begins_as_zip, content
 
 MANIFEST = b"game.toml"
+ENTRY_BYTES = 4096
+"""An entry's name and what is said beside it takes less than this in any good bundle, so that no more is read at once."""
 MOST_SEARCHED = 1_000_000
 """Entries among which the manifest is looked for."""
 
@@ -47,7 +49,7 @@ def _has_manifest(archive: Archive) -> bool:
         return False
     if archive.count > MOST_SEARCHED:
         raise InvalidRequest(f"the archive has {archive.count} files; pack fewer than {MOST_SEARCHED}")
-    return any(entry.raw == MANIFEST for entry in archive.entries())
+    return MANIFEST in archive.names()
 
 
 def _check_plain(archive: Archive, limits: Limits) -> None:
@@ -55,7 +57,7 @@ def _check_plain(archive: Archive, limits: Limits) -> None:
     if archive.count > limits.bundle_files:
         return
     left = limits.bundle_unpacked_bytes
-    for entry in list(archive.entries()):
+    for entry in archive.entries():
         found = archive.located(entry)
         if entry.readable:
             for piece in archive.chunks(found):
@@ -68,6 +70,8 @@ def _bundle(archive: Archive, size: int, limits: Limits) -> tuple[Manifest, Game
     """Check all of a bundle: first its directory, then what `game.toml` says, then what it really holds."""
     if archive.count > limits.bundle_files:
         raise InvalidRequest(f"the bundle has {archive.count} files; it may have {limits.bundle_files}")
+    if archive.directory_bytes > limits.bundle_files * ENTRY_BYTES:
+        raise InvalidRequest("the names of the bundle's files, and what is said beside them, are far too long")
     entries = list(archive.entries())
     rules.check(entries, limits.bundle_files)
     entries = [archive.located(entry) for entry in entries]

@@ -236,6 +236,14 @@ class ArchiveTests(CheckCase):
             self.limits = Limits(**{name: exact - 1})
             self.assertIn(str(exact - 1), self.refused(whole))
 
+    def test_long_directory(self) -> None:
+        """What is said beside the names is short: none of it is read at once else."""
+        self.assertIn("b: its extra fields are over", self.refused(bundle(file("b", extra=bytes(3000)))))
+        self.limits = Limits(bundle_files=10)
+        long = [file(str(number), extra=bytes(60_000)) for number in range(5)]
+        self.assertIn("far too long", self.refused(bundle(*long)))
+        self.assertEqual(self.inspect(archive(long)), PLAIN)
+
     def test_ratio(self) -> None:
         """From 10 MiB on a bundle unpacks to 200 times its size at most, in one file or in many."""
         self.inspect(bundle(file("zeros", bytes(9 * MIB), method=8)))
