@@ -169,6 +169,14 @@ test("an end whose answer was lost is an end", async () => {
   assert.deepEqual(await begin(server, data).upload.run(), { version: "1.0.0", is_latest: true });
 });
 
+test("what is cancelled while it is being begun is gone too", async () => {
+  const server = new Server(10);
+  const { upload: one, kept } = begin(server, bytes(10));
+  server.fails = (method, path) => (path.endsWith("/uploads") && one.cancel(), null);
+  await assert.rejects(one.run(), { name: "AbortError" });
+  assert.deepEqual([server.gone, server.begun.length, kept], [true, 1, [null]]);
+});
+
 test("stop leaves it there to go on with, cancel does not", async () => {
   const data = bytes(20 * CHUNK);
   for (const how of ["stop", "cancel"]) {

@@ -93,9 +93,8 @@ def line_of(one: Browser, bytes_a_second: int, *, offline: bool = False) -> Iter
 
 def at_least(one: Browser, share: float) -> bool:
     """Whether so much of an upload is there, and not yet all."""
-    return bool(
-        one.driver.execute_script("const bar = document.querySelector('#upload-bar'); return bar.value >= arguments[0] && bar.value < 1", share)
-    )
+    script = "const bar = document.querySelector('#upload-bar'); return bar.value >= arguments[0] && bar.value < 1"
+    return text(one, "upload-how").startswith("Uploading") and bool(one.driver.execute_script(script, share))
 
 
 def test_from_a_file_to_a_review(daemon: Daemon, tmp_path: Path, pictures: Path) -> None:

@@ -79,6 +79,7 @@ export class Upload {
     this.failures = 0;
     this.hurry = () => {};
     this.stopping = new AbortController();
+    this.cancelled = false;
   }
 
   /** Until the version is there. Rejects with a `RoomError`, or with an AbortError after `stop` or `cancel`. @returns {Promise<Published>} */
@@ -88,6 +89,8 @@ export class Upload {
     const body = { version: this.version, size_bytes: this.file.size, checksum: this.checksum, chunk_size: CHUNK };
     const begun = await this.#surely(() => this.#ask("POST", `/developer/games/${this.gameId}/uploads`, body));
     this.uploadId = begun.upload_id;
+    if (this.cancelled) await this.#ask("DELETE", this.#path());
+    this.stopping.signal.throwIfAborted();
     this.keep({ upload_id: this.uploadId, version: this.version, name: this.file.name ?? "", size_bytes: this.file.size });
     try {
       await this.#surely(() => this.#send());
@@ -109,6 +112,7 @@ export class Upload {
 
   /** Give it up, on the server too. */
   async cancel() {
+    this.cancelled = true;
     this.stop();
     this.keep(null);
     if (this.uploadId) await this.#ask("DELETE", this.#path());
@@ -133,7 +137,8 @@ export class Upload {
     if (error.code === 0) this.window = 1;
     const least = 1000 * Number(error.details.retry_after ?? 0);
     const pause = Math.max(least, WAITS[Math.min(this.failures++, WAITS.length - 1)]);
-    this.told({ stage: "waiting", done: this.done, all: this.file.size, problem: error.message });
+    const problem = error.code === 0 ? "The server cannot be reached just now." : error.message;
+    this.told({ stage: "waiting", done: this.done, all: this.file.size, problem });
     /** @type {any} */
     let timer;
     await new Promise((resolve) => {

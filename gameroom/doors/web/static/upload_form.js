@@ -15,6 +15,8 @@ export class UploadForm {
     this.loggedOut = loggedOut;
     /** @type {{gameId: string, token: string} | null} */
     this.place = null;
+    /** The game that was shown last: whoever logs in again finds the file still chosen. */
+    this.shown = "";
     /** @type {File | null} */
     this.file = null;
     /** What is under way, and of which game. @type {Upload | null} */
@@ -24,15 +26,16 @@ export class UploadForm {
 
   /** Show this game's. What is under way for another game is stopped; it goes on when its file is chosen again. @param {{gameId: string, token: string, version: string}} place */
   show({ gameId, token, version }) {
-    if (this.place?.gameId !== gameId) {
+    const another = this.shown !== gameId;
+    if (another) {
       this.leave();
       this.#choose(null);
       this.#say("", "");
-      this.place = { gameId, token };
-      this.propose(version);
-      this.#showUnfinished();
     }
-    this.place.token = token;
+    this.shown = gameId;
+    this.place = { gameId, token };
+    if (another) this.propose(version);
+    this.#showUnfinished();
   }
 
   /** The version that the next upload has unless something else is typed. @param {string} version */
