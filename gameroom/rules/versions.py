@@ -23,6 +23,8 @@ class GameVersion:
 
     The same bytes order versions in both databases, whatever their collation.
     """
+    pre_release: bool
+    """The latest version is a release wherever there is one, however high a pre-release is."""
 
 
 def parse(text: str) -> GameVersion:
@@ -36,7 +38,7 @@ def parse(text: str) -> GameVersion:
             f"version must be up to {LONGEST} characters as MAJOR.MINOR.PATCH, say 1.2.0 or 2.0.0-beta.1 (semver.org)", pointer="/version"
         ) from None
     core = b"".join(_number(str(number)) for number in (version.major, version.minor, version.patch))
-    return GameVersion(text, core + _pre_release(version.prerelease))
+    return GameVersion(text, core + _pre_release(version.prerelease), version.prerelease is not None)
 
 
 # A number is led by how many digits it has, so that more digits sort higher.

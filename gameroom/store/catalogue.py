@@ -17,7 +17,7 @@ ONLINE = "ONLINE"
 """The status of a game that can be played; the other one is OFFLINE."""
 
 _NEWEST = """
-    (SELECT v.version FROM versions AS v WHERE v.game_id = g.game_id AND v.yanked = 0 ORDER BY v.precedence DESC LIMIT 1)
+    (SELECT v.version FROM versions AS v WHERE v.game_id = g.game_id AND v.yanked = 0 ORDER BY v.pre_release, v.precedence DESC LIMIT 1)
 """
 
 
@@ -35,7 +35,7 @@ class Game:
     status: str
     created_ms: int
     latest_version: str | None = None
-    """The highest by semver precedence that is not yanked; None while there is none."""
+    """The highest release by semver precedence that is not yanked, or pre-release where there is no release; None while there is none."""
     score_sum: int = 0
     score_count: int = 0
     """Of its reviews."""
@@ -78,22 +78,34 @@ async def put_game(cursor: ICursor, game: Game) -> None:
     )
 
 
+async def insert_version(cursor: ICursor, version: Version, or_else: str = "") -> None:
+    """Insert a version; where there is one that compares equal `or_else` says what to do, and without it that raises `UniqueViolation`."""
+    parsed = versions.parse(version.version)
+    await cursor.execute(
+        f"""
+        INSERT INTO versions (game_id, version, precedence, pre_release, size_bytes, checksum, uploaded_ms, yanked, hosting)
+        VALUES (:game_id, :version, :precedence, :pre_release, :size_bytes, :checksum, :uploaded_ms, :yanked, :hosting) {or_else}
+        """,
+        {
+            **attrs.asdict(version),
+            "precedence": parsed.precedence,
+            "pre_release": int(parsed.pre_release),
+            "yanked": int(version.yanked),
+            "hosting": orjson.dumps(version.hosting).decode(),
+        },
+    )
+
+
 async def put_version(cursor: ICursor, version: Version) -> None:
     """Insert a version that comes with the daemon, or bring it up to date; it keeps its age while its bytes are the same."""
-    await cursor.execute(
+    await insert_version(
+        cursor,
+        version,
         """
-        INSERT INTO versions (game_id, version, precedence, size_bytes, checksum, uploaded_ms, yanked, hosting)
-        VALUES (:game_id, :version, :precedence, :size_bytes, :checksum, :uploaded_ms, :yanked, :hosting)
         ON CONFLICT (game_id, precedence) DO UPDATE SET
             uploaded_ms = CASE WHEN versions.checksum = excluded.checksum THEN versions.uploaded_ms ELSE excluded.uploaded_ms END,
             version = excluded.version, size_bytes = excluded.size_bytes, checksum = excluded.checksum, hosting = excluded.hosting
         """,
-        {
-            **attrs.asdict(version),
-            "precedence": versions.parse(version.version).precedence,
-            "yanked": int(version.yanked),
-            "hosting": orjson.dumps(version.hosting).decode(),
-        },
     )
 
 

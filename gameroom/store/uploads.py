@@ -9,7 +9,6 @@ from collections.abc import Collection
 from typing import Any
 
 import attrs
-import orjson
 
 from gameroom.errors import Forbidden, NotFound
 from gameroom.interfaces import ICursor, Row
@@ -140,18 +139,7 @@ async def publish(cursor: ICursor, upload: UploadRow, version: catalogue.Version
     """
     await check_publishable(cursor, upload)
     await forget(cursor, upload.upload_id)
-    await cursor.execute(
-        """
-        INSERT INTO versions (game_id, version, precedence, size_bytes, checksum, uploaded_ms, yanked, hosting)
-        VALUES (:game_id, :version, :precedence, :size_bytes, :checksum, :uploaded_ms, :yanked, :hosting)
-        """,
-        {
-            **attrs.asdict(version),
-            "precedence": versions.parse(version.version).precedence,
-            "yanked": int(version.yanked),
-            "hosting": orjson.dumps(version.hosting).decode(),
-        },
-    )
+    await catalogue.insert_version(cursor, version)
     [[count]] = await cursor.execute("SELECT COUNT(*) FROM versions WHERE game_id = :game_id", {"game_id": upload.game_id})
     if count == 1:
         await cursor.execute(

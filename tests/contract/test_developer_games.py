@@ -90,7 +90,7 @@ class DeveloperGamesContract:
         self.assertEqual(sorted(str(good or result.type.__name__) for good, result in found), ["Conflict"] * 7 + ["True"])
 
     async def test_versions(self) -> None:
-        """They are ordered as semver does, whatever the database's own order of texts; yanked ones are not the latest."""
+        """They are ordered as semver does, whatever the database's own order of texts; the latest is a release, or else a pre-release, not yanked."""
         game_id = await self.games.create(ADA, "Dots", "", "gui", 4)
         await self.refused(self.games.set_status(ADA, game_id, "ONLINE"), BadState)
         texts = ["10.0.0", "9.0.0", "9.0.0-rc.10", "9.0.0-rc.9", "1.10", "1.9.0+build.7"]
@@ -100,11 +100,11 @@ class DeveloperGamesContract:
         for before in ("9.0.0-rc.10", "9.0.0-rc.9.1", "9.0.0-rc.10+other"):
             listed = await self.games.versions(ADA, game_id, 2, before)
             self.assertEqual([entry["version"] for entry in listed][:1], ["9.0.0-rc.9"])
-        for text, latest in (("10.0.0+other", "9.0.0"), ("9", "9.0.0-rc.10"), ("9", "9.0.0-rc.10"), ("1.10.0", "9.0.0-rc.10")):
+        for text, latest in (("10.0.0+other", "9.0.0"), ("9", "1.10"), ("9", "1.10"), ("1.10.0", "1.9.0+build.7"), ("1.9", "9.0.0-rc.10")):
             await self.games.yank(ADA, game_id, text)
             entries = await self.games.versions(ADA, game_id, details=True)
             self.assertEqual([entry["version"] for entry in entries if entry["is_latest"]], [latest])
-        self.assertEqual([entry["yanked"] for entry in entries], [True, True, False, False, True, False])
+        self.assertEqual([entry["yanked"] for entry in entries], [True, True, False, False, True, True])
         self.assertEqual(entries[0]["size_bytes"], 2**33)
         await self.refused(self.games.yank(ADA, game_id, "7.0.0"), NotFound)
         await self.games.set_status(ADA, game_id, "ONLINE")

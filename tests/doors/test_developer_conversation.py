@@ -187,7 +187,7 @@ class GameTests(SynchronousTestCase):
             self.world.publish(game_id, version)
         listed = self.ada.ok("LIST_VERSIONS", game_id=game_id)["versions"]
         self.assertEqual(["2.0.0-rc.1", "1.10", "1.9.0", "0.1.0+linux"], [version["version"] for version in listed])
-        self.assertEqual([True, False, False, False], [version["is_latest"] for version in listed])
+        self.assertEqual([False, True, False, False], [version["is_latest"] for version in listed])
         for version in listed:
             self.assertEqual((["version", "uploaded_at", "is_latest"], "2023-11-14T22:13:20.000Z"), (list(version), version["uploaded_at"]))
         [first, *_] = self.ada.ok("LIST_VERSIONS", game_id=game_id, details=True)["versions"]

@@ -46,3 +46,8 @@ CREATE TABLE game_players (
     account TEXT NOT NULL,
     PRIMARY KEY (game_id, account)
 );
+
+-- The latest version is a release wherever there is one.
+ALTER TABLE versions ADD COLUMN pre_release INTEGER NOT NULL DEFAULT 0;
+
+CREATE INDEX versions_latest ON versions (game_id, yanked, pre_release, precedence);
