@@ -278,9 +278,9 @@ class EndTests(UploadsCase):
         self.assertEqual(self.published(), {"1.0.0": BYTES, "1.1.0": BYTES})
 
     def test_latest(self) -> None:
-        """It tells whether the version is the highest by precedence, which an older one uploaded later is not."""
+        """It tells whether the version is the highest release, which an older one uploaded later is not, nor a pre-release."""
         told = [self.end(self.whole(version)).is_latest for version in ("2.0.0", "1.9.9", "2.0.1-rc.1", "10.0", "9.0.0")]
-        self.assertEqual(told, [True, False, True, True, False])
+        self.assertEqual(told, [True, False, False, True, False])
 
     def test_first_version(self) -> None:
         """The first version makes the game ONLINE; a later one leaves its status alone, and so does a first one where it was set."""

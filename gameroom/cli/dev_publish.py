@@ -232,7 +232,7 @@ def _equal(one: str, other: str) -> bool:
 
 
 def _is_newest(version: str, latest: Payload | None) -> bool:
-    return latest is None or versions.parse(version).precedence > versions.parse(latest["version"]).precedence
+    return latest is None or versions.parse(version).rank > versions.parse(latest["version"]).rank
 
 
 def to_json(outcome: Outcome, found: Preview, play_url: str) -> dict[str, Any]:

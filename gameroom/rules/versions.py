@@ -24,7 +24,11 @@ class GameVersion:
     The same bytes order versions in both databases, whatever their collation.
     """
     pre_release: bool
-    """The latest version is a release wherever there is one, however high a pre-release is."""
+
+    @property
+    def rank(self) -> tuple[bool, bytes]:
+        """The latest version is the one of the highest rank: a release wherever there is one."""
+        return not self.pre_release, self.precedence
 
 
 def parse(text: str) -> GameVersion:
