@@ -50,6 +50,12 @@ class VersionTests(SynchronousTestCase):
         ]
         self.assertEqual(sorted(order, key=lambda text: parse(text).precedence), order)
 
+    def test_rank(self) -> None:
+        """A release ranks above every pre-release, and each kind goes by precedence."""
+        texts = ("1.0.0", "2.0.0-rc.1", "0.9.0", "2.0.0-rc.2", "1.0.1+build")
+        ranked = sorted(texts, key=lambda text: parse(text).rank)
+        self.assertEqual(ranked, ["2.0.0-rc.1", "2.0.0-rc.2", "0.9.0", "1.0.0", "1.0.1+build"])
+
     def test_short(self) -> None:
         """MAJOR and MAJOR.MINOR are read as with zeros, and kept as they were written."""
         self.assertEqual(parse("1").precedence, parse("1.0.0").precedence)
