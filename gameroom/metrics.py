@@ -69,6 +69,7 @@ class Metrics(Collector):
         self._connections: Counter[str] = Counter()
         self._closed: Counter[tuple[str, ...]] = Counter()
         self._requests: Counter[tuple[str, ...]] = Counter()
+        self._carried_out: dict[str, Counter[str]] = {}
         self._queued: list[tuple[str, Callable[[], int]]] = []
         self._lags: deque[float] = deque(maxlen=20)
 
@@ -82,12 +83,11 @@ class Metrics(Collector):
 
     def request(self, door: str, kind: str, code: int) -> None:
         """A request was answered; `kind` is its declared type."""
-        labels = door, kind, str(code) if code else "0"
-        known = self._requests.get(labels)
-        if known is None:
-            self._count(self._requests, labels)
-        else:
-            self._requests[labels] = known + 1
+        self._count(self._requests, (door, kind, str(code)))
+
+    def carried_out(self, door: str) -> Counter[str]:
+        """By declared type, how many requests of a door were answered with code 0: for doors of many requests, which count there themselves."""
+        return self._carried_out.setdefault(door, Counter())
 
     def queued(self, door: str, count: Callable[[], int]) -> None:
         """`count()` tells at each scrape how many bytes wait for slow readers of a door."""
@@ -151,7 +151,10 @@ class Metrics(Collector):
             waiting.add_metric([door], size)
         yield waiting
         requests = CounterMetricFamily("gameroom_requests", "Requests answered, by type and status code.", labels=["door", "type", "code"])
-        for labels, count in self._requests.items():
+        counted = Counter(self._requests)
+        for door, kinds in self._carried_out.items():
+            counted.update({(door, kind, "0"): count for kind, count in kinds.items()})
+        for labels, count in counted.items():
             requests.add_metric(labels, count)
         yield requests
         closed = CounterMetricFamily("gameroom_closed", "Connections that ended, and why.", labels=["door", "reason"])

@@ -7,6 +7,7 @@ The lobby and whatever other door speaks JSON lines each give it their table of 
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,15 @@ class Desk:
     """An account has come to this door; what it gives is called when it has gone."""
     metrics: Metrics | None = None
     new_incident: Callable[[], str] = new_incident
+    carried_out: Counter[str] = attrs.field(init=False, eq=False, repr=False)
+    """How many requests were answered with code 0, by type."""
 
     def __attrs_post_init__(self) -> None:
         if self.handlers.keys() != self.table.commands.keys():
             odd = sorted(self.handlers.keys() ^ self.table.commands.keys())
             raise ValueError(f"commands that are only declared, or only carried out: {odd}")
+        counted = Counter[str]() if self.metrics is None else self.metrics.carried_out(self.door)
+        object.__setattr__(self, "carried_out", counted)
 
 
 @attrs.define
@@ -102,18 +107,15 @@ class LineConversation:
         """Why this connection is to end once its last answer was given; empty while it goes on."""
         self.proved = False
         """Whether a valid token was used here, once."""
+        limits = desk.limits()
+        self.longest_line = min(limits.line_bytes, limits.unauthenticated_bytes)
+        """In bytes; until a token was good a stranger may not make us keep much."""
         self.gone = False
         self._misses = 0
         self._same_line = b""
         self._same: tuple[Request, Call] | None = None
         """What this peer has asked last, and how it said so, where that is short and has no payload."""
         self._present: dict[str, tuple[Callable[[], None], ...]] = {}
-
-    @property
-    def longest_line(self) -> int:
-        """In bytes; until a token was good a stranger may not make us keep much."""
-        limits = self.desk.limits()
-        return limits.line_bytes if self.proved else min(limits.line_bytes, limits.unauthenticated_bytes)
 
     @property
     def streaming(self) -> bool:
@@ -158,8 +160,7 @@ class LineConversation:
                     self._same_line, self._same = line, (request, call)
             result: Any = self.desk.handlers[kind](call)
             if result is None or type(result) is dict or type(result) is bytes:
-                if self.desk.metrics is not None:
-                    self.desk.metrics.request(self.desk.door, kind, 0)
+                self.desk.carried_out[kind] += 1
                 return result if isinstance(result, bytes) else lines.ok(result)
             return self._settle(self._finish(kind, result))
         except Exception as error:
@@ -174,7 +175,8 @@ class LineConversation:
         """A token of this session was good here: from now on the account is present, until the session or we end."""
         if session.token_hash in self._present or self.gone:
             return
-        self.proved = True
+        if not self.proved:
+            self.proved, self.longest_line = True, self.desk.limits().line_bytes
         leave = self.desk.arrive(session.account)
         stop = self.desk.accounts.watch_end(session, lambda: self.session_ended(session))
         self._present[session.token_hash] = (stop, leave)
@@ -227,8 +229,7 @@ class LineConversation:
         return at_once[0]
 
     def _done(self, kind: str, answer: bytes) -> bytes:
-        if self.desk.metrics is not None:
-            self.desk.metrics.request(self.desk.door, kind, 0)
+        self.desk.carried_out[kind] += 1
         return answer
 
     def _refused(self, kind: str, error: Exception) -> bytes:

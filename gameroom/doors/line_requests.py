@@ -46,7 +46,7 @@ class LineRequests:
 
     def go_on(self) -> None:
         """Carry out requests until none is left, one has to wait, or the peer does not read its answers."""
-        if self._working or self._blocked():
+        if self._working or self.waiting or self._stopped:
             return
         self._working = True
         try:
@@ -64,10 +64,6 @@ class LineRequests:
         """
         outbox = self._outbox
         return outbox.paused and (outbox.patient_bytes > _BATCH or not self.conversation.streaming)
-
-    def _blocked(self) -> bool:
-        """Whether the request before is still being carried out, or nothing is any more."""
-        return self.waiting or self._stopped
 
     def push(self, line: bytes) -> None:
         """Send what was not asked for; answers that were given before go out before it, for they tell of an older world."""
@@ -90,12 +86,9 @@ class LineRequests:
     def _carry_out_all(self) -> None:
         """As `go_on`; each request of each peer comes through here."""
         conversation, outbox, take, answers = self.conversation, self._outbox, self._lines.take, self._answers
-        limit, proved = conversation.longest_line, conversation.proved
         while not (self.waiting or self._stopped or conversation.closing or (outbox.paused and self.full)):
-            if conversation.proved is not proved:
-                limit, proved = conversation.longest_line, conversation.proved
             try:
-                line = take(limit)
+                line = take(conversation.longest_line)
             except LineTooLong as error:
                 self._say(conversation.too_long(error))
                 return
