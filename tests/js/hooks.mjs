@@ -20,3 +20,4 @@ export const upload = await import(root + "doors/web/static/upload.js");
 export const { Sha256 } = await import(root + "doors/web/static/sha256.js");
 export const storeWords = await import(root + "doors/web/static/store_words.js");
 export const { fileName } = await import(root + "doors/web/static/download.js");
+export const zipVersion = await import(root + "doors/web/static/zip_version.js");

@@ -5,6 +5,7 @@ import { RoomError, api } from "./gameroom.js";
 import { kept } from "./kept.js";
 import { Speed, progress, size } from "./store_words.js";
 import { Upload } from "./upload.js";
+import { bundleVersion } from "./zip_version.js";
 
 const STAGES = { reading: "Reading the file", sending: "Uploading", waiting: "Waiting", checking: "The server is checking the bundle…" };
 
@@ -15,6 +16,8 @@ export class UploadForm {
     this.loggedOut = loggedOut;
     /** @type {{gameId: string, token: string} | null} */
     this.place = null;
+    /** The version after the latest, and the one that stands there without anybody having typed it. */
+    this.next = this.offered = "";
     /** The game that was shown last: whoever logs in again finds the file still chosen. */
     this.shown = "";
     /** @type {File | null} */
@@ -40,7 +43,13 @@ export class UploadForm {
 
   /** The version that the next upload has unless something else is typed. @param {string} version */
   propose(version) {
-    $("upload-version").value = version;
+    this.next = version;
+    this.#offer(version);
+  }
+
+  /** @param {string} version */
+  #offer(version) {
+    this.offered = $("upload-version").value = version;
   }
 
   /** Stop what is under way. */
@@ -81,7 +90,12 @@ export class UploadForm {
     if (!file) $("file").value = "";
     $("file-name").textContent = file ? `${file.name}, ${size(file.size)}` : "";
     $("upload-start").disabled = !file;
-    if (file) this.#say("", "");
+    if (!file) return;
+    this.#say("", "");
+    bundleVersion(file).then((version) => {
+      // What somebody has typed stays.
+      if (this.file === file && $("upload-version").value === this.offered) this.#offer(version || this.next);
+    });
   }
 
   async #start() {
@@ -145,6 +159,7 @@ export class UploadForm {
       if (this.place !== place || this.upload) return;
       $("unfinished-say").textContent = `The upload of version ${left.version} stopped at ${progress({ done: received_bytes, all: size_bytes, speed: 0 })}. Choose ${left.name || "the same file"} again and press Upload: it goes on from there.`;
       $("upload-version").value = left.version;
+      this.offered = "";
       $("unfinished").hidden = false;
     } catch (error) {
       if (/** @type {RoomError} */ (error).code === 105) kept.keepUpload(place.gameId, null);
