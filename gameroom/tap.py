@@ -156,7 +156,7 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
     web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings, games=store.games, uploads=store.uploads, reviews=store.reviews)
     return [
         Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=lobby, goodbye=lobby.stop),
-        Door(name="developer", endpoints=endpoints(reactor, "developer", settings.developer), factory=developer),
+        Door(name="developer", endpoints=endpoints(reactor, "developer", settings.developer), factory=developer, goodbye=developer.stop),
         Door(name="web", endpoints=endpoints(reactor, "web", settings.web), factory=web, goodbye=web.stop),
         Door(
             name="admin",

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import orjson
 
+from gameroom.errors import InvalidRequest
 from gameroom.interfaces import ICursor, Row
 from gameroom.rules import versions
 
@@ -160,17 +161,21 @@ async def find(cursor: ICursor, game_id: str) -> Game | None:
 
 
 async def find_version(cursor: ICursor, game_id: str, version: str | None = None) -> tuple[Game | None, Version | None]:
-    """The game and one of its versions, the latest where none is named."""
+    """The game and one of its versions, the latest where none is named; `1.0` names 1.0.0, as they are the same."""
     game = await find(cursor, game_id)
     wanted = version if version is not None or game is None else game.latest_version
     if game is None or wanted is None:
         return game, None
+    try:
+        precedence = versions.parse(wanted).precedence
+    except InvalidRequest:
+        return game, None
     rows = await cursor.execute(
         """
         SELECT game_id, version, size_bytes, checksum, uploaded_ms, hosting, yanked FROM versions
-        WHERE game_id = :game_id AND version = :version
+        WHERE game_id = :game_id AND precedence = :precedence
         """,
-        {"game_id": game_id, "version": wanted},
+        {"game_id": game_id, "precedence": precedence},
     )
     return game, _version(rows[0]) if rows else None
 

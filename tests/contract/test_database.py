@@ -473,6 +473,8 @@ class DatabaseContract:
         _, named = await interact(catalogue.find_version, "g", "1.9.0")
         self.assertEqual(named, version("g", "1.9.0"))
         self.assertEqual((await interact(catalogue.find_version, "g", "7.0.0"))[1], None)
+        self.assertEqual((await interact(catalogue.find_version, "g", "1.9+other"))[1], version("g", "1.9.0"))
+        self.assertEqual((await interact(catalogue.find_version, "g", "no version"))[1], None)
         self.assertEqual(await interact(catalogue.find_version, "unknown", "1.0.0"), (None, None))
         gone = await interact(catalogue.keep_only, "gameroom", {("g", "0.1")})
         self.assertEqual(sorted(gone), sorted(("g", text) for text in ("1.9.0", "1.10.0", "1.10.0-rc.1", "2.0.0-alpha", "3.0.0", "2.0.0+build")))
