@@ -25,14 +25,16 @@ LOOKS_EVERY = 0.1
 ANSWERS_WITHIN = 10.0
 LAST_LINES = 3
 
-# Where this program is killed the daemon ends, too: Linux sends it SIGTERM then.
+# Where this program is killed the daemon ends, too, since Linux sends it SIGTERM then; and takes its folder away itself.
 BOOT = """
-import ctypes, os, signal, sys
+import atexit, ctypes, os, shutil, signal, sys
+parent, folder = int(sys.argv.pop(1)), sys.argv.pop(1)
+atexit.register(lambda: os.getppid() != parent and shutil.rmtree(folder, ignore_errors=True))
 try:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 except (AttributeError, OSError):
     pass
-if os.getppid() != int(sys.argv.pop(1)):
+if os.getppid() != parent:
     sys.exit(0)
 sys.argv[0] = "twistd"
 from twisted.scripts.twistd import run
@@ -78,7 +80,8 @@ class PrivateDaemon:
             raise
 
     def _command(self) -> list[str]:
-        command = [sys.executable, "-c", BOOT, str(os.getpid()), "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
+        twistd = [sys.executable, "-c", BOOT, str(os.getpid()), str(self.folder), "--nodaemon", "--pidfile="]
+        command = [*twistd, "gameroom", "--config", "gameroom.toml", "--data", "var"]
         doors = {"developer": self.developer_port, "web": self.web_port, "admin": self.admin_port}
         for door, port in doors.items():
             command += [f"--{door}", f"tcp:{port}:interface={LOOPBACK}"]

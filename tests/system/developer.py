@@ -22,7 +22,7 @@ class Developer:
     def __init__(self, daemon: Daemon, folder: Path) -> None:
         self.daemon = daemon
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
 
     def environment(self) -> dict[str, str]:
         ours = {key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")}
@@ -32,6 +32,7 @@ class Developer:
             "GAMEROOM_WEB": f"http://{LOOPBACK}:{self.daemon.web_port}",
             "GAMEROOM_PASSWORD": PASSWORD,
             "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "TMPDIR": str(self.folder / "tmp"),
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -4,7 +4,7 @@
 
 In a fenced block that has `<!-- shell -->` above it, a line that begins with `$ ` is typed into a shell, and the lines
 below it are what it prints. Below a command that goes on by itself, `^C` stands for Ctrl-C once the lines before it are there.
-Ids, sums and times differ from run to run: what comes in the place of one on the page stands for it from then on.
+Ids and sums differ from run to run: what comes in the place of one on the page stands for it from then on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import zip_longest
 from pathlib import Path
 
 import attrs
@@ -27,10 +28,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "publish.md"
 SHELL, COMMAND, INTERRUPT = "<!-- shell -->", "$ ", "^C"
 DEVELOPER_PORT, WEB_PORT = 7001, 8080
 ENDS_WITHIN = 60.0
-VOLATILE = re.compile(
-    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|(?<=127\.0\.0\.1:)\d+|\b\d+(?:\.\d)? (?:kB|bytes)"
-)
-"""Ids, sums, times, ports, and sizes, which follow from how well zlib packs."""
+NAMES = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|(?<=127\.0\.0\.1:)\d+")
+"""Ids, sums and ports: one on the page stands for one of this run."""
+LOOSE = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\b\d+(?:\.\d)? (?:kB|bytes)")
+"""Times, and sizes, which follow from how well zlib packs: whatever they are, they stay as they are on the page."""
 
 
 @attrs.define
@@ -71,12 +72,16 @@ class ShellPage:
         self.urls += re.findall(r"http://\S+", output)
         lines = [line.rstrip() for line in output.rstrip("\n").split("\n")] if output.strip() else []
         self._learn(expected, lines)
-        return [VOLATILE.sub(lambda found: self._names.get(found.group(), found.group()), line) for line in lines] + [INTERRUPT] * goes_on
+        return [self._page_form(on_page, live) for on_page, live in zip_longest(expected[: len(lines)], lines, fillvalue="")] + [INTERRUPT] * goes_on
+
+    def _page_form(self, on_page: str, live: str) -> str:
+        named = NAMES.sub(lambda found: self._names.get(found.group(), found.group()), live)
+        return on_page if LOOSE.sub("", on_page) == LOOSE.sub("", named) else named
 
     def _learn(self, expected: list[str], lines: list[str]) -> None:
         self._names |= {str(self.daemon.developer_port): str(DEVELOPER_PORT), str(self.daemon.web_port): str(WEB_PORT)}
         for on_page, live in zip(expected, lines, strict=False):
-            for left, right in zip(VOLATILE.findall(on_page), VOLATILE.findall(live), strict=False):
+            for left, right in zip(NAMES.findall(on_page), NAMES.findall(live), strict=False):
                 self._names.setdefault(right, left)
 
     def _start(self, command: str) -> subprocess.Popen[bytes]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.developer import ENDS_WITHIN, Developer
+from tests.system.developer import ENDS_WITHIN, PASSWORD, Developer
 from tests.system.harness import LOOPBACK, Daemon, DaemonMaker, wait_until
 from tests.system.shell_page import run_page
 from tests.system.web import Web
@@ -142,6 +145,41 @@ def test_errors_are_one_line(ann: Developer, make_daemon: DaemonMaker) -> None:
     assert (found, out, err.count("\n")) == (1, "", 1)
 
 
+def test_on_a_terminal(daemon: Daemon, tmp_path: Path) -> None:
+    """The password is asked for twice without being shown, and a push draws a bar to its end."""
+    developer = Developer(daemon, tmp_path / "zoe")
+    shown = typed(developer, ["register"], ["zoe\n", f"{PASSWORD}\n", f"{PASSWORD}\n"])
+    assert "Welcome, zoe." in shown
+    assert PASSWORD not in shown
+    developer.done("create", "--name", "Big")
+    (developer.folder / "big.bin").write_bytes(os.urandom(4 << 20))
+    shown = typed(developer, ["push", "big.bin", "--game", "Big", "--bump", "minor"], [])
+    assert re.search(r"100%.*4\.2/4\.2 MB.*MB/s", shown)
+    assert "Big 0.1.0 is published and is the latest version; 4.2 MB sent" in shown
+
+
+def typed(developer: Developer, arguments: list[str], answers: list[str]) -> str:
+    """What a command shows on a terminal of its own, where each prompt is answered by the next of these."""
+    screen, terminal = pty.openpty()
+    environment = {key: value for key, value in developer.environment().items() if key != "GAMEROOM_PASSWORD"} | {"TERM": "xterm", "COLUMNS": "100"}
+    command = [str(Path(sys.executable).with_name("gameroom")), "dev", *arguments]
+    process = subprocess.Popen(
+        command, cwd=developer.folder, env=environment, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
+    )
+    os.close(terminal)
+    shown, waiting, until = "", list(answers), time.monotonic() + ENDS_WITHIN
+    while time.monotonic() < until:
+        try:
+            shown += os.read(screen, 65536).decode(errors="replace") if select.select([screen], [], [], 1.0)[0] else ""
+        except OSError:  # the other end is closed
+            break
+        if waiting and shown.endswith(": "):
+            os.write(screen, waiting.pop(0).encode())
+    os.close(screen)
+    assert process.wait(ENDS_WITHIN) == 0, shown
+    return shown
+
+
 @pytest.fixture
 def trial(ann: Developer) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts `gameroom dev run`, and ends those that are left."""
@@ -157,6 +195,11 @@ def trial(ann: Developer) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+def left(developer: Developer) -> list[Path]:
+    """What is in the folder for temporary files."""
+    return list((developer.folder / "tmp").iterdir())
+
+
 def room_of(trial: subprocess.Popen[str]) -> tuple[Web, str, str]:
     """The web door, the id and the game of the next room that it says."""
     assert trial.stdout is not None
@@ -166,13 +209,8 @@ def room_of(trial: subprocess.Popen[str]) -> tuple[Web, str, str]:
     return Web(int(found[1])), found[2], said["version"]
 
 
-def folders() -> set[Path]:
-    return set(Path(os.environ.get("TMPDIR", "/tmp")).glob("gameroom-dev-*"))
-
-
 def test_run_plays_here_and_leaves_nothing(ann: Developer, trial: Callable[..., subprocess.Popen[str]]) -> None:
     """The room is there and free, nothing of it is in the server that one is logged in at, and after Ctrl-C nothing is left."""
-    before = folders()
     ann.done("init", "dots", "--name", "Dots", "--kind", "relay")
     running = trial("dots", "--json")
     web, room_id, version = room_of(running)
@@ -182,7 +220,7 @@ def test_run_plays_here_and_leaves_nothing(ann: Developer, trial: Callable[..., 
     running.send_signal(signal.SIGINT)
     assert running.communicate(timeout=ENDS_WITHIN)[1] == ""
     assert running.returncode == 0
-    assert folders() == before
+    assert left(ann) == []
     with pytest.raises(ConnectionRefusedError):
         web.ask("GET", f"/join/{room_id}")
 
@@ -207,7 +245,7 @@ def test_run_follows_what_is_changed(ann: Developer, trial: Callable[..., subpro
 
 
 def test_run_ends_with_its_terminal(ann: Developer, trial: Callable[..., subprocess.Popen[str]]) -> None:
-    """Killed without a chance to tidy up, it leaves no server running."""
+    """Killed without a chance to tidy up, it leaves no server running, and no folder."""
     ann.done("init", "dots", "--name", "Dots")
     running = trial("dots", "--json")
     web, room_id, _ = room_of(running)
@@ -221,6 +259,7 @@ def test_run_ends_with_its_terminal(ann: Developer, trial: Callable[..., subproc
         return False
 
     wait_until(gone, "the private server is gone", 20.0)
+    wait_until(lambda: left(ann) == [], "its folder is gone", 20.0)
 
 
 def test_the_publishing_tutorial_is_true(daemon: Daemon, tmp_path: Path) -> None:
