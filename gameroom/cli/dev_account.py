@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
 
+from gameroom.cli import asking
 from gameroom.cli.dev_link import Link, linked
-from gameroom.cli.output import fail, print_json, shown
+from gameroom.cli.output import print_json, shown
 from gameroom.client.developer import DeveloperClient
 from gameroom.errors import BadState, Unauthorized
 
-VARIABLE = "GAMEROOM_PASSWORD"
-
 _USERNAME = click.argument("username", required=False)
-_PASSWORD = click.option("--password-stdin", is_flag=True, help=f"Read the password from standard input; {VARIABLE} may hold it, too.")
+_PASSWORD = click.option("--password-stdin", is_flag=True, help=f"Read the password from standard input; {asking.VARIABLE} may hold it, too.")
 
 
 @click.command(short_help="Make a developer's account.")
@@ -25,8 +22,8 @@ _PASSWORD = click.option("--password-stdin", is_flag=True, help=f"Read the passw
 @linked
 def register(link: Link, username: str | None, password_stdin: bool) -> None:
     """Make an account of a developer, and log in."""
-    name = _name(username)
-    _enter(link, name, _password(password_stdin, twice=True), new=True)
+    name = asking.username(username)
+    _enter(link, name, asking.password(password_stdin, twice=True), new=True)
 
 
 @click.command(short_help="Log in.")
@@ -35,8 +32,8 @@ def register(link: Link, username: str | None, password_stdin: bool) -> None:
 @linked
 def login(link: Link, username: str | None, password_stdin: bool) -> None:
     """Log in. An older session of the account ends by it."""
-    name = _name(username)
-    _enter(link, name, _password(password_stdin, twice=False), new=False)
+    name = asking.username(username)
+    _enter(link, name, asking.password(password_stdin, twice=False), new=False)
 
 
 @click.command(short_help="Log out.")
@@ -79,32 +76,6 @@ def _enter(link: Link, username: str, password: str, *, new: bool) -> None:
         _say(link, {"server": link.key, **said}, f"{'Welcome' if new else 'Logged in'}, {said['username']}. The session is kept for {link.key}.")
 
     link.world.run(main)
-
-
-def _name(given: str | None) -> str:
-    if given is not None:
-        return given
-    if not sys.stdin.isatty():
-        fail("say the username")
-    return str(click.prompt("Username", err=True))
-
-
-def _password(from_stdin: bool, *, twice: bool) -> str:
-    """It is never an argument, where everybody on the machine could read it."""
-    if from_stdin:
-        return _line(sys.stdin.readline())
-    if VARIABLE in os.environ:
-        return os.environ[VARIABLE]
-    if not sys.stdin.isatty():
-        fail(f"there is no terminal to ask for the password; give it by --password-stdin or {VARIABLE}")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=twice, err=True))
-
-
-def _line(text: str) -> str:
-    password = text.removesuffix("\n").removesuffix("\r")
-    if not password:
-        fail("there is no password on standard input")
-    return password
 
 
 def _say(link: Link, fields: dict[str, Any], text: str) -> None:

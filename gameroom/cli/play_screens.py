@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gameroom.cli.output import print_table, shown
-from gameroom.cli.play_link import joined
+from gameroom.cli.play_link import all_of, joined
 from gameroom.cli.play_menu import Back, Choice, Screen, leave
 from gameroom.cli.play_rooms import name_of, names_of
 from gameroom.cli.play_views import game_rows, room_rows, show_game, show_players, show_reviews, show_room
@@ -67,7 +67,7 @@ class Games(Screen):
         self._games: list[Payload] = []
 
     async def load(self) -> None:
-        self._games = await self.visit.client.games()
+        self._games = await all_of(self.visit.client.games, "game_id")
 
     @property
     def items(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -16,7 +17,7 @@ from gameroom.client.files import sum_of
 from gameroom.client.lines import LineClient
 from gameroom.client.stream import ConnectionFailed
 from gameroom.deferring import deferring
-from gameroom.errors import ChecksumMismatch, ChunkOutOfOrder, GameroomError, error_of
+from gameroom.errors import BadState, ChecksumMismatch, ChunkOutOfOrder, GameroomError, error_of
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -101,6 +102,7 @@ class Downloading:
             wish = attrs.evolve(wish, version=field(latest, "version", str))
         wish.part.parent.mkdir(parents=True, exist_ok=True)
         with wish.part.open("a+b") as file:
+            _lock(file)
             try:
                 return await self._into(file, wish, CHUNK)
             except ChunkOutOfOrder:
@@ -190,6 +192,14 @@ class Downloading:
 
     def _stalled(self) -> None:
         self._client.give_up(f"nothing of a download has come for {STALLED:g} seconds")
+
+
+def _lock(file: BinaryIO) -> None:
+    """Two who write into one part would spoil it. Raises `BadState`."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BadState("this is being downloaded already, here or by another program; wait for that") from None
 
 
 def _checked(coming: _Coming, part: Path, version: str, declared: Any) -> Downloaded:

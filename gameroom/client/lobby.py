@@ -59,7 +59,8 @@ class LobbyClient(AccountClient):
         """Bring a version's file (the latest, where none is named) into the file `part`; what is there already is not brought again.
 
         `progress(bytes_there, size_bytes)` is called with each chunk.
-        Fails with ChecksumMismatch, the part removed, where the bytes are not those of the version; with OSError where they cannot be written.
+        Fails with BadState where somebody else writes into the part;
+        with ChecksumMismatch, the part removed, where the bytes are not those of the version; with OSError where they cannot be written.
         Cancelling it stops the download; so does losing the connection. Either way the part is what the next try goes on from.
         """
         return self._downloading.download(Wish(game_id, version, part, progress))

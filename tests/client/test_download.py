@@ -252,6 +252,18 @@ class DownloadTests(SynchronousTestCase):
         self.part.parent.write_text("a file is in the way")
         self.failureResultOf(self.begin(), OSError)
 
+    def test_twice_into_one_part(self) -> None:
+        """The second one waits for another time, and spoils nothing."""
+        first = self.begin()
+        self.begun()
+        self.chunks(0)
+        self.linked.flush()
+        self.failureResultOf(self.begin(), BadState)
+        self.chunks(1, 2)
+        self.end()
+        self.successResultOf(first)
+        self.assertEqual(self.part.read_bytes(), DATA)
+
     def test_two_at_a_time(self) -> None:
         """Each gets its own chunks; those of nobody are passed over."""
         one = self.begin()
