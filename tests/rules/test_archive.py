@@ -6,7 +6,7 @@ import stat
 import unicodedata
 from zlib import crc32
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -147,6 +147,7 @@ class EntriesTests(SynchronousTestCase):
             self.assertRaises(InvalidRequest, check_places, [one, twin])
             self.assertRaises(InvalidRequest, check_places, [twin, one])
 
+    @settings(deadline=None)
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8).map(lambda text: text.replace("\\", "/")), max_size=6))
     def test_what_passes_is_harmless(self, names: list[str]) -> None:
         """What is not refused can be put below a folder on any system: each inside, and none over another."""
@@ -162,6 +163,7 @@ class EntriesTests(SynchronousTestCase):
             assert ":" not in name
             assert "\0" not in name
 
+    @settings(deadline=None)
     @given(st.text(max_size=300), st.text(max_size=20))
     def test_fault_can_be_shown(self, name: str, reason: str) -> None:
         """What a name does to a terminal it does not do in a message, and a long one is cut."""
@@ -170,6 +172,7 @@ class EntriesTests(SynchronousTestCase):
         assert message.isprintable()
         assert message.endswith(reason)
 
+    @settings(deadline=None)
     @given(st.binary(max_size=64))
     def test_extra_fields(self, extra: bytes) -> None:
         """Broken extra fields are left out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -25,6 +25,7 @@ class ReadingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(archives, "PIECE", archives.PIECE)
 
+    @settings(deadline=None)
     @given(st.binary(max_size=3000) | st.integers(0, 3000).map(bytes), st.sampled_from([0, 8]), st.booleans(), st.integers(1, 50))
     def test_any_pieces(self, data: bytes, method: int, later: bool, piece: int) -> None:
         """Whatever pieces it is read in, it holds what was packed, and no piece is longer."""

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import attrs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -261,6 +261,7 @@ class ArchiveTests(CheckCase):
         data = bundle(file("bomb", b"small", method=8, packed=packed))
         self.assertIn("bomb: with it the bundle unpacks to over 1048576 bytes (1 MiB)", self.refused(data))
 
+    @settings(deadline=None)
     @given(st.data())
     def test_any_lie(self, data: st.DataObject) -> None:
         """Whatever the headers say, an archive is a good bundle, a plain file, or refused with our error."""
@@ -292,6 +293,7 @@ class ArchiveTests(CheckCase):
         )
         self._must_answer(made)
 
+    @settings(deadline=None)
     @given(st.integers(0, 400), st.binary(min_size=1, max_size=6), st.booleans())
     def test_any_damage(self, at: int, wrong: bytes, large: bool) -> None:
         """Bytes that were changed anywhere make no other error."""
