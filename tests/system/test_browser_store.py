@@ -97,6 +97,17 @@ def at_least(one: Browser, share: float) -> bool:
     return text(one, "upload-how").startswith("Uploading") and bool(one.driver.execute_script(script, share))
 
 
+def outside(one: Browser) -> list[str]:
+    """The buttons that stick out of their cards."""
+    script = """
+        return [...document.querySelectorAll(".card button")].filter((button) => {
+            const [own, card] = [button, button.closest(".card")].map((element) => element.getBoundingClientRect());
+            return own.width && (own.right > card.right || own.left < card.left);
+        }).map((button) => button.textContent);
+    """
+    return list(one.driver.execute_script(script))
+
+
 def test_from_a_file_to_a_review(daemon: Daemon, tmp_path: Path, pictures: Path) -> None:
     """A developer drops a file and sees it go up; it is in the store at once; a player takes it home and reviews it, and another reads that."""
     base, web = f"http://{LOOPBACK}:{daemon.web_port}", Web(daemon.web_port)
@@ -200,6 +211,8 @@ def test_an_upload_that_is_interrupted(daemon: Daemon, tmp_path: Path, pictures:
             dev.press("Upload")
             dev.until(lambda one: at_least(one, 0.3), "it begins where it was", within=10)
             dev.until(lambda one: "is there" in text(one, "upload-say"), "it is there")
+        dev.until(lambda one: "latest" in text(one, "versions"), "the version is listed")
+        assert outside(dev) == []
         assert web.ask("GET", f"/games/{game_id}/versions/latest")["checksum"] == hashlib.sha256(game.read_bytes()).hexdigest()
 
         choose(dev, game)
