@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from gameroom.deferring import deferring
 from gameroom.errors import BadState, NotFound
@@ -76,8 +77,10 @@ class Bundle:
 class Catalogue:
     """The games of the store, whose files are in `bundles`.
 
-    `clock` tells the time, and `defer_to_thread(function, *args)` is where files are unpacked.
+    `clock` is for what the log says, and `defer_to_thread(function, *args)` is where files are unpacked.
     """
+
+    _log = Logger()
 
     def __init__(self, *, database: IDatabase, bundles: BundleFiles, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]]) -> None:
         self._database = database
@@ -194,9 +197,15 @@ class Catalogue:
             others.append(waiting)
             if len(others) == 1:
                 unpacking = self._defer_to_thread(self._bundles.unpacked, *key, version.checksum)
+                unpacking.addCallback(self._note, version, self._clock.seconds())
                 unpacking.addBoth(self._tell, version.checksum)
             self._folders[key] = (await waiting).resolve()
         return self._folders[key]
+
+    def _note(self, folder: Path, version: table.Version, since: float) -> Path:
+        seconds = self._clock.seconds() - since
+        self._log.info("{game_id} {version} is unpacked, in {seconds:.1f} s", game_id=version.game_id, version=version.version, seconds=seconds)
+        return folder
 
     def _tell(self, outcome: Any, checksum: str) -> None:
         for waiting in self._unpacking.pop(checksum):
