@@ -151,7 +151,8 @@ def median(runs: Sequence[Figures], name: str) -> float:
 
 def table_of(results: dict[tuple[str, Case], list[Figures]], total: int) -> str:
     """The medians for a person, with ratios to Node."""
-    head = f"{'case':<16} {'server':<9} {'MB/s':>7} {'spread':>7} {'CPU s':>7} {'server':>7} {'load':>6} {'grown MiB':>10} {'× Node':>7} {'× per CPU s':>12}"
+    head = f"{'case':<16} {'server':<9} {'MB/s':>7} {'spread':>7} {'CPU s':>7} {'server':>7} {'load':>6}"
+    head += f" {'grown MiB':>10} {'× Node':>7} {'× per CPU s':>12}"
     lines = [head, "-" * len(head)]
     for case in dict.fromkeys(case for _, case in results):
         for name in dict.fromkeys(name for name, _ in results):

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from gameroom.doors.developer_conversation import developer_desk
 from gameroom.doors.line_conversation import LineConversation, new_incident
 from gameroom.doors.line_protocol import LineFactory
+from gameroom.doors.upload_conversation import UploadConversation
 from gameroom.settings import Limits
 
 if TYPE_CHECKING:
@@ -42,6 +43,6 @@ class DeveloperFactory(LineFactory):
         desk = developer_desk(accounts=accounts, games=games, uploads=uploads, limits=limits, metrics=metrics, new_incident=new_incident)
 
         def converse(address: str, push: Callable[[bytes], None], catch_up: Callable[[Callable[[], bytes | None]], None]) -> LineConversation:
-            return LineConversation(desk, address, push)
+            return UploadConversation(desk, address, push, uploads)
 
         super().__init__(door="developer", converse=converse, clock=clock, limits=limits, metrics=metrics)

@@ -26,6 +26,12 @@ NO_TIMING_MARK: Final = b"\xff\xfc\x06"
 
 CARRIAGE_RETURN: Final = 13
 
+_LARGE: Final = 4096
+"""Bytes of a piece that is kept as it came."""
+
+_LONG: Final = 256
+"""Bytes of a line that is long to search for its end."""
+
 _HINT: Final = 'try {"type": "HELP"}'
 
 
@@ -48,23 +54,36 @@ class LineBuffer:
     True
     """
 
-    __slots__ = ("_lines", "_partial")
+    __slots__ = ("_length", "_lines", "_pieces")
 
     def __init__(self) -> None:
         self._lines: deque[bytes] = deque()
-        self._partial = bytearray()
+        self._pieces: list[bytes | bytearray] = []
+        """Of the line that has not ended: large ones as they came, so that they are copied once, and small ones together."""
+        self._length = 0
+        """Bytes of these."""
 
     def feed(self, data: bytes) -> None:
         """Take more of the stream."""
-        *lines, rest = data.split(b"\n")
+        *lines, rest = _split(data)
         if lines:
-            if self._partial:
-                self._partial += lines[0]
-                lines[0] = bytes(self._partial)
-                self._partial.clear()
+            if self._pieces:
+                self._pieces.append(lines[0])
+                lines[0] = b"".join(self._pieces)
+                self._pieces.clear()
+                self._length = 0
             self._lines.extend(lines)
         if rest:
-            self._partial += rest
+            self._keep(rest)
+
+    def _keep(self, piece: bytes) -> None:
+        self._length += len(piece)
+        if len(piece) >= _LARGE:
+            self._pieces.append(piece)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += piece
+        else:
+            self._pieces.append(bytearray(piece))
 
     def take(self, limit: int) -> bytes | None:
         """The next line without its end, or None until more has come. Empty lines are skipped.
@@ -80,26 +99,43 @@ class LineBuffer:
             if line:
                 return line
         # One byte more may be the CR of a line that has just the limit.
-        if len(self._partial) > limit + 1:
+        if self._length > limit + 1:
             self._refuse(limit)
         return None
 
     def end(self) -> None:
         """The peer has sent its last byte: what it did not end is a line too, as a person's `printf | nc` means it."""
-        if self._partial:
+        if self._pieces:
             self.feed(b"\n")
 
     def clear(self) -> None:
         self._lines.clear()
-        self._partial.clear()
+        self._pieces.clear()
+        self._length = 0
 
     def __bool__(self) -> bool:
         """Whether bytes wait here, be it a line or a part of one."""
-        return bool(self._lines or self._partial)
+        return bool(self._lines or self._pieces)
 
     def _refuse(self, limit: int) -> None:
         self.clear()
         raise LineTooLong(f"a line may have at most {limit} bytes here; the connection is closed")
+
+
+def _split(data: bytes) -> list[bytes]:
+    """What LFs separate, as bytes.split gives it, which looks at each byte by itself: the longer lines are, the slower it is than to search."""
+    end = data.find(b"\n")
+    if end < 0:
+        return [data]
+    if end < _LONG:
+        return data.split(b"\n")
+    lines, start = [], 0
+    while end >= 0:
+        lines.append(data[start:end])
+        start = end + 1
+        end = data.find(b"\n", start)
+    lines.append(data[start:])
+    return lines
 
 
 def decode(line: bytes) -> dict[str, Any]:
