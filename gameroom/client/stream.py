@@ -19,6 +19,10 @@ LONGEST: Final = 8 * 1024 * 1024
 """Bytes of a line that a server may send: a list of 200 full rooms has under two million."""
 
 
+NOT_A_WORD: Final = " before it said a word; is it a gameroom, and this its port?"
+"""What a person is asked where a connection ends like that: an HTTP server does so, or one that speaks TLS."""
+
+
 class ConnectionFailed(Exception):
     """There is no connection, or no longer one. Its text is one line for people."""
 
@@ -36,6 +40,7 @@ class LineStream(Protocol):
         self._tell_lost = lost
         self._buffer = lines.LineBuffer()
         self._why = ""
+        self._heard = False
         self._paused = False
         self._waiting: list[Deferred[None]] = []
 
@@ -51,6 +56,7 @@ class LineStream(Protocol):
         self._buffer.feed(data)
         try:
             while (line := self._next()) is not None:
+                self._heard = True
                 self._take(_object(line))
         except lines.LineTooLong:
             self._fail(f"the server sends a line of more than {LONGEST} bytes; is it a gameroom?")
@@ -60,7 +66,7 @@ class LineStream(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.ended = True
         self._go_on()
-        self._tell_lost(self._why or in_words(reason.value or ConnectionLost()))
+        self._tell_lost(self._why or self._in_words(reason.value or ConnectionLost()))
 
     def send(self, line: bytes) -> None:
         self.transport.write(line)
@@ -90,6 +96,9 @@ class LineStream(Protocol):
     def _next(self) -> bytes | None:
         """A line that is there, where any is still wanted."""
         return None if self.ended else self._buffer.take(LONGEST)
+
+    def _in_words(self, error: BaseException) -> str:
+        return in_words(error) + ("" if self._heard or not isinstance(error, ConnectionDone) else NOT_A_WORD)
 
     def _fail(self, why: str) -> None:
         self._why = why

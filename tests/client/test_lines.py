@@ -184,9 +184,16 @@ class LossTests(ClientCase):
 
     def test_the_server_closes(self) -> None:
         """With nothing under way too."""
+        self.script.push("HELLO")
         self.script.transport.loseConnection()
         self.linked.flush()
         self.assertEqual(self.lost, ["the server closed the connection"])
+
+    def test_the_server_closes_without_a_word(self) -> None:
+        """As one that speaks something else does: the person is asked whether it is the right port."""
+        asked = self.client.request("PING")
+        self.script.transport.loseConnection()
+        self.assertIn("closed the connection before it said a word; is it a gameroom", self.failed(asked))
 
     def test_not_told(self) -> None:
         """Who takes it back is not told."""
