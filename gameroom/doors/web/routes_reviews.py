@@ -13,6 +13,7 @@ from gameroom.doors.web.calls import RAW, Answer, Call
 from gameroom.doors.web.declare import Body, Field, Number, Reply, Route, Text
 from gameroom.doors.web.schemas import ref
 from gameroom.doors.web.streams import FileResource
+from gameroom.downloads import UnreadableFile
 from gameroom.reviews import Reviews
 from gameroom.rules.sessions import Account
 
@@ -109,6 +110,8 @@ class DownloadRoutes:
         account = (await self._accounts.identify(call.require_token())).account
         game_id = call.path["game_id"]
         stored = await self._catalogue.stored(game_id, call.path.get("version"))
+        if stored.path.stat().st_size != stored.size_bytes:
+            raise UnreadableFile(f"{stored.path} has not the {stored.size_bytes} bytes that were uploaded")
         game = await self._catalogue.detail(game_id)
         headers = {
             "Content-Type": "application/zip" if stored.path.suffix == ".zip" else RAW,

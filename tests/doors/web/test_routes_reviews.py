@@ -8,6 +8,7 @@ from typing import Any
 
 from gameroom.doors.turns import PIECE
 from gameroom.doors.web.routes_reviews import _disposition
+from gameroom.downloads import UnreadableFile
 from gameroom.settings import StoreSettings
 from tests.doors.web.test_routes_developer import DeveloperCase
 from tests.doors.web.test_routes_rooms import BROWSER
@@ -165,6 +166,18 @@ class DownloadTests(DeveloperCase):
         self.problem(self.world.ask("GET", f"/games/{self.new_game('Other')}/bundle", token=self.alice), 404, 103)
         self.developer_asks("PATCH", f"/games/{self.game}", {"status": "OFFLINE"})
         self.problem(self.world.ask("GET", self.path, token=self.alice), 409, 105)
+
+    def test_damaged(self) -> None:
+        """A file that is cut short on our disk is our fault: 199, which the log explains. One that is gone is 103; nobody has downloaded either."""
+        path = self.successResultOf(self.world.catalogue.stored(self.game)).path
+        path.chmod(0o644)
+        path.write_bytes(self.data[:-1])
+        self.problem(self.fetch(), 500, 199)
+        self.assertEqual(len(self.flushLoggedErrors(UnreadableFile)), 1)
+        path.parent.chmod(0o755)
+        path.unlink()
+        self.problem(self.fetch(), 404, 103)
+        self.assertFalse(self.knows())
 
     def test_counts(self) -> None:
         """Who has had a file to its end has downloaded the game: not by its head, its first half, or half of the answer."""
