@@ -29,19 +29,85 @@ class Left(Exception):
 
 
 @implementer(IReadDescriptor)
+class Keyboard:
+    """Where lines come from: keys of a terminal, or what is piped. `typed` is called after each change."""
+
+    def __init__(self, reactor: Any, descriptor: int, keys: bool, typed: Callable[[], None]) -> None:
+        self.lines: deque[str] = deque()
+        """Whole lines that nobody has asked for yet."""
+        self.ended = False
+        """Whether there will be no more of them."""
+        self._reactor = reactor
+        self._descriptor = descriptor
+        self._keys = keys
+        self._tell = typed
+        self._editor = LineEditor()
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    @property
+    def text(self) -> str:
+        """What stands on the line that is being typed."""
+        return self._editor.text
+
+    def open(self) -> None:
+        if not self.ended:
+            self._reactor.addReader(self)
+
+    def close(self) -> None:
+        self._reactor.removeReader(self)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def logPrefix(self) -> str:
+        return "keyboard"
+
+    def doRead(self) -> None:
+        """Something was typed. What is there is read at once, so this waits for nothing."""
+        try:
+            data = os.read(self._descriptor, _READ)
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
+        elif self._keys:
+            self._typed(data)
+        else:
+            self._piped(data)
+        self._tell()
+
+    def connectionLost(self, reason: Any) -> None:
+        self._end()
+        self._tell()
+
+    def _typed(self, data: bytes) -> None:
+        for each in self._editor.feed(data):
+            if each is Key.END:
+                self._end()
+            elif isinstance(each, str):
+                self.lines.append(each)
+
+    def _piped(self, data: bytes) -> None:
+        *lines, self._editor.text = (self._editor.text + self._decode(data)).split("\n")
+        self.lines.extend(line.removesuffix("\r") for line in lines)
+
+    def _end(self) -> None:
+        self.ended = True
+        if not self._keys and self._editor.text:
+            self.lines.append(self._editor.text)
+            self._editor.text = ""
+        self.close()
+
+
 class Terminal:
     """Standard input and output. On a terminal what is being typed survives whatever is drawn meanwhile."""
 
     def __init__(self, reactor: Any, keyboard: int, out: TextIO) -> None:
-        self._reactor = reactor
-        self._keyboard = keyboard
+        self._descriptor = keyboard
         self._out = out
         self.interactive = os.isatty(keyboard) and out.isatty()
         self._before = termios.tcgetattr(keyboard) if self.interactive else None
-        self._editor = LineEditor()
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._lines: deque[str] = deque()
-        self._ended = False
+        self.keyboard = Keyboard(reactor, keyboard, self.interactive, self._changed)
         self._prompt = ""
         self._hidden = False
         self._asked: Deferred[str] | None = None
@@ -51,15 +117,14 @@ class Terminal:
     def open(self) -> None:
         """Take what is typed, from now on."""
         if self.interactive:
-            tty.setcbreak(self._keyboard, termios.TCSADRAIN)
-        if not self._ended:
-            self._reactor.addReader(self)
+            tty.setcbreak(self._descriptor, termios.TCSADRAIN)
+        self.keyboard.open()
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        self._reactor.removeReader(self)
+        self.keyboard.close()
         if self._before is not None:
-            termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._before)
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -100,61 +165,23 @@ class Terminal:
     def asking(self) -> bool:
         return self._asked is not None
 
-    # What is typed.
+    # What is typed, and what is shown.
 
-    def fileno(self) -> int:
-        return self._keyboard
-
-    def logPrefix(self) -> str:
-        return "terminal"
-
-    def doRead(self) -> None:
-        """Something was typed. What is there is read at once, so this waits for nothing."""
-        try:
-            data = os.read(self._keyboard, _READ)
-        except OSError:
-            data = b""
-        if not data:
-            self._end()
-        elif self.interactive:
-            self._typed(data)
-        else:
-            self._piped(data)
-        self._answer()
-
-    def connectionLost(self, reason: Any) -> None:
-        self._end()
-        self._answer()
-
-    def _typed(self, data: bytes) -> None:
-        for each in self._editor.feed(data):
-            if each is Key.END:
-                self._end()
-            elif isinstance(each, str):
-                self._lines.append(each)
-        if self._asked is not None and not self._lines:
+    def _changed(self) -> None:
+        if self._asked is not None and self.interactive and not self.keyboard.lines:
             self._show()
-
-    def _piped(self, data: bytes) -> None:
-        *lines, self._editor.text = (self._editor.text + self._decode(data)).split("\n")
-        self._lines.extend(line.removesuffix("\r") for line in lines)
-
-    def _end(self) -> None:
-        self._ended = True
-        if not self.interactive and self._editor.text:
-            self._lines.append(self._editor.text)
-            self._editor.text = ""
-        self._reactor.removeReader(self)
+        self._answer()
 
     def _answer(self) -> None:
         """Tell who has asked, once there is something to tell."""
         asked = self._asked
-        if asked is None or not (self._lines or self._ended):
+        lines = self.keyboard.lines
+        if asked is None or not (lines or self.keyboard.ended):
             return
         self._asked = None
-        self._write(f"{self._line(self._lines[0])}\n" if self._lines and self.interactive else "\n")
-        if self._lines:
-            asked.callback(self._lines.popleft())
+        self._write(f"{self._line(lines[0])}\n" if lines and self.interactive else "\n")
+        if lines:
+            asked.callback(lines.popleft())
         else:
             asked.errback(Left())
 
@@ -162,15 +189,13 @@ class Terminal:
         self._asked = None
         self._write("\n")
 
-    # What is shown.
-
     def _show(self) -> None:
-        self._write(self._line(self._editor.text) if self.interactive else self._prompt)
+        self._write(self._line(self.keyboard.text) if self.interactive else self._prompt)
 
     def _line(self, text: str) -> str:
         """The line that is being typed, or as much of its end as fits."""
         text = "" if self._hidden else shown(text)
-        room = max(8, os.get_terminal_size(self._keyboard).columns - cell_len(self._prompt) - 1)
+        room = max(8, os.get_terminal_size(self._descriptor).columns - cell_len(self._prompt) - 1)
         while cell_len(text) > room:
             text = text[1:]
         return f"{_LINE}{self._prompt}{text}"

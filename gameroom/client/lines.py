@@ -6,18 +6,16 @@ Answers come in the order of their requests, so requests may be sent ahead; a pu
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Self
 
-import attrs
 import orjson
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from gameroom.client.pending import Unanswered
 from gameroom.client.stream import ConnectionFailed, LineStream, in_words
 from gameroom.deferring import deferring
 from gameroom.errors import error_of
@@ -33,15 +31,6 @@ Payload = dict[str, Any]
 OnPush = Callable[[Payload], None]
 
 
-@attrs.define
-class _Pending:
-    """A request that has no answer yet."""
-
-    kind: str
-    timeout: float
-    answered: Deferred[Payload]
-
-
 class LineClient:
     """One connection. `token`, once there is one, goes along with each request."""
 
@@ -51,8 +40,7 @@ class LineClient:
         self.clock = clock
         self.token: str | None = None
         self._stream = LineStream(self._line, self._lost)
-        self._pending: deque[_Pending] = deque()
-        self._timer: IDelayedCall | None = None
+        self._unanswered = Unanswered(clock, self.give_up)
         self._on_push: dict[str, list[OnPush]] = {}
         self._on_lost: list[Callable[[str], None]] = []
         self._gone = "it was never made"
@@ -94,13 +82,9 @@ class LineClient:
         """As `request`, for a line that is made already."""
         if not self.connected:
             return fail(ConnectionFailed(self._gone or self._closing))
-        # Who stops waiting for an answer leaves its place in the queue.
-        pending = _Pending(type, timeout, Deferred(lambda _: None))
-        self._pending.append(pending)
-        if len(self._pending) == 1:
-            self._wait_for(pending)
+        answered = self._unanswered.add(type, timeout)
         self._stream.send(line)
-        return pending.answered
+        return answered
 
     def writable(self) -> Deferred[None] | None:
         """None, or where the connection is full what fires once it takes more (also when it is lost)."""
@@ -136,7 +120,7 @@ class LineClient:
         if not self._closing:
             self._closing = "the connection was closed here"
             self._stream.close()
-            self._fail_all(self._closing)
+            self._unanswered.fail(self._closing)
             late = self.clock.callLater(CLOSES_WITHIN, self._stream.abort)
             self._on_lost.append(lambda _: late.cancel() if late.active() else None)
         return gone
@@ -146,7 +130,7 @@ class LineClient:
         if self.connected:
             self._closing = why
             self._stream.abort()
-            self._fail_all(why)
+            self._unanswered.fail(why)
 
     # What comes.
 
@@ -162,12 +146,9 @@ class LineClient:
         payload = message.get("payload", {})
         if type(payload) is not dict or type(message.get("code")) is not int:
             raise ConnectionFailed("the server gives an answer that is none; is it a gameroom?")
-        if not self._pending:
+        pending = self._unanswered.take()
+        if pending is None:
             raise ConnectionFailed(f"the server ended the connection: {message.get('message', '')}")
-        pending = self._pending.popleft()
-        self._stop_timer()
-        if self._pending:
-            self._wait_for(self._pending[0])
         if pending.answered.called:
             return
         if message["status"] == "ok":
@@ -184,29 +165,10 @@ class LineClient:
 
     def _lost(self, why: str) -> None:
         self._gone = self._closing or why
-        self._fail_all(self._gone)
+        self._unanswered.fail(self._gone)
         callbacks, self._on_lost = self._on_lost, []
         for callback in callbacks:
             callback(self._gone)
-
-    def _fail_all(self, why: str) -> None:
-        self._stop_timer()
-        pending, self._pending = self._pending, deque()
-        for each in pending:
-            if not each.answered.called:
-                each.answered.errback(Failure(ConnectionFailed(why)))
-
-    def _wait_for(self, pending: _Pending) -> None:
-        self._timer = self.clock.callLater(pending.timeout, self._too_late, pending)
-
-    def _too_late(self, pending: _Pending) -> None:
-        self._timer = None
-        self.give_up(f"the server has not answered {pending.kind} within {pending.timeout:g} seconds")
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 class _One(Factory):

@@ -39,8 +39,8 @@ class AtTerminalTests(SynchronousTestCase):
     def type(self, text: str) -> None:
         """Keys are pressed, and the reactor hears of it."""
         os.write(self.master, text.encode())
-        while self.terminal in self.reactor.getReaders() and _readable(self.slave):
-            self.terminal.doRead()
+        while self.terminal.keyboard in self.reactor.getReaders() and _readable(self.slave):
+            self.terminal.keyboard.doRead()
 
     def screen(self) -> str:
         """What has been shown since the last look."""
@@ -118,7 +118,7 @@ class AtTerminalTests(SynchronousTestCase):
         with self.terminal.lent():
             self.assertEqual(termios.tcgetattr(self.slave), self.modes)
             self.assertEqual(self.reactor.getReaders(), [])
-        self.assertEqual(self.reactor.getReaders(), [self.terminal])
+        self.assertEqual(self.reactor.getReaders(), [self.terminal.keyboard])
         self.terminal.close()
         self.assertEqual(termios.tcgetattr(self.slave), self.modes)
 
@@ -145,10 +145,10 @@ class PipedTests(SynchronousTestCase):
     def say(self, data: bytes, *, last: bool = False) -> None:
         if data:
             os.write(self.write, data)
-            self.terminal.doRead()
+            self.terminal.keyboard.doRead()
         if last:
             os.close(self.write)
-            self.terminal.doRead()
+            self.terminal.keyboard.doRead()
 
     def test_lines(self) -> None:
         """As they are, with letters that come in two parts, also the last one that nobody has ended."""
