@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -211,7 +212,7 @@ def beside_a_room(options: argparse.Namespace, program: Path, folder: Path) -> s
                 clients.wait_for("connected")
                 clients.go()
                 clients.wait_for("measuring")
-                rates = list(_until(clients, what, transfer, options.mib * MIB))
+                rates = list(_for_a_while(options.room_seconds, what, transfer, options.mib * MIB))
                 measured = clients.wait_for("measured")
         finally:
             server.stop()
@@ -220,10 +221,11 @@ def beside_a_room(options: argparse.Namespace, program: Path, folder: Path) -> s
     return "\n".join(lines)
 
 
-def _until(clients: Any, what: str, transfer: Transfer, total: int) -> Iterator[float]:
-    """Transfers one after another while the room is measured."""
+def _for_a_while(seconds: float, what: str, transfer: Transfer, total: int) -> Iterator[float]:
+    """Transfers one after another, so many seconds long; gives how fast each was."""
+    until = time.monotonic() + seconds
     for number in itertools.count(1):
-        if what == "by itself" or clients.has_said():
+        if what == "by itself" or time.monotonic() > until:
             return
         figures = transfer.up(65536, 8, total, f"1.{number}.0") if what.startswith("up") else transfer.down(65536, total)
         yield figures.megabytes
