@@ -39,7 +39,7 @@ def examine(path: Path, limits: Limits) -> tuple[Manifest, GameEntry | None]:
         archive = Archive(file, size)
         if _has_manifest(archive):
             return _bundle(archive, size, limits)
-        _check_plain(archive, limits)
+        _check_plain(archive, size, limits)
         return PLAIN, None
 
 
@@ -52,13 +52,17 @@ def _has_manifest(archive: Archive) -> bool:
     return MANIFEST in archive.names()
 
 
-def _check_plain(archive: Archive, limits: Limits) -> None:
-    """Whether an archive that is handed out as it is can be read; as far as we can tell, and as far as a bundle would go."""
+def _check_plain(archive: Archive, size: int, limits: Limits) -> None:
+    """Whether an archive of `size` bytes that is handed out as it is can be read; as far as we can tell, and as far as a bundle would go."""
     if archive.count > limits.bundle_files:
         return
-    left = limits.bundle_unpacked_bytes
+    left, unread = limits.bundle_unpacked_bytes, size
     for entry in archive.entries():
         found = archive.located(entry)
+        unread -= entry.packed
+        if unread < 0:
+            # Its entries share bytes. Reading the same ones for each of them could take hours, also where they unpack to nothing.
+            return
         if entry.readable:
             for piece in archive.chunks(found):
                 left -= len(piece)

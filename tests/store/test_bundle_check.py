@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
+from gameroom.rules.archive import Entry
 from gameroom.rules.manifest import PLAIN, Manifest
 from gameroom.settings import KIB, MIB, Limits
+from gameroom.store.archives import Archive
 from gameroom.store.bundle_check import examine, inspect
 from tests.rules.test_archive import BAD_NAMES
 from tests.zips import ENCRYPTED, LATER, LOCKSTEP, RELAY, Raw, archive, bundle, end, file
@@ -72,6 +75,24 @@ class PlainTests(CheckCase):
         self.limits = Limits(bundle_files=3, bundle_unpacked_bytes=100)
         self.assertEqual(self.inspect(archive([file(str(number)) for number in range(9)])), PLAIN)
         self.assertEqual(self.inspect(archive([file("zeros", bytes(30 * MIB), method=8)])), PLAIN)
+
+    def test_shared_bytes_are_read_once(self) -> None:
+        """Entries without number that share megabytes, and unpack to nothing, do not hold a thread for hours."""
+        nothing = b"\x00\x00\x00\xff\xff" * 100_000 + b"\x03\x00"
+        one = Raw(name=b"a", method=8, packed=nothing)
+        entries = [one, *(attrs.evolve(one, offset=0, packed_size=len(nothing)) for _ in range(5))]
+        data = one.local() + b"".join(attrs.evolve(each, offset=0).central(0) for each in entries)
+        directory = len(data) - len(one.local())
+        read: list[int] = []
+        real = Archive.chunks
+
+        def counted(archive: Archive, entry: Entry) -> Iterator[bytes]:
+            read.append(entry.packed)
+            return real(archive, entry)
+
+        self.patch(Archive, "chunks", counted)
+        self.assertEqual(self.inspect(data + end(len(entries), directory, len(one.local()))), PLAIN)
+        self.assertEqual(read, [len(nothing)])
 
     def test_prefix(self) -> None:
         """A program with an archive behind it is a program: nobody reads a game.toml in there."""
