@@ -41,6 +41,7 @@ from gameroom.doors.developer import DeveloperFactory
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.doors.web import WebSite
 from gameroom.logs import for_twistd
+from gameroom.memory import keep_freed
 from gameroom.settings import Addresses, Limits
 from gameroom.store import DatabaseUnavailable
 from gameroom.wiring import Nouns, make_nouns
@@ -89,6 +90,7 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> MultiService:
     """What `twistd gameroom` runs: the daemon, with its own log, and its own word on the terminal."""
+    keep_freed()
     twistd: Mapping[str, Any] = options.parent or {}
     settings = options.settings
     try:

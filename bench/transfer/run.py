@@ -150,7 +150,7 @@ def median(runs: Sequence[Figures], name: str) -> float:
     return float(statistics.median(getattr(run, name) for run in runs))
 
 
-def table_of(results: dict[tuple[str, Case], list[Figures]], total: int) -> str:
+def table_of(results: dict[tuple[str, Case], list[Figures]]) -> str:
     """The medians for a person, with ratios to Node."""
     head = f"{'case':<16} {'server':<9} {'MB/s':>7} {'spread':>7} {'CPU s':>7} {'server':>7} {'load':>6}"
     head += f" {'grown MiB':>10} {'× Node':>7} {'× per CPU s':>12}"
@@ -211,6 +211,7 @@ def beside_a_room(options: argparse.Namespace, program: Path, folder: Path) -> s
             with generator.load(lockstep, server=server, shape=shape, pace=pace, seats=seats, core=load_core) as clients:
                 clients.wait_for("connected")
                 clients.go()
+                clients.wait_for("started")
                 clients.wait_for("measuring")
                 rates = list(_for_a_while(options.room_seconds, what, transfer, options.mib * MIB))
                 measured = clients.wait_for("measured")
@@ -236,7 +237,7 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--mib", type=int, default=256, help="size of the file")
     parser.add_argument("--kib", type=int, nargs="+", default=[4, 64, 256], help="sizes of chunks")
     parser.add_argument("--window", type=int, nargs="+", default=[1, 8], help="chunks ahead of their answers")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each case, interleaved; the median is shown")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each case, interleaved; the median is shown; 0 for the room alone")
     parser.add_argument("--server", choices=list(SERVERS), nargs="+", default=list(SERVERS))
     parser.add_argument("--room-seconds", type=float, default=8.0, help="how long a room is measured beside transfers; 0 for not at all")
     return parser.parse_args(arguments)
@@ -249,10 +250,9 @@ def main(arguments: Sequence[str]) -> int:
         print("only one core here: server and load share it, and the figures mean little", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="gameroom-bench-") as folder:
         program = build(Path(folder))
-        results = run_all(options, program)
-        print(table_of(results, options.mib * MIB))
-        print(goal_line(results))
-        print(costs_table(options.kib, options.mib * MIB))
+        if options.repeat:
+            results = run_all(options, program)
+            print(table_of(results), goal_line(results), costs_table(options.kib, options.mib * MIB), sep="\n")
         if options.room_seconds:
             print(beside_a_room(options, program, Path(folder)))
     return 0
