@@ -77,16 +77,26 @@ class Bundle:
 class Catalogue:
     """The games of the store, whose files are in `bundles`.
 
-    `clock` is for what the log says, and `defer_to_thread(function, *args)` is where files are unpacked.
+    `clock` is for what the log says. `defer_to_thread(function, *args)` is where files are looked for, and `unpack_in_thread` where they are
+    unpacked, so that nothing else waits behind that; without it the same threads do both.
     """
 
     _log = Logger()
 
-    def __init__(self, *, database: IDatabase, bundles: BundleFiles, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(
+        self,
+        *,
+        database: IDatabase,
+        bundles: BundleFiles,
+        clock: IReactorTime,
+        defer_to_thread: Callable[..., Deferred[Any]],
+        unpack_in_thread: Callable[..., Deferred[Any]] | None = None,
+    ) -> None:
         self._database = database
         self._bundles = bundles
         self._clock = clock
         self._defer_to_thread = defer_to_thread
+        self._unpack_in_thread = unpack_in_thread or defer_to_thread
         self._folders: dict[tuple[str, str], Path] = {}
         """Of the versions that are unpacked. A version never changes while the daemon runs."""
         self._unpacking: dict[str, list[Deferred[Path]]] = {}
@@ -196,7 +206,7 @@ class Catalogue:
             others = self._unpacking.setdefault(version.checksum, [])
             others.append(waiting)
             if len(others) == 1:
-                unpacking = self._defer_to_thread(self._bundles.unpacked, *key, version.checksum)
+                unpacking = self._unpack_in_thread(self._bundles.unpacked, *key, version.checksum)
                 unpacking.addCallback(self._note, version, self._clock.seconds())
                 unpacking.addBoth(self._tell, version.checksum)
             self._folders[key] = (await waiting).resolve()

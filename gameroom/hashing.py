@@ -14,10 +14,9 @@ from typing import Any, Protocol, TypeVar
 
 import bcrypt
 from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 from gameroom.errors import BadState, RateLimited
+from gameroom.own_threads import OwnThreads
 from gameroom.settings import AccountSettings
 
 T = TypeVar("T")
@@ -30,26 +29,6 @@ class RunInThread(Protocol):
     """Runs `work()` in some other thread; fires in the reactor's with what it gives."""
 
     def __call__(self, work: Callable[[], T], /) -> Deferred[T]: ...
-
-
-class HashingThreads:
-    """A thread pool that nothing else waits in. It starts with the first work, and ends with the reactor.
-
-    `reactor` provides `IReactorCore` and `IReactorFromThreads`.
-    """
-
-    def __init__(self, reactor: Any, threads: int) -> None:
-        self._reactor = reactor
-        self._pool = ThreadPool(0, threads, name="hashing")
-        self._started = False
-
-    def __call__(self, work: Callable[[], T], /) -> Deferred[T]:
-        if not self._started:
-            self._started = True
-            self._pool.start()
-            self._reactor.addSystemEventTrigger("after", "shutdown", self._pool.stop)
-        done: Deferred[T] = deferToThreadPool(self._reactor, self._pool, work)
-        return done
 
 
 class PasswordHasher:
@@ -69,7 +48,7 @@ class PasswordHasher:
     def in_threads(cls, reactor: Any, settings: AccountSettings) -> PasswordHasher:
         """A hasher with threads of its own, as `[accounts]` says."""
         return cls(
-            run_in_thread=HashingThreads(reactor, settings.hashing_threads),
+            run_in_thread=OwnThreads(reactor, settings.hashing_threads, "hashing"),
             threads=settings.hashing_threads,
             queue=settings.hashing_queue,
             cost=settings.bcrypt_cost,

@@ -73,8 +73,8 @@ class _Upload:
 class Uploads:
     """The unfinished uploads, in `folder`; finished ones go to `bundles`.
 
-    `boot` names this boot of the machine: what another one has written may be lost. `defer_to_thread(function, *args)` is where files are read
-    and brought to the disk.
+    `boot` names this boot of the machine: what another one has written may be lost. `defer_to_thread(function, *args)` is for files, and
+    `publish_in_thread` for what takes seconds of END, so that nothing else waits behind it; without it that is done in the same threads.
     """
 
     _log = Logger()
@@ -91,12 +91,14 @@ class Uploads:
         defer_to_thread: Callable[..., Deferred[Any]],
         random_bytes: Callable[[int], bytes],
         boot: str,
+        publish_in_thread: Callable[..., Deferred[Any]] | None = None,
     ) -> None:
         self._database, self._clock, self._limits, self._settings = database, clock, limits, settings
         self._defer_to_thread, self._random_bytes, self._boot = defer_to_thread, random_bytes, boot
         self._files = UploadFiles(folder)
         self._disk = FreeDisk(folder, clock.seconds)
-        self._publishing = Publishing(database=database, bundles=bundles, clock=clock, limits=limits, defer_to_thread=defer_to_thread)
+        long = publish_in_thread or defer_to_thread
+        self._publishing = Publishing(database=database, bundles=bundles, clock=clock, limits=limits, defer_to_thread=long)
         self._unfinished: set[str] = set()
         self._live: OrderedDict[str, _Upload] = OrderedDict()
         self._finishing: set[Deferred[None]] = set()

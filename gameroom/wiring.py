@@ -26,6 +26,7 @@ from gameroom.hashing import PasswordHasher
 from gameroom.housekeeping import Housekeeping
 from gameroom.interfaces import IDatabase
 from gameroom.metrics import Metrics
+from gameroom.own_threads import OwnThreads
 from gameroom.presence import Presence
 from gameroom.program_logs import ProgramLogs
 from gameroom.referees.lockstep import LockstepReferee
@@ -44,6 +45,9 @@ GAMES = Path(__file__).with_name("games")
 """The games of the store from the start."""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+LONG_THREADS = 2
+"""Threads that check uploads, and as many that unpack: each takes seconds for a large bundle, and a core."""
 
 
 @attrs.frozen(kw_only=True)
@@ -142,8 +146,9 @@ def _make_accounts(ground: Ground, hasher: PasswordHasher) -> Accounts:
 
 def _make_store(ground: Ground) -> Store:
     database, clock, data = ground.database, ground.reactor, ground.settings.data
+    checking, unpacking = (OwnThreads(clock, LONG_THREADS, name) for name in ("checking", "unpacking"))
     bundles = BundleFiles(data)
-    catalogue = Catalogue(database=database, bundles=bundles, clock=clock, defer_to_thread=ground.in_thread)
+    catalogue = Catalogue(database=database, bundles=bundles, clock=clock, defer_to_thread=ground.in_thread, unpack_in_thread=unpacking)
     reviews = Reviews(database=database, clock=clock, settings=ground.settings.store)
     logs = ProgramLogs(clock)
     uploads = Uploads(
@@ -154,6 +159,7 @@ def _make_store(ground: Ground) -> Store:
         limits=ground.limits,
         settings=ground.settings.store,
         defer_to_thread=ground.in_thread,
+        publish_in_thread=checking,
         random_bytes=secrets.token_bytes,
         boot=_boot(),
     )

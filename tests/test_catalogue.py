@@ -7,7 +7,7 @@ import zipfile
 from hashlib import sha256
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from gameroom.catalogue import Bundle, Catalogue
 from gameroom.errors import BadState, NotFound
@@ -223,6 +223,22 @@ class UploadedTests(ShippingCase):
         self.assertEqual(self.successResultOf(fourth).parent, self.successResultOf(third).folder)
         self.successResultOf(catalogue.bundle("g"))
         self.assertEqual(calls, [])
+
+    def test_unpacked_elsewhere(self) -> None:
+        """Unpacking takes long: it has threads that those who only look for a file do not wait for."""
+        self.publish("1.0.0", self.bundle_of(game_toml="", index_html="page"), Manifest(kind="relay", web="index.html"))
+        held: list[Deferred[Any]] = []
+
+        def busy(function: Any, *args: Any) -> Deferred[Any]:
+            held.append(Deferred())
+            return held[-1].addCallback(lambda _: function(*args))
+
+        catalogue = Catalogue(database=self.database, bundles=self.bundles, clock=self.clock, defer_to_thread=maybeDeferred, unpack_in_thread=busy)
+        unpacked = catalogue.bundle("g")
+        self.assertEqual(self.successResultOf(catalogue.stored("g")).version, "1.0.0")
+        self.assertNoResult(unpacked)
+        held.pop().callback(None)
+        self.successResultOf(unpacked)
 
     def test_damaged(self) -> None:
         """A file that has changed on the disk is our fault, and told as such."""

@@ -35,6 +35,7 @@ FLOORS: dict[str, int] = {
             "entrance",
             "hashing",
             "housekeeping",
+            "own_threads",
             "presence",
             "program_logs",
             "publishing",

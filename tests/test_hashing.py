@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from threading import get_ident
 from unittest import mock
 
 import bcrypt
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState, RateLimited
-from gameroom.hashing import HashingThreads, PasswordHasher, digest
+from gameroom.hashing import PasswordHasher, digest
+from gameroom.own_threads import OwnThreads
 from tests.hashing import COST, Held, at_once
+from tests.test_own_threads import StandingReactor
 
 
 class PasswordHasherTests(SynchronousTestCase):
@@ -125,28 +124,8 @@ class PasswordHasherTests(SynchronousTestCase):
         self.assertEqual(held.work, [])
 
 
-class StandingReactor(MemoryReactorClock):
-    """Gives what threads hand back to the test."""
-
-    def __init__(self, back: list[Callable[[], object]]) -> None:
-        super().__init__()
-        self._back = back
-
-    def callFromThread(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
-        self._back.append(partial(callable, *args, **kwargs))
-
-
 class HashingThreadsTests(SynchronousTestCase):
     """The threads, with a reactor that stands still: what they hand back is run here."""
-
-    def setUp(self):
-        self.back: list[Callable[[], object]] = []
-        self.reactor = StandingReactor(self.back)
-
-    def stop(self):
-        for name in ("before", "during", "after"):
-            for trigger in self.reactor.triggers.get(name, {}).get("shutdown", []):
-                trigger[0](*trigger[1], **trigger[2])
 
     def test_never_in_the_reactors_thread(self):
         """Hashing is in a thread of the pool, its result comes back through the reactor, and shutdown ends the pool."""
@@ -163,21 +142,17 @@ class HashingThreadsTests(SynchronousTestCase):
 
         self.patch(bcrypt, "hashpw", noted(hashpw))
         self.patch(bcrypt, "checkpw", noted(checkpw))
-        hasher = PasswordHasher(run_in_thread=HashingThreads(self.reactor, 2), threads=2, cost=COST)
+        reactor = StandingReactor()
+        hasher = PasswordHasher(run_in_thread=OwnThreads(reactor, 2, "hashing"), threads=2, cost=COST)
         hasher.hash("correct horse").addCallback(results.append)
         hasher.verify("correct horse", None).addCallback(results.append)
         self.assertEqual(results, [])
-        self.stop()
+        reactor.shut_down()
         self.assertEqual(len(threads), 2)
         self.assertNotIn(get_ident(), threads)
-        for call in self.back:
+        for call in reactor.back:
             call()
         self.assertEqual(len(results), 2)
-
-    def test_no_thread_without_work(self):
-        """A hasher that nobody uses has no threads and leaves nothing to stop."""
-        HashingThreads(self.reactor, 2)
-        self.assertEqual(self.reactor.triggers, {})
 
 
 class HeldTests(SynchronousTestCase):

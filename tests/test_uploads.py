@@ -13,6 +13,7 @@ from gameroom.store import DatabaseUnavailable
 from gameroom.store.free_disk import LOOK_SECONDS
 from gameroom.uploads import EXPIRED_EVERY, IDLE, WRITTEN_OUT, Begun, Published
 from tests.held import HeldDatabase
+from tests.store.test_recordings import Threads
 from tests.uploads import ALICE, BOB, FOREIGN_GAME, GAME, GIB, MIB, OTHER_GAME, UploadsCase
 
 BYTES = b"0123456789"
@@ -496,6 +497,21 @@ class CancelTests(UploadsCase):
         self.clock.advance(86400.0)
         self.threads.holding = False
         self.threads.release()
+        self.assertEqual(self.successResultOf(end), Published("1.0.0", True))
+
+    def test_end_elsewhere(self) -> None:
+        """END takes long: it has threads that nothing else waits for."""
+        self.publishing = Threads()
+        self.uploads = self.started()
+        upload_id = self.begin()
+        self.chunk(upload_id, 0, BYTES)
+        self.publishing.holding = True
+        end = self.uploads.end(ALICE, upload_id)
+        other = self.begin("2.0.0")
+        self.successResultOf(self.uploads.cancel(ALICE, other))
+        self.assertNoResult(end)
+        self.publishing.holding = False
+        self.publishing.release()
         self.assertEqual(self.successResultOf(end), Published("1.0.0", True))
 
     def test_expired_as_it_ends(self) -> None:

@@ -81,6 +81,7 @@ class UploadsCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(START)
         self.threads = Threads()
+        self.publishing: Threads | None = None
         self.data = Path(self.mktemp())
         self.data.mkdir()
         self.limits = Limits(bundle_bytes=MIB)
@@ -106,6 +107,7 @@ class UploadsCase(SynchronousTestCase):
             limits=lambda: self.limits,
             settings=StoreSettings(keep_uploads=86400.0),
             defer_to_thread=self.threads.defer,
+            publish_in_thread=None if self.publishing is None else self.publishing.defer,
             random_bytes=lambda length: next(self.numbers).to_bytes(length, "big"),
             boot=boot,
         )

@@ -6,6 +6,7 @@ import os
 import secrets
 from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
+from time import monotonic
 from typing import BinaryIO, Final
 
 from gameroom.rules import archive as rules
@@ -16,6 +17,9 @@ from gameroom.store.free_disk import DiskFull, FreeDisk, is_full
 
 FILE, PROGRAM, FOLDER = 0o444, 0o555, 0o555
 """The modes of what is unpacked; of an archive's own only counts whether a file may be run."""
+
+BLOCK: Final = 4096
+"""What the disk keeps of each file beside its bytes, and of the last of them."""
 
 _PROGRAMS: Final = (b"#!", b"\x7fELF")
 """How programs begin, for archives without Unix modes."""
@@ -57,7 +61,8 @@ def _fill(file: BinaryIO, folder: Path) -> None:
     entries = list(archive.entries())
     # It was checked when it was uploaded; what stands on the disk since then is looked at again where it matters.
     rules.check(entries, len(entries) * rules.LONGEST_NAME)
-    if sum(entry.size for entry in entries) > FreeDisk(folder, lambda: 0.0).spare():
+    disk = FreeDisk(folder, monotonic)
+    if sum(_on_disk(entry.size) for entry in entries) > disk.spare():
         raise DiskFull
     made = {folder}
     for entry in entries:
@@ -66,7 +71,7 @@ def _fill(file: BinaryIO, folder: Path) -> None:
         within.mkdir(parents=True, exist_ok=True)
         _note(within, made)
         if not entry.is_folder:
-            _write(archive, archive.located(entry), path)
+            _write(archive, archive.located(entry), path, disk)
     for each in sorted(made, reverse=True):
         each.chmod(FOLDER)
 
@@ -78,12 +83,19 @@ def _note(within: Path, made: set[Path]) -> None:
         within = within.parent
 
 
-def _write(archive: Archive, entry: Entry, path: Path) -> None:
+def _on_disk(size: int) -> int:
+    """About what so many bytes take there: thousands of small files need more than they have."""
+    return size + BLOCK
+
+
+def _write(archive: Archive, entry: Entry, path: Path, disk: FreeDisk) -> None:
+    disk.require(BLOCK)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         program = bool(entry.mode & 0o111)
         for number, piece in enumerate(archive.chunks(entry)):
             if number == 0 and not entry.mode:
                 program = piece.startswith(_PROGRAMS)
+            disk.require(len(piece))  # others write at the same time, and had counted on the same room
             file.write(piece)
         os.fchmod(fd, PROGRAM if program else FILE)

@@ -245,10 +245,22 @@ class UnpackTests(FilesCase):
         def full(folder: Path) -> None:
             raise OSError(ENOSPC, "No space left on device")
 
-        self.patch(FreeDisk, "spare", lambda disk: 4000)
+        self.patch(FreeDisk, "spare", lambda disk: 40_000)
         self.patch(unpacking, "tree_to_disk", full)
         self.assertRaises(DiskFull, self.unpack, file("a", b"x" * 60))
         self.assertEqual(list((self.data / "unpacked").iterdir()), [])
+
+    def test_disk_full_by_others(self) -> None:
+        """Two that are unpacked at once had each seen room for itself; the reserve is kept all the same."""
+        spare = iter((1 << 30, 1 << 20, 0))
+        self.patch(FreeDisk, "_look", lambda disk: (next(spare), 1 << 30))
+        self.assertRaises(DiskFull, self.unpack, *(file(f"f{number}", b"x" * (512 << 10)) for number in range(4)))
+        self.assertEqual(list((self.data / "unpacked").iterdir()), [])
+
+    def test_small_files_count(self) -> None:
+        """Each file takes a block of the disk, however little it holds."""
+        self.patch(FreeDisk, "spare", lambda disk: 20_000)
+        self.assertRaises(DiskFull, self.unpack, *(file(f"f{number}") for number in range(10)))
 
 
 class ReconcileTests(FilesCase):
