@@ -155,3 +155,8 @@ def shifted(cursor: int, do: str) -> int:
 def is_whole(value: object, least: int, most: int) -> bool:
     """Whether something that was read is an integer in this range; true and false are none."""
     return type(value) is int and least <= value <= most
+
+
+def is_word(value: object, letters: str) -> bool:
+    """Whether something that was read is a string of these letters alone."""
+    return isinstance(value, str) and not value.strip(letters)

@@ -8,7 +8,23 @@ from typing import Any, ClassVar, Final, Self
 import attrs
 
 from gameroom.errors import BadState, InvalidRequest
-from gameroom.rules.turn_games import DRAW, DROP, LAST_COLUMN, MIDDLE, TIME, WON, Body, Moved, Over, check_plays, check_turn, is_whole, shifted
+from gameroom.rules.turn_games import (
+    DRAW,
+    DROP,
+    GONE,
+    LAST_COLUMN,
+    MIDDLE,
+    TIME,
+    WON,
+    Body,
+    Moved,
+    Over,
+    check_plays,
+    check_turn,
+    is_whole,
+    is_word,
+    shifted,
+)
 
 COLUMNS: Final = 7
 ROWS: Final = 6
@@ -128,10 +144,11 @@ class ConnectFour:
     def from_json(cls, value: Any) -> Self:
         try:
             last, out = value["last"], value["out"]
+            red, yellow = value["cursors"]
             game = cls(
                 first=value["first"],
                 columns=tuple(value["columns"]),
-                cursors=tuple(value["cursors"]),
+                cursors=(red, yellow),
                 last=tuple(last) if last is not None else None,
                 out=tuple(out) if out is not None else None,
             )
@@ -148,12 +165,11 @@ class ConnectFour:
         return (
             is_whole(self.first, 1, 2)
             and len(self.columns) == COLUMNS
-            and all(isinstance(column, str) and len(column) <= ROWS and not column.strip("12") for column in self.columns)
+            and all(is_word(column, "12") and len(column) <= ROWS for column in self.columns)
             and counts[0] - counts[1] in (0, 1)
-            and len(self.cursors) == 2
             and all(is_whole(cursor, 0, LAST_COLUMN) for cursor in self.cursors)
             and self._last_sound()
-            and (self.out is None or (len(self.out) == 2 and is_whole(self.out[0], 1, 2) and isinstance(self.out[1], str)))
+            and self._out_sound()
         )
 
     def _last_sound(self) -> bool:
@@ -166,3 +182,9 @@ class ConnectFour:
             and is_whole(row, len(self.columns[column]) - 1, ROWS - 1)
             and self._disc(column, row) == str(player)
         )
+
+    def _out_sound(self) -> bool:
+        if self.out is None:
+            return True
+        player, reason = self.out
+        return is_whole(player, 1, 2) and reason in (GONE, TIME)

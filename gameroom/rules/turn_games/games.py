@@ -8,8 +8,9 @@ from typing import Final
 from gameroom.errors import InvalidRequest
 from gameroom.rules.turn_games import ITurnGame
 from gameroom.rules.turn_games.connect_four import ConnectFour
+from gameroom.rules.turn_games.loners import Loners
 
-GAMES: Final[Mapping[str, type[ITurnGame]]] = {"connect-four": ConnectFour}
+GAMES: Final[Mapping[str, type[ITurnGame]]] = {"connect-four": ConnectFour, "loners": Loners}
 
 
 def turn_game(name: str) -> type[ITurnGame]:
