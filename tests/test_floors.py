@@ -60,6 +60,7 @@ FLOORS: dict[str, int] = {
     "gameroom.config": 5,
     "gameroom.daemon": 5,
     "gameroom.logs": 5,
+    "gameroom.memory": 5,
     "gameroom.tap": 5,
     "gameroom.wiring": 5,
 }
