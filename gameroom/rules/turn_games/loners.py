@@ -1,7 +1,8 @@
 """Loners: everybody picks a number at the same time, and the lowest that nobody else has picked scores (docs/protocol/controller.md, "Loners").
 
 Three to eight players pick from 1 to 7 with the cursor and lock it with drop.
-The lowest number that only one has picked gives that one so many points as it is; the first with 15 wins. After 30 rounds the highest score does; several who have it share the first place, and nobody has won.
+The lowest number that only one has picked gives that one so many points as it is; the first with 15 wins.
+After 30 rounds the highest score wins; several who have it share the first place, and nobody has won.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Loner:
 
 @attrs.frozen(kw_only=True)
 class Loners:
-    """One game of it. Who is out is gone from it; the others play on while two are left."""
+    """One game of it. Who is out is gone from it; the others play on while three are left."""
 
     fewest: ClassVar[int] = 3
     most: ClassVar[int] = 8
@@ -64,16 +65,20 @@ class Loners:
 
     @property
     def over(self) -> Over | None:
-        best = max(loner.score for loner in self.loners)
-        if best >= GOAL or self.turn > ROUNDS:
-            winners = [loner.player for loner in self.loners if loner.score == best]
-            return self._over(WON, winners[0]) if len(winners) == 1 else self._over(DRAW, None, winners)
-        if len(self.loners) == 1:
+        if max(loner.score for loner in self.loners) >= GOAL or self.turn > ROUNDS:
+            return self._best(WON)
+        if len(self.loners) < self.fewest:
             # Nobody has lost to those who leave, but to those whose clock has run out.
-            return self._over(self.out or GONE, self.loners[0].player if self.out == TIME else None)
+            return self._best(TIME) if self.out == TIME else self._over(self.out or GONE)
         return None
 
-    def _over(self, reason: str, winner: int | None, shared: Sequence[int] = ()) -> Over:
+    def _best(self, reason: str) -> Over:
+        """The highest score wins, if only one has it."""
+        best = max(loner.score for loner in self.loners)
+        winners = [loner.player for loner in self.loners if loner.score == best]
+        return self._over(reason, winners[0]) if len(winners) == 1 else self._over(DRAW if reason == WON else reason, None, winners)
+
+    def _over(self, reason: str, winner: int | None = None, shared: Sequence[int] = ()) -> Over:
         scores = [{"player": loner.player, "score": loner.score} for loner in self.loners]
         return Over(reason=reason, winner=winner, more={"scores": scores} | ({"shared": list(shared)} if shared else {}))
 
@@ -164,7 +169,7 @@ class Loners:
             0 < len(self.loners) <= self.most
             and all(_is_sound(loner) for loner in self.loners)
             and list(self.players) == sorted(set(self.players))
-            and (len(self.loners) == 1 or None in [loner.pick for loner in self.loners])
+            and (len(self.loners) < self.fewest or None in [loner.pick for loner in self.loners])
             and is_whole(self.turn, 1, ROUNDS + 1)
             and all(is_whole(player, 1, self.most) and is_whole(pick, 1, HIGHEST) for player, pick in self.last)
             and bool(self.last) == (self.turn > 1)
