@@ -49,8 +49,11 @@ FLOORS: dict[str, int] = {
             "room_ledger",
             "room_plan",
             "room_start",
+            "room_transactions",
             "room_views",
             "shipped",
+            "thinking",
+            "thinking_process",
             "uploads",
         )
     },
