@@ -171,7 +171,7 @@ class Catalogue:
             min_players=said.min_players,
             max_players=min(said.max_players, game.max_players),
             hosting=said.kind,
-            lockstep=dict(said.lockstep),
+            lockstep=dict(said.lockstep) if said.controller is None else {**said.lockstep, "turn_game": said.controller},
             engine=said.engine,
             web=said.web,
             folder=await self._unpacked(found) if said.served else None,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gameroom.wire.room_messages import Hello, Outgoing
 
 T = TypeVar("T")
+Work = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]
+"""A coroutine function for `IDatabase.interact`, and its arguments behind the cursor."""
 Row = tuple[Any, ...]
 
 
@@ -127,6 +129,33 @@ class IRoom(Interface):
         """The play has ended: the room goes back to setup and everyone is told."""
 
 
+class ITurnRoom(IRoom):
+    """What a referee may ask beside that whose room makes each of its steps durable, and answers its members' messages."""
+
+    members: Sequence[Member] = Attribute("everybody who is in it, in the order in which they came")
+
+    def finish(reason: str, results: Any, also: Work, told: Callable[[], None]) -> None:
+        """As `over`, and `also` is done in the transaction that makes it durable; `told` is called then, before anyone hears of the end.
+
+        It is tried again until it is durable.
+        """
+
+    def keep(work: Work, told: Callable[[], None]) -> Deferred[None]:
+        """Do `work` in a transaction of the room's changes, in their order. `told` is called when it is durable; fails when it cannot be saved."""
+
+    def set_ready(user_id: str, ready: bool) -> Deferred[None]:
+        """A player is ready, or no longer. Raises `BadState`; fires when it is durable and told."""
+
+    def take_seat(user_id: str) -> Deferred[None]:
+        """A viewer takes the lowest free seat. Raises, or fails with, `BadState` where there is none."""
+
+    def give_up_seat(user_id: str) -> Deferred[None]:
+        """A player becomes a viewer, or is gone where the room takes none; fires when that is durable and told."""
+
+    def send_again() -> None:
+        """In a room whose messages are answered: say once more what was not answered in time."""
+
+
 class IReferee(Interface):
     """Plays one room: the rules of one hosting kind (the Game Manager of the micro services seed).
 
@@ -140,6 +169,8 @@ class IReferee(Interface):
     keeps_seats: bool = Attribute("True where a locked player who is away keeps the seat for as long as the play lasts (lock-step).")
 
     packets_are_messages: bool = Attribute("True where binary frames count to the limit of messages (relay); command packets do not.")
+
+    transactional: bool = Attribute("True where messages are answered and players are told one thing at a time (controller).")
 
     def check_start() -> None:
         """May a play begin here at all? Raises `BadState` where games of this kind cannot be run; asked before anything is locked."""

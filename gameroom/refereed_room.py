@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gameroom.interfaces import IRoom
+from gameroom.interfaces import ICursor, ITurnRoom, Work
 from gameroom.rules import room as rules
 from gameroom.rules.room import PLAYING, Member, Room, RoomOptions
 from gameroom.store import rooms as table
@@ -19,7 +20,24 @@ if TYPE_CHECKING:
     from gameroom.room import LivingRoom
 
 
-@implementer(IRoom)
+@attrs.frozen
+class _Ending:
+    """How a play is to end."""
+
+    reason: str
+    results: Any
+    also: Work | None
+    told: Callable[[], None] | None
+
+
+async def _end(cursor: ICursor, play_id: str, ended_ms: int, reason: str, also: Work | None) -> None:
+    await table.end_play(cursor, play_id, ended_ms, reason)
+    if also is not None:
+        work, args = also
+        await work(cursor, *args)
+
+
+@implementer(ITurnRoom)
 class RefereedRoom:
     """What one room's referee knows of it. `state` is the state that members were told last."""
 
@@ -32,7 +50,7 @@ class RefereedRoom:
         # Asked for each packet: the clock itself, with nothing between.
         self.now = room.now
         self._room = room
-        self._ending: tuple[str, Any] | None = None
+        self._ending: _Ending | None = None
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -49,6 +67,10 @@ class RefereedRoom:
     @property
     def setup_state(self) -> str:
         return self._room.latest.state
+
+    @property
+    def members(self) -> Sequence[Member]:
+        return self._room.latest.members
 
     @property
     def seated(self) -> list[str]:
@@ -70,8 +92,7 @@ class RefereedRoom:
         self._room.audience.tell_all(outgoing)
 
     def tell(self, user_id: str, outgoing: Outgoing) -> None:
-        for connection in self._room.audience.of(user_id):
-            connection.deliver(outgoing)
+        self._room.audience.tell(user_id, outgoing)
 
     def configure(self, patch: Mapping[str, Any], by: str) -> Deferred[None]:
         self.member(by)
@@ -93,9 +114,30 @@ class RefereedRoom:
             message["members"] = list(members)
         self.broadcast(Outgoing.json(message))
 
+    def keep(self, work: Work, told: Callable[[], None]) -> Deferred[None]:
+        return self._room.change(self._room.latest, lambda room: told(), work)
+
+    def set_ready(self, user_id: str, ready: bool) -> Deferred[None]:
+        return self._room.set_ready(user_id, ready)
+
+    def take_seat(self, user_id: str) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._room.around.sit(self._room, user_id))
+
+    def give_up_seat(self, user_id: str) -> Deferred[None]:
+        return self._room.give_up_seat(user_id)
+
+    def send_again(self) -> None:
+        self._room.audience.send_again()
+
     def over(self, reason: str, results: Any = None) -> None:
+        self._end(reason, results, None, None)
+
+    def finish(self, reason: str, results: Any, also: Work, told: Callable[[], None]) -> None:
+        self._end(reason, results, also, told)
+
+    def _end(self, reason: str, results: Any, also: Work | None, told: Callable[[], None] | None) -> None:
         if self._room.latest.phase == PLAYING and self._ending is None:
-            self._ending = (reason, results)
+            self._ending = _Ending(reason, results, also, told)
             self._end_play()
 
     def end_again(self) -> None:
@@ -105,11 +147,14 @@ class RefereedRoom:
 
     def _end_play(self) -> None:
         assert self._ending is not None
-        room, (reason, results) = self._room, self._ending
+        room, ending = self._room, self._ending
+        reason, results = ending.reason, ending.results
         play_id = room.latest.play_id
 
         def tell(after: Room) -> None:
             self._ending = None
+            if ending.told is not None:
+                ending.told()
             room.referee.end()
             self._log.info("play {play_id} of room {room_id} is over: {reason}", play_id=play_id, room_id=self.room_id, reason=reason)
             message = {"type": "over", "reason": reason, "play_id": play_id}
@@ -117,6 +162,6 @@ class RefereedRoom:
             room.audience.restart_clocks()
             self.show_state(after.state, reason)
 
-        also = (table.end_play, (play_id, int(self.now() * 1000), reason))
+        also = (_end, (play_id, int(self.now() * 1000), reason, ending.also))
         # The ledger logs what goes wrong. It stays in _ending, so the room's next look at the time tries again.
         room.change(rules.finish(room.latest), tell, also).addErrback(lambda failure: None)

@@ -98,6 +98,7 @@ class Registry:
             changed=self._changed,
             seen=lambda room: self._tell(room, closed=False),
             closed=self._closed,
+            sit=self._entrance.sit,
             draining=lambda: self.draining,
             stopped=lambda: self._stopped,
         )

@@ -5,7 +5,7 @@ It knows no door: it speaks to connections through `IConnection` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gameroom import room_views as views
-from gameroom.errors import Forbidden, NotFound, Unauthorized
-from gameroom.interfaces import IDatabase, IReferee, IRoom
+from gameroom.errors import BadState, Forbidden, NotFound, Unauthorized
+from gameroom.interfaces import IDatabase, IReferee, IRoom, Work
 from gameroom.refereed_room import RefereedRoom
 from gameroom.room_audience import RoomAudience
-from gameroom.room_ledger import RoomLedger, Work
+from gameroom.room_ledger import RoomLedger
 from gameroom.room_start import RoomStart
+from gameroom.room_transactions import TransactionalAudience
 from gameroom.rules import room as rules
 from gameroom.rules import usernames
 from gameroom.rules.room import PLAYING, Member, Room, RoomOptions
@@ -59,6 +60,8 @@ class Surroundings:
     """What lists show of a room has changed."""
     closed: Callable[[LivingRoom], None]
     """A room is gone."""
+    sit: Callable[[LivingRoom, str], Coroutine[Any, Any, None]]
+    """A viewer of a room takes a seat; see `Registry.sit`."""
     draining: Callable[[], bool]
     stopped: Callable[[], bool]
     """The registry has let go of its rooms."""
@@ -80,7 +83,6 @@ class LivingRoom:
         self.now: Callable[[], float] = surroundings.clock.seconds
         """Unix time in seconds."""
         self.ledger = RoomLedger(value, surroundings.database, self._committed)
-        self.audience = RoomAudience(self)
         self.starting = RoomStart(self)
         self.last_ids: dict[str, int] = {}
         self.floods: dict[str, Any] = {}
@@ -89,6 +91,7 @@ class LivingRoom:
         self._mend_at = 0.0
         self.refereed = RefereedRoom(self)
         self.referee: IReferee = referee(self.refereed)
+        self.audience = TransactionalAudience(self) if self.referee.transactional else RoomAudience(self)
 
     # What it is.
 
@@ -138,6 +141,31 @@ class LivingRoom:
         before = self.latest
         after = rule(before, *args, **kwargs)
         return self.ledger.confirm() if after is before else self.change(after)
+
+    def set_ready(self, user_id: str, ready: bool, revision: int | None = None) -> Deferred[None]:
+        """A player is ready, or no longer; see `rules.set_ready`.
+
+        Raises `BadState` also where such games cannot be run, and while the daemon is going down.
+        """
+        if ready and self.around.draining():
+            raise BadState("this server is going down; be ready again in a moment")
+        if ready:
+            self.referee.check_start()
+        return self.apply(rules.set_ready, user_id, ready, revision)
+
+    def give_up_seat(self, user_id: str) -> Deferred[None]:
+        """A player becomes a viewer, or is gone where the room takes none. Fires when that is durable and told; raises `BadState` for a viewer."""
+        member = self.latest.member(user_id)
+        if member.seat is None:
+            raise BadState("you have no seat to give up")
+        if not self.options.viewers:
+            return self.remove([user_id], "left")
+
+        def told(room: Room) -> None:
+            if room.phase == PLAYING and member.locked and member.seat is not None:
+                self.referee.left(user_id, member.seat, "left")
+
+        return self.change(rules.stand(self.latest, user_id), told)
 
     def remove(self, user_ids: Sequence[str], reason: str, told: Callable[[Room], None] | None = None) -> Deferred[None]:
         """Members are gone for good, `reason` being `left` or `timeout`.
@@ -232,6 +260,7 @@ class LivingRoom:
     async def restore(self) -> None:
         """After a restart of the daemon: everyone is away from now on, and a play is taken up where it stood."""
         room = self.value
+        await self.audience.restore()
         if room.phase == PLAYING:
             assert room.play_id is not None
             try:

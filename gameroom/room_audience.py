@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gameroom import room_views as views
@@ -42,6 +42,21 @@ class RoomAudience:
         """Give it to every connection."""
         for connection in self._attendance:
             connection.deliver(outgoing)
+
+    def tell(self, user_id: str, outgoing: Outgoing) -> None:
+        """Give it to every connection of one member."""
+        for connection in self._attendance.of(user_id):
+            connection.deliver(outgoing)
+
+    async def restore(self) -> None:
+        """After a restart of the daemon, before anybody comes."""
+
+    def once(self, user_id: str, message: dict[str, Any], message_id: int | None, act: Callable[[], Any]) -> Any:
+        """A member has said this; see `TransactionalAudience.once`. Here it is done as often as it is said."""
+        return act()
+
+    def send_again(self) -> None:
+        """Nothing is here."""
 
     def attach(self, user_id: str, connection: Any, *, reply_to: int | None, hello: Hello) -> None:
         """A connection of the member is welcomed and brought up to date; an older exclusive one is taken over.

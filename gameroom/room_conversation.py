@@ -6,7 +6,8 @@ Transport-free: a door gives it texts and binary frames, and is given messages t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import uuid4
 
 import orjson
@@ -151,6 +152,9 @@ class RoomConversation:
                 raise _unproved()
         else:
             self._remember(room, message_id)
+            if room.referee.transactional and deed is not _HELLO:
+                act = partial(self._act, room, deed, message, message_id)
+                return cast("Answer | Deferred[Any]", room.audience.once(self._user_id, message, message_id, act))
         if deed is not None:
             return deed(self, message, message_id)
         assert room is not None
@@ -160,6 +164,11 @@ class RoomConversation:
             if is_packet and (told := self._counted(error)) is not error:
                 raise told from error
             raise
+
+    def _act(self, room: LivingRoom, deed: Callable[..., Any] | None, message: dict[str, Any], message_id: int | None) -> Any:
+        if deed is not None:
+            return deed(self, message, message_id)
+        return room.referee.text(self._user_id, message, self._connection)
 
     # What a member may say.
 
@@ -192,12 +201,8 @@ class RoomConversation:
         if revision is not None and type(revision) is not int:
             raise InvalidRequest("revision must be an integer", pointer="/revision")
         room = self._here()
-        if ready and room.around.draining():
-            raise BadState("this server is going down; be ready again in a moment")
-        if ready:
-            room.referee.check_start()
         try:
-            return room.apply(rules.set_ready, self._user_id, ready, revision)
+            return room.set_ready(self._user_id, ready, revision)
         except BadState:
             if ready and room.latest.member(self._user_id).ready:
                 # It was ready for a configuration that is not there any more.
@@ -314,6 +319,9 @@ class RoomConversation:
         if self._refused >= self._limits().unauthenticated_tries or error.code == 103:
             self._connection.close(error)
 
+
+_HELLO = RoomConversation._DEEDS["hello"]
+"""It says who speaks, so it is no repeat of anything."""
 
 ANSWERED: dict[str, Any] = {"type": "answered"}
 """The answer has been delivered already."""

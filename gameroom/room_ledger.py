@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from gameroom.interfaces import IDatabase
+from gameroom.interfaces import IDatabase, Work
 from gameroom.rules.room import Room
 from gameroom.store import UniqueViolation
 from gameroom.store import rooms as table
-
-Work = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]
 
 
 @attrs.define(eq=False)

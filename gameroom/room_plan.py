@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
-from gameroom.errors import BadState
+from gameroom.errors import BadState, InvalidRequest
 from gameroom.rules.room import RoomOptions
 from gameroom.rules.room_options import RoomRequest
+from gameroom.rules.turn_games.games import GAMES
 
 if TYPE_CHECKING:
     from gameroom.catalogue import Bundle, Catalogue
@@ -37,7 +38,11 @@ async def plan_room(
         "min_players": bundle.min_players,
         "max_players": bundle.max_players,
     }
-    return request.options(drawn_seed=drawn, base=base, most_players=bundle.max_players)
+    if bundle.hosting == "controller" and (game := GAMES.get(base.get("turn_game", ""))) is not None:
+        base["min_players"], base["max_players"] = max(bundle.min_players, game.fewest), min(bundle.max_players, game.most)
+        if request.fields.get("min_players", game.fewest) < game.fewest:
+            raise InvalidRequest(f"this game takes at least {game.fewest} players", pointer="/min_players")
+    return request.options(drawn_seed=drawn, base=base, most_players=base["max_players"])
 
 
 def _where(bundle: Bundle) -> dict[str, Any]:

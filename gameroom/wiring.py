@@ -29,6 +29,7 @@ from gameroom.metrics import Metrics
 from gameroom.own_threads import OwnThreads
 from gameroom.presence import Presence
 from gameroom.program_logs import ProgramLogs
+from gameroom.referees.controller import ControllerReferee
 from gameroom.referees.lockstep import LockstepReferee
 from gameroom.referees.relay import RelayReferee
 from gameroom.referees.unhosted import UNHOSTED, UnhostedReferee
@@ -203,6 +204,7 @@ def _make_registry(ground: Ground, *, accounts: Accounts, store: Store, presence
         room_ttl=settings.rooms.room_ttl,
         clock=ground.reactor,
     )
+    controller = partial(ControllerReferee, database=ground.database)
     unhosted = partial(UnhostedReferee, log=store.logs.write)
     return Registry(
         database=ground.database,
@@ -215,7 +217,7 @@ def _make_registry(ground: Ground, *, accounts: Accounts, store: Store, presence
         node=settings.node,
         settings=settings.rooms,
         limits=ground.limits,
-        referees={"lockstep": lockstep, "relay": RelayReferee, **dict.fromkeys(UNHOSTED, unhosted)},
+        referees={"lockstep": lockstep, "relay": RelayReferee, "controller": controller, **dict.fromkeys(UNHOSTED, unhosted)},
     )
 
 

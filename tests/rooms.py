@@ -67,6 +67,7 @@ class NotingReferee:
     waits_for_ready = True
     keeps_seats = True
     packets_are_messages = False
+    transactional = False
 
     def __init__(self, room: Any) -> None:
         self.room = room

@@ -36,6 +36,7 @@ class LockstepReferee:
     waits_for_ready = True
     keeps_seats = True
     packets_are_messages = False
+    transactional = False
 
     def __init__(
         self,

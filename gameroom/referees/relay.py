@@ -38,6 +38,7 @@ class RelayReferee:
     waits_for_ready = False
     keeps_seats = False
     packets_are_messages = True
+    transactional = False
 
     def __init__(self, room: IRoom) -> None:
         self._room = room

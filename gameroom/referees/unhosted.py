@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gameroom.rules.room import Player
     from gameroom.wire.room_messages import Hello, Outgoing
 
-UNHOSTED = ("server", "service", "controller")
+UNHOSTED = ("server", "service")
 """The hosting kinds that a bundle may name and that nothing here can run yet."""
 
 
@@ -29,6 +29,7 @@ class UnhostedReferee:
     waits_for_ready = False
     keeps_seats = False
     packets_are_messages = True
+    transactional = False
 
     def __init__(self, room: IRoom, *, log: Callable[[str, str], None] = lambda game_id, text: None) -> None:
         self._room = room

@@ -15,7 +15,7 @@ import orjson
 from gameroom.errors import InvalidRequest
 from gameroom.rules import manifest_values as values
 from gameroom.rules.manifest_values import GAME_TYPE, LONGEST_DESCRIPTION, LONGEST_NAME, Check, checked, fault
-from gameroom.rules.room_options import MOST_PLAYERS, PLAY_FIELDS
+from gameroom.rules.room_options import MOST_PLAYERS, PLAY_FIELDS, TURN_FIELDS
 
 __all__ = ["GAME_TYPE", "KINDS", "LONGEST_DESCRIPTION", "LONGEST_NAME", "PLAIN", "GameEntry", "Manifest", "Server", "Service", "parse"]
 
@@ -30,7 +30,7 @@ JSON_BYTES: Final = 1 << 20
 MOST_DOTS: Final = 256
 """In a line: the time that `tomllib` takes for a dotted key grows with the square of its parts, to minutes."""
 
-_NOT_IN_LOCKSTEP = {"min_players", "max_players", "public"}
+_NOT_IN_LOCKSTEP = {"min_players", "max_players", "public", *TURN_FIELDS}
 """Fields of /create that a bundle says under `[hosting]`, or not at all."""
 
 _JSON_FILES: Final = ("command_schema", "states")
@@ -82,7 +82,7 @@ class Manifest:
     """Of `[hosting]`; a room takes the smaller of this and the game's."""
     engine: str | None = None
     lockstep: dict[str, Any] = attrs.field(factory=dict)
-    """`[lockstep]` but for the engine: fields of /create, with what named files hold."""
+    """`[lockstep]` but for the engine, or `[controller]` but for the game: fields of /create, with what named files hold."""
     server: Server | None = None
     service: Service | None = None
     controller: str | None = None
@@ -180,7 +180,7 @@ def _hosted(kind: str, tables: Mapping[str, Any], read: Callable[[str], bytes]) 
         return {"server": Server(**said)}
     if kind == SERVICE:
         return {"service": _service(said)}
-    return {"controller": said["game"]}
+    return {"controller": said.pop("game"), "lockstep": said}
 
 
 def _lockstep(said: dict[str, Any], read: Callable[[str], bytes]) -> dict[str, Any]:
@@ -251,7 +251,11 @@ _SERVER: dict[str, Check] = {
     "config": values.config,
 }
 _SERVICE: dict[str, Check] = {"command": values.command, "endpoint": values.endpoint, "memory_mb": values.integer(16, 65536)}
-_CONTROLLER: dict[str, Check] = {"game": values.slug}
+_CONTROLLER: dict[str, Check] = {
+    "game": values.slug,
+    "viewers": values.play_field(PLAY_FIELDS["viewers"]),
+    **{name: values.play_field(PLAY_FIELDS[name]) for name in TURN_FIELDS},
+}
 _CLIENT: dict[str, Check] = {"command": values.command, "web": values.file}
 _TABLES: dict[str, tuple[dict[str, Check], tuple[str, ...]]] = {
     LOCKSTEP: (_LOCKSTEP, ("engine",)),

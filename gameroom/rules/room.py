@@ -5,7 +5,7 @@ Every function takes a `Room` and gives the next one, or raises a `GameroomError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import attrs
@@ -49,6 +49,18 @@ class RoomOptions:
     public: bool = True
     journal: str = ""
     """`async` or `sync`; empty for the operator's default."""
+    turn_game: str = ""
+    """The name of a controller room's game."""
+    move_seconds: float | None = None
+    """For how long a player may think about a turn."""
+    total_seconds: float | None = None
+    """And about all turns of a game together."""
+    increment_seconds: float = 0.0
+    """So much more of that for each turn that was made."""
+    on_timeout: str = "lose"
+    """`lose`, or `bot`: the server plays on for who has run out of time."""
+    bot_level: int = 3
+    """Of the bot that plays on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -219,15 +231,27 @@ def sit(room: Room, user_id: str) -> Room:
     return _with(room, seated, host=room.host or user_id, next_joined=room.next_joined + 1)
 
 
+def stand(room: Room, user_id: str) -> Room:
+    """A player gives up the seat and is a viewer. Where it was the host, the longest-seated player becomes host."""
+    member = room.member(user_id)
+    if member.seat is None:
+        raise BadState("you have no seat to give up")
+    return _with(room, attrs.evolve(member, seat=None, ready=False, locked=False), host=_host_without(room, {user_id}))
+
+
 def remove(room: Room, user_ids: Iterable[str]) -> Room:
     """Members are gone. When the host is among them, the longest-seated player becomes host."""
     gone = set(user_ids)
     members = tuple(member for member in room.members if member.user_id not in gone)
-    host = room.host
-    if host in gone:
-        seated = [member for member in members if member.seat is not None]
-        host = min(seated, key=lambda member: member.joined).user_id if seated else None
-    return attrs.evolve(room, members=members, host=host)
+    return attrs.evolve(room, members=members, host=_host_without(room, gone))
+
+
+def _host_without(room: Room, gone: Collection[str]) -> str | None:
+    """Who is host when these no longer play: the same, or the longest-seated of the others."""
+    if room.host not in gone:
+        return room.host
+    seated = [member for member in room.members if member.seat is not None and member.user_id not in gone]
+    return min(seated, key=lambda member: member.joined).user_id if seated else None
 
 
 def require_host(room: Room, user_id: str, deed: str) -> None:

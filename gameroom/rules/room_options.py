@@ -21,6 +21,7 @@ from gameroom.wire.room_messages import size_of
 SOURCE_BYTES = 1 << 20
 LARGEST_SEED = 2**53 - 1
 MOST_PLAYERS = SEATS
+BOT_LEVELS = 10
 
 
 def _integer(low: int, high: int) -> Callable[[str, Any], int]:
@@ -28,6 +29,15 @@ def _integer(low: int, high: int) -> Callable[[str, Any], int]:
         if type(value) is not int or not low <= value <= high:
             raise InvalidRequest(f"{name} must be an integer from {low} to {high}", pointer=f"/{name}")
         return value
+
+    return check
+
+
+def _seconds(low: float, high: float) -> Callable[[str, Any], float]:
+    def check(name: str, value: Any) -> float:
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise InvalidRequest(f"{name} must be a number of seconds from {low} to {high}", pointer=f"/{name}")
+        return float(value)
 
     return check
 
@@ -150,8 +160,16 @@ PLAY_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "viewers": _boolean,
     "journal": _one_of("async", "sync"),
     "public": _boolean,
+    "move_seconds": _seconds(1, 86_400),
+    "total_seconds": _seconds(1, 86_400),
+    "increment_seconds": _seconds(0, 3_600),
+    "on_timeout": _one_of("lose", "bot"),
+    "bot_level": _integer(1, BOT_LEVELS),
 }
-"""The fields that shape the play, with their checks; a bundle's `[lockstep]` may give them as well."""
+"""The fields that shape the play, with their checks; a bundle's `[lockstep]` or `[controller]` may give those of its kind as well."""
+
+TURN_FIELDS = ("move_seconds", "total_seconds", "increment_seconds", "on_timeout", "bot_level")
+"""Those that are for turn games."""
 
 FIELDS = {"engine": _engine, **PLAY_FIELDS}
 _OPTIONS = {field.name for field in attrs.fields(RoomOptions)}

@@ -57,6 +57,8 @@ options = st.builds(
             "int | str": numbers | texts,
             "dict[str, Any]": objects,
             "int | None": numbers | st.none(),
+            "float": st.floats(0, 1000),
+            "float | None": st.floats(0, 1000) | st.none(),
             "dict[str, Any] | None": objects | st.none(),
             "dict[str, Any] | bool | None": objects | st.booleans() | st.none(),
         }[str(field.type)]

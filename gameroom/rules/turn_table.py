@@ -1,0 +1,100 @@
+"""A table at which a turn game is played: who sits there, how far the game has come, who began.
+
+Pure values. Players are numbers, seat + 1; members are user_ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import attrs
+
+from gameroom.errors import InvalidRequest
+from gameroom.rules.room import Player
+from gameroom.rules.turn_games import Body, ITurnGame
+
+
+@attrs.frozen(kw_only=True)
+class Seated:
+    """A player of the game."""
+
+    player: int
+    user_id: str
+    name: str
+
+
+@attrs.frozen(kw_only=True)
+class TurnTable:
+    """One game, with who plays it."""
+
+    play_id: str
+    first: int
+    """The player who began."""
+    seats: tuple[Seated, ...]
+    """By rising number; those who are out of the game too."""
+    game: ITurnGame
+
+    @classmethod
+    def lay(cls, kind: type[ITurnGame], play_id: str, players: Sequence[Player], first_before: int | None) -> Self:
+        """A new game of these players. Whoever follows the one who began the game before begins; the first player does at first."""
+        seats = tuple(Seated(player=player.seat + 1, user_id=player.user_id, name=player.name) for player in players)
+        numbers = [seated.player for seated in seats]
+        first = next((number for number in numbers if first_before is not None and number > first_before), numbers[0])
+        return cls(play_id=play_id, first=first, seats=seats, game=kind.new(numbers, first))
+
+    def player_of(self, user_id: str) -> int | None:
+        """The number of a member who plays; None for anybody else."""
+        return next((seated.player for seated in self.seats if seated.user_id == user_id), None)
+
+    def user_of(self, player: int) -> str:
+        return next(seated.user_id for seated in self.seats if seated.player == player)
+
+    def color(self, player: int) -> str:
+        return self.game.colors[player - 1]
+
+    # How it is told.
+
+    def game_start(self, user_id: str) -> Body:
+        """The event `game_start`, for a player or a viewer."""
+        player = self.player_of(user_id)
+        if player is None:
+            return {"event": "game_start", "players": self.about()}
+        event = {"event": "game_start", "color": self.color(player), "opponent": self.opponent(player)}
+        return event if len(self.seats) == 2 else {**event, "players": self.about()}
+
+    def about(self) -> list[Body]:
+        """Who plays, for everybody."""
+        return [{"player": seated.player, "color": self.color(seated.player), "name": seated.name} for seated in self.seats]
+
+    def opponent(self, player: int) -> str | None:
+        """The name of the other one; None where there are several."""
+        others = [seated.name for seated in self.seats if seated.player != player]
+        return others[0] if len(others) == 1 else None
+
+    def welcome(self, user_id: str) -> Body:
+        """`welcome.game`."""
+        player = self.player_of(user_id)
+        if player is None:
+            return {"player": None, "color": None, "opponent": None, **self.game.view(None), "players": self.about()}
+        known = {"player": player, "color": self.color(player), "opponent": self.opponent(player), **self.game.view(player)}
+        return known if len(self.seats) == 2 else {**known, "players": self.about()}
+
+    # How it is kept.
+
+    def to_json(self) -> Body:
+        return {
+            "play_id": self.play_id,
+            "first": self.first,
+            "seats": [attrs.asdict(seated) for seated in self.seats],
+            "game": self.game.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, kind: type[ITurnGame], kept: Mapping[str, Any]) -> Self:
+        """What `to_json` gave. Raises `InvalidRequest` for anything else."""
+        try:
+            seats = tuple(Seated(**seated) for seated in kept["seats"])
+            return cls(play_id=kept["play_id"], first=kept["first"], seats=seats, game=kind.from_json(kept["game"]))
+        except (KeyError, TypeError) as error:
+            raise InvalidRequest("this is no turn game of a room") from error
