@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gameroom
 from gameroom.errors import NotFound
+from gameroom.rules.turn_games.games import GAMES
 from gameroom.shipped import UnusableGames, pack
 from tests.catalogues import make_shipped
 from tests.memory import MemoryDatabase
@@ -71,8 +72,10 @@ class ShippedTests(ShippingCase):
         for game_id in games.values():
             bundle = self.successResultOf(catalogue.bundle(game_id))
             self.assertEqual(bundle.status, "ONLINE")
-            for file in (bundle.engine, bundle.web):
-                self.successResultOf(catalogue.file(game_id, bundle.version, str(file)))
+            for file in filter(None, (bundle.engine, bundle.web)):
+                self.successResultOf(catalogue.file(game_id, bundle.version, file))
+        turn_games = {self.successResultOf(catalogue.bundle(game_id)).lockstep.get("turn_game") for game_id in games.values()}
+        self.assertLessEqual(set(GAMES), turn_games)
 
     def start_fails(self) -> str:
         message = self.refused(make_shipped(self.database, self.data, self.clock, self.games).start(), UnusableGames)

@@ -114,7 +114,9 @@ class TurnPlay:
 
     def _tell(self, table: TurnTable, moved: Moved, player: int) -> None:
         if moved.event is not None:
-            mover = table.user_of(player) if moved.answer else None
+            # Where several choose at once, the one who ends a round learns with the others what came of it.
+            ended = len(table.seats) > 2 and (player in moved.asked or table.game.over is not None)
+            mover = table.user_of(player) if moved.answer and not ended else None
             outgoing = of_game(moved.event)
             for member in self._room.members:
                 if member.user_id != mover:

@@ -15,13 +15,14 @@ from gameroom.errors import InvalidRequest
 from gameroom.rules import states
 from gameroom.rules.command_schema import CommandSchema
 from gameroom.rules.room import CONFIGURATION_BYTES, RoomOptions
+from gameroom.rules.turn_games.bots import BOTS
 from gameroom.wire.lockstep import SEATS
 from gameroom.wire.room_messages import size_of
 
 SOURCE_BYTES = 1 << 20
 LARGEST_SEED = 2**53 - 1
 MOST_PLAYERS = SEATS
-BOT_LEVELS = 10
+BOT_LEVELS = max(bot.levels for bot in BOTS.values())
 
 
 def _integer(low: int, high: int) -> Callable[[str, Any], int]:

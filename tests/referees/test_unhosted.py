@@ -27,7 +27,7 @@ class UnhostedTests(KindTestCase):
     def test_interface(self) -> None:
         """It is a referee."""
         self.assertTrue(verifyObject(IReferee, self.room.referee))
-        self.assertEqual(UNHOSTED, ("server", "service", "controller"))
+        self.assertEqual(UNHOSTED, ("server", "service"))
 
     def refused(self, answer: dict[str, Any]) -> None:
         self.assertEqual((answer.get("type"), answer.get("code")), ("error", 105), answer)

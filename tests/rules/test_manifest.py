@@ -242,6 +242,12 @@ class ManifestTests(SynchronousTestCase):
     def test_controller(self) -> None:
         """A controller plays a game by its name."""
         self.assertEqual(self.of_kind("controller", 'game = "connect-four"').controller, "connect-four")
+        clocked = self.of_kind("controller", 'game = "loners"\nmove_seconds = 30\non_timeout = "bot"\nbot_level = 2\nviewers = false')
+        self.assertEqual(clocked.lockstep, {"move_seconds": 30.0, "on_timeout": "bot", "bot_level": 2, "viewers": False})
+        self.assertEqual(clocked.controller, "loners")
+        self.assertIn("controller.move_seconds must be a number of seconds", self.wrong("controller", 'game = "loners"\nmove_seconds = true'))
+        self.assertIn("controller.encoding is not known", self.wrong("controller", 'game = "loners"\nencoding = "json"'))
+        self.assertIn("lockstep.move_seconds is not known", self.fault(LEAST + "move_seconds = 3\n"))
         self.assertIn("controller.game is missing", self.wrong("controller"))
         for game in ('"Connect Four"', '""', "4", '"../x"', f'"{"x" * 65}"'):
             self.assertIn("controller.game must be a name", self.wrong("controller", f"game = {game}"))

@@ -18,7 +18,7 @@ from gameroom.errors import NotFound
 from gameroom.registry import Guest, Registry
 from gameroom.room import LivingRoom
 from gameroom.rules.limits import KeyedBuckets, network, too_many
-from gameroom.rules.room_options import RoomRequest
+from gameroom.rules.room_options import BOT_LEVELS, RoomRequest
 from gameroom.rules.sessions import Account
 
 MOST_LISTED = 200
@@ -66,6 +66,11 @@ _CREATE_ABOUT = {
     "viewers": "whether others may watch; true without it",
     "journal": "whether a generation is on the disk before it is sent (sync) or soon after (async); the operator's choice without it",
     "public": "whether it is in lists of rooms; true without it",
+    "move_seconds": "in turn games: for how long a player may think about a turn; any time without it",
+    "total_seconds": "in turn games: for how long a player may think about all turns of a game together; any time without it",
+    "increment_seconds": "in turn games: so much is added to that for each turn made in time; 0 without it",
+    "on_timeout": "in turn games: who has run out of time loses, or is played on for by a bot; loses without it",
+    "bot_level": "in turn games: how well that bot plays",
 }
 """What each field of /create is; docs/protocol/rooms.md says more."""
 
@@ -85,6 +90,10 @@ class CreateBody:
                 object_of(("version",), game_id=text, version=text),
             ]
         }
+
+        def seconds(least: float, most: float) -> dict[str, Any]:
+            return {"type": "number", "minimum": least, "maximum": most}
+
         fields: dict[str, dict[str, Any]] = {
             "engine": engine,
             "seed": {"anyOf": [Number(0, 2**53 - 1).schema(), Text(0, 256).schema()]},
@@ -102,6 +111,11 @@ class CreateBody:
             "viewers": yes_no,
             "journal": Choice(("async", "sync")).schema(),
             "public": yes_no,
+            "move_seconds": seconds(1, 86_400),
+            "total_seconds": seconds(1, 86_400),
+            "increment_seconds": seconds(0, 3_600),
+            "on_timeout": Choice(("lose", "bot")).schema(),
+            "bot_level": Number(1, BOT_LEVELS).schema(),
         }
         described = {name: {**field, "description": _CREATE_ABOUT[name]} for name, field in fields.items()}
         return {"type": "object", "properties": described, "required": ["engine"], "additionalProperties": False}

@@ -37,6 +37,13 @@ CREATE_FIELDS: list[dict[str, Any]] = [
     {"journal": "sync"},
     {"configuration": []},
     {"public": False},
+    {"move_seconds": 0.5},
+    {"move_seconds": 30},
+    {"total_seconds": 300.5, "increment_seconds": 0},
+    {"increment_seconds": -1},
+    {"on_timeout": "draw"},
+    {"on_timeout": "bot", "bot_level": 1},
+    {"bot_level": 0},
     {"other": 1},
 ]
 ENGINES: list[Any] = [{}, {"url": "http://a.example"}, {"url": "http://a", "source": "x"}, {"source": "x"}, 3]
