@@ -63,5 +63,6 @@ class AccountRoutes:
         return Answer(value={"session_token": token})
 
     async def logout(self, call: Call) -> Answer:
-        await self._accounts.logout(call.require_token())
+        await self._accounts.identify(call.require_token())
+        await self._accounts.logout(call.token)
         return Answer(status=204)

@@ -51,6 +51,7 @@ class AccountTests(DeveloperCase):
         self.dev = again.json["session_token"]
         self.assertEqual(self.developer_asks("GET", "/games").json, {"games": []})
         self.problem(self.world.ask("POST", "/developer/logout", token=self.alice), 403, 102)
+        self.problem(self.world.ask("POST", "/logout", token=self.dev), 403, 102)
         self.assertEqual(self.developer_asks("POST", "/logout").status, 204)
         self.problem(self.developer_asks("POST", "/logout"), 401, 101)
         self.assertEqual(self.world.ask("GET", "/rooms", token=self.alice).status, 200)
