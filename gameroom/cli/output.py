@@ -38,8 +38,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def print_table(columns: list[str], rows: list[list[Any]]) -> None:
-    """A table; columns that end with `#` are numbers. On a terminal that is too narrow for it each row is a paragraph."""
+def print_table(columns: list[str], rows: list[list[Any]], *, folded: bool = False) -> None:
+    """A table; columns that end with `#` are numbers.
+
+    On a terminal that is too narrow for it each row is a paragraph; `folded`: long cells take several lines instead.
+    """
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
@@ -48,7 +51,7 @@ def print_table(columns: list[str], rows: list[list[Any]]) -> None:
     out = sys.stdout
     console = Console(file=out, width=None if out.isatty() else WIDE, highlight=False)
     needed = console.measure(table, options=console.options.update(max_width=UNBOUNDED)).maximum
-    if out.isatty() and needed > console.width:
+    if out.isatty() and needed > console.width and not folded:
         _print_paragraphs([column.removesuffix("#") for column in columns], rows, console.width)
     else:
         console.print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
@@ -10,7 +11,7 @@ import click
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from gameroom.cli.output import shown
+from gameroom.cli.output import print_table, shown
 from gameroom.cli.play_terminal import Left, Terminal
 from gameroom.cli.reacting import CannotDo, told
 from gameroom.errors import GameroomError
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 REDRAWN_AFTER: Final = 0.2
 """Seconds in which further pushes are drawn together with the first."""
+_AROUND: Final = 12
+"""Lines of a terminal that a list leaves to its title and to what may be chosen."""
+_FEWEST: Final = 5
+_NARROWEST: Final = 30
+"""Columns below which nothing is wrapped any more."""
 
 Payload = dict[str, Any]
 
@@ -81,6 +87,43 @@ class Screen:
         return False
 
 
+class Listing(Screen):
+    """Entries with numbers, as many at a time as the terminal has room for. Numbers go on from page to page."""
+
+    def __init__(self, visit: Visit) -> None:
+        super().__init__(visit)
+        self._first = 0
+
+    @property
+    def _most(self) -> int:
+        """How many entries a page has."""
+        size = self.visit.menu.terminal.size
+        return max(self.items, 1) if size is None else max(size.lines - _AROUND, _FEWEST)
+
+    @property
+    def _shown(self) -> range:
+        """Which entries this page has."""
+        first = max(0, min(self._first, self.items - 1))
+        first -= first % self._most
+        return range(first, min(first + self._most, self.items))
+
+    def choices(self) -> Sequence[Choice]:
+        shown = self._shown
+        choices = []
+        if shown.stop < self.items:
+            choices.append(Choice("more", f"those behind {shown.stop}, of {self.items}", lambda _: self._turn(shown.stop)))
+        if shown.start > 0:
+            choices.append(Choice("earlier", f"those before {shown.start + 1}", lambda _: self._turn(shown.start - self._most)))
+        return choices
+
+    async def _turn(self, first: int) -> None:
+        self._first = first
+
+    def print_entries(self, columns: list[str], rows: Sequence[list[Any]]) -> None:
+        """`rows`: of all entries, without their numbers."""
+        print_table(["#", *columns], [[number + 1, *rows[number]] for number in self._shown], folded=True)
+
+
 class Menu:
     """Shows screens at a terminal and does what is chosen. `message` is said once, below the next screen."""
 
@@ -123,9 +166,14 @@ class Menu:
         screen.draw()
         click.echo()
         for number, choice in enumerate(screen.all_choices(), 1):
-            click.echo(f"{'' if screen.items else number:>3}  {choice.word:<10}{choice.about}")
+            self._draw_choice("" if screen.items else str(number), choice)
         if self.message:
             click.echo(f"\n{shown(self.message)}")
+
+    def _draw_choice(self, number: str, choice: Choice) -> None:
+        size = self.terminal.size
+        text = f"{number:>3}  {choice.word:<10}{choice.about}"
+        click.echo(text if size is None else fill(text, max(size.columns, _NARROWEST), subsequent_indent=" " * 15, break_on_hyphens=False))
 
     async def _do(self, screen: Screen, choices: Sequence[Choice], typed: str) -> None:
         if not typed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from gameroom.cli.output import print_table, shown
+from gameroom.cli.output import shown
 from gameroom.cli.play_link import all_of, joined
-from gameroom.cli.play_menu import Back, Choice, Screen, leave
+from gameroom.cli.play_menu import Back, Choice, Listing, Screen, leave
 from gameroom.cli.play_rooms import name_of, names_of
 from gameroom.cli.play_views import game_rows, room_rows, show_game, show_players, show_reviews, show_room
 from gameroom.cli.play_visit import Visit
@@ -17,6 +17,8 @@ from gameroom.cli.reacting import CannotDo
 from gameroom.errors import NotFound
 
 Payload = dict[str, Any]
+_REVIEWS: Final = 10
+"""Shown at a time."""
 
 
 class Home(Screen):
@@ -57,7 +59,7 @@ class Home(Screen):
         await self.visit.log_out()
 
 
-class Games(Screen):
+class Games(Listing):
     """The games of the store."""
 
     title = "Games"
@@ -77,7 +79,7 @@ class Games(Screen):
         if not self._games:
             click.echo("There is no game yet.")
             return
-        print_table(["#", "game", "score#", "version"], [[number, *row[:-1]] for number, row in enumerate(game_rows(self._games), 1)])
+        self.print_entries(["game", "score#", "version"], [row[:-1] for row in game_rows(self._games)])
 
     async def pick(self, number: int) -> None:
         await self.visit.menu.show(Game(self.visit, str(self._games[number]["game_id"])))
@@ -130,15 +132,30 @@ class Reviews(Screen):
         super().__init__(visit)
         self._game_id = game_id
         self._reviews: list[Payload] = []
+        self._before: list[str] = []
+        """Where the pages up to this one begin, the first one aside."""
+        self._further = False
 
     async def load(self) -> None:
-        self._reviews = await self.visit.client.reviews(self._game_id, limit=20)
+        before = self._before[-1] if self._before else None
+        reviews = await self.visit.client.reviews(self._game_id, limit=_REVIEWS + 1, before=before)
+        self._reviews, self._further = reviews[:_REVIEWS], len(reviews) > _REVIEWS
 
     def draw(self) -> None:
         show_reviews(self._reviews)
 
+    def choices(self) -> Sequence[Choice]:
+        more = [Choice("more", "older ones", self._older)] if self._further else []
+        return [*more, Choice("earlier", "newer ones", self._newer)] if self._before else more
 
-class Rooms(Screen):
+    async def _older(self, _: str) -> None:
+        self._before.append(str(self._reviews[-1]["created_at"]))
+
+    async def _newer(self, _: str) -> None:
+        self._before.pop()
+
+
+class Rooms(Listing):
     """The open rooms."""
 
     title = "Rooms"
@@ -161,14 +178,13 @@ class Rooms(Screen):
         if not self._rooms:
             click.echo("There is no room; create one of a game.")
             return
-        rows = room_rows(self._rooms, self._names)
-        print_table(["#", "game", "host", "players", "status"], [[number, *row[:-1]] for number, row in enumerate(rows, 1)])
+        self.print_entries(["game", "host", "players", "status"], [row[:-1] for row in room_rows(self._rooms, self._names)])
 
     def concerns(self, push: str, payload: Mapping[str, Any]) -> bool:
         return push == "ROOM_UPDATED"
 
     def choices(self) -> Sequence[Choice]:
-        return (Choice("join", "a number takes a seat, or join CODE", lambda code: join(self.visit, code)),)
+        return (Choice("join", "a number takes a seat, or join CODE", lambda code: join(self.visit, code)), *super().choices())
 
     async def pick(self, number: int) -> None:
         await join(self.visit, str(self._rooms[number]["room_id"]))
@@ -222,7 +238,7 @@ class Room(Screen):
         if playing or self._room["hosting"] != "server":
             choices.append(Choice("play", "by the game's program, or in a browser", self._play))
         choices.append(Choice("browser", "the room's page", lambda _: self.visit.browse(self._room)))
-        choices.append(Choice("say", "something to the others: say WORDS", self._say))
+        choices.append(Choice("chat", "say something to the others: chat WORDS", self._say))
         if mine:
             choices.append(Choice("kick", "somebody, for good: kick PLAYER", self._kick))
         return [*choices, Choice("leave", "the room; your seat is free", self._leave)]

@@ -165,6 +165,11 @@ class Terminal:
     def asking(self) -> bool:
         return self._asked is not None
 
+    @property
+    def size(self) -> os.terminal_size | None:
+        """Columns and lines; None where this is no terminal, so that nothing needs to fit."""
+        return os.get_terminal_size(self._descriptor) if self.interactive else None
+
     # What is typed, and what is shown.
 
     def _changed(self) -> None:

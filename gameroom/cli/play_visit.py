@@ -99,6 +99,7 @@ class Visit:
             if typed.startswith("q"):
                 raise Left
             if typed not in ("1", "2", "login", "log in", "register"):
+                click.echo("Type 1, 2 or quit.", err=True)
                 continue
             try:
                 await self._enter(new=typed in ("2", "register"))

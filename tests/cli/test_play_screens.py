@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Any
 
@@ -11,13 +12,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
+from gameroom.cli import play_screens
 from gameroom.cli.play import visit
 from gameroom.cli.play_link import Link
 from gameroom.cli.play_menu import REDRAWN_AFTER
 from gameroom.cli.play_terminal import Left
 from gameroom.client.lobby import LobbyClient
 from gameroom.client.stream import ConnectionFailed
-from tests.cli.play_world import PASSWORD, SERVER, PlayCase
+from tests.cli.play_world import GAME_TOML, PASSWORD, SERVER, PlayCase
 from tests.doors.lobby_world import Peer
 
 
@@ -33,6 +35,7 @@ class Person:
         self.lent_out = 0
         self.screens = 0
         self._asked: Deferred[str] | None = None
+        self.size: os.terminal_size | None = None
 
     def open(self) -> None:
         self.opened += 1
@@ -146,7 +149,10 @@ class EntranceTests(MenuCase):
         self.visit()
         self.type("1", "ann", "wrong horse")
         self.assertIn("1 log in", self.person.prompts[-1])
-        self.type("what?", "2", "ann2", PASSWORD, "other horse")
+        with redirect_stderr(StringIO()) as said:
+            self.type("what?")
+        self.assertEqual(said.getvalue(), "Type 1, 2 or quit.\n")
+        self.type("2", "ann2", PASSWORD, "other horse")
         self.assertIn("1 log in", self.person.prompts[-1])
         self.assertIn("you are ann", self.type("1", "ann", PASSWORD))
 
@@ -236,6 +242,44 @@ class ScreenTests(MenuCase):
         self.assertIn("was there already", self.type("download 1.0.0"))
         self.assertIn("there is no 2 here", self.type("back", "2"))
 
+    def test_more_games_than_lines(self) -> None:
+        """A page is what the terminal has room for; numbers go on from page to page, and a game that was left is on the page that was left."""
+        for number in range(6):
+            self.ship(f"Game{number}", GAME_TOML, **{"client.py": "", "engine.js": ""})
+        self.logged_in()
+        self.person.size = os.terminal_size((80, 17))
+        shown = self.type("games")
+        self.assertEqual([number for number in range(1, 8) if f"\n {number}  " in shown], [1, 2, 3, 4, 5])
+        self.assertIn("more      those behind 5, of 7", shown)
+        self.assertNotIn("earlier", shown)
+        shown = self.type("more")
+        self.assertEqual([number for number in range(1, 8) if f"\n {number}  " in shown], [6, 7])
+        self.assertNotIn("more ", shown)
+        self.assertIn("players  up to", self.type("7"))
+        self.assertEqual(self.type("back"), shown)
+        self.assertIn("\n 1  ", self.type("earlier"))
+        self.person.size = None
+        self.assertIn("\n 7  ", self.type(""))
+
+    def test_more_reviews(self) -> None:
+        """A page at a time, to the oldest and back."""
+        self.patch(play_screens, "_REVIEWS", 2)
+        self.logged_in()
+        [game] = self.said("games")
+        for name in ("bob", "cat", "dan"):
+            self.lobby.peer(name).ok("ADD_REVIEW", game_id=game["game_id"], score=4, comment="")
+        shown = self.type("games", "1", "reviews")
+        self.assertTrue("dan" in shown and "cat" in shown and "bob" not in shown, shown)
+        shown = self.type("more")
+        self.assertTrue("bob" in shown and "cat" not in shown and "more " not in shown, shown)
+        self.assertIn("dan", self.type("earlier"))
+
+    def test_a_narrow_terminal(self) -> None:
+        """What may be chosen is wrapped between words."""
+        self.person.size = os.terminal_size((40, 24))
+        shown = self.logged_in()
+        self.assertIn("  2  rooms     who plays, and where a\n               seat is free\n", shown)
+
     def test_a_room(self) -> None:
         """Somebody comes in and speaks: the screen is another one, and the message that was typed is theirs."""
         self.logged_in()
@@ -247,7 +291,7 @@ class ScreenTests(MenuCase):
         self.assertIn("1  bob", self.later())
         bob.ok("CHAT", room_id=room["room_id"], text="hello ann")
         self.assertIn("bob: hello ann", self.later())
-        self.assertIn("ann: hi", self.type("say hi"))
+        self.assertIn("ann: hi", self.type("chat hi"))
         self.type("kick bob")
         self.assertNotIn("1  bob", self.later())
         self.assertIn("Join the dots.", self.type("leave"))

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import sys
 from io import StringIO
 from pathlib import Path
@@ -220,6 +221,17 @@ class ListTests(ReplayCase):
             print_table(["play", "players", "length#"], [[PLAY, "Ann, Bob, Cat", "0:07"], [OTHER, "Ann, Bob\x1b[2J", "1:00"]])
         lines = screen.getvalue().splitlines()
         self.assertEqual(lines, [PLAY, "    players Ann, Bob, Cat; length 0:07", OTHER, "    players Ann, Bob\\x1b[2J; length 1:00"])
+
+    def test_folded(self) -> None:
+        """Where that is asked for it is a table however narrow, and nothing of it is lost."""
+        screen = Screen()
+        self.patch(sys, "stdout", screen)
+        with patch.dict(os.environ, {"COLUMNS": "30", "TERM": "xterm"}):
+            print_table(["#", "game"], [[1, "W" * 64]], folded=True)
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+        self.assertEqual(shown.count("W"), 64)
+        self.assertIn("game", shown)
+        self.assertLessEqual(max(map(len, shown.splitlines())), 30)
 
 
 class ShowTests(ReplayCase):
