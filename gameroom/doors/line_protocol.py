@@ -30,6 +30,7 @@ from gameroom.doors.line_conversation import LineConversation
 from gameroom.doors.line_requests import LineRequests
 from gameroom.doors.outbox import Outbox
 from gameroom.doors.peers import PeerCount, address_of
+from gameroom.doors.rounds import Rounds
 from gameroom.settings import Limits
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class LineProtocol(Protocol):
         self._ending = ""
         self._timer: IDelayedCall | None = None
         self.outbox = Outbox(self._write, factory.limits().queue_bytes, self._overflowed)
-        self._requests = LineRequests(self.outbox, self._progressed)
+        self._requests = LineRequests(self.outbox, self._progressed, factory.rounds)
         self.conversation = factory.converse(address, self._requests.push, self.outbox.catch_up)
         self._requests.conversation = self.conversation
         self.conversation.attach(self.outbox, self._requests)
@@ -231,6 +232,7 @@ class LineFactory(Factory):
         self.converse = converse
         self.clock = clock
         self.limits = limits
+        self.rounds = Rounds(clock)
         self._metrics = metrics
         self._peers = PeerCount(lambda: limits().connections_per_address)
         self._stopping: list[Deferred[None]] = []

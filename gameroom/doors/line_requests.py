@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gameroom.doors.line_conversation import LineConversation
 from gameroom.doors.outbox import Outbox
+from gameroom.doors.rounds import Rounds
 from gameroom.wire.lines import INTERRUPT, NO_TIMING_MARK, LineBuffer, LineTooLong
 
 _BATCH = 64 * 1024
@@ -15,20 +16,23 @@ _BATCH = 64 * 1024
 class LineRequests:
     """Between the bytes of a peer and its conversation.
 
-    `progressed()` is called whenever as much as is possible now has been carried out and answered.
+    `progressed()` is called whenever as much as is possible now has been carried out and answered. `rounds` says how much is possible.
     """
 
-    def __init__(self, outbox: Outbox, progressed: Callable[[], None]) -> None:
+    def __init__(self, outbox: Outbox, progressed: Callable[[], None], rounds: Rounds) -> None:
         self.conversation: LineConversation
         """To be set before the first byte is fed: it needs `push`."""
         self.waiting = False
-        """Whether a request is being carried out that has to wait for something."""
+        """Whether a request is being carried out that has to wait for something, or the next one for others' turns."""
         self._outbox = outbox
         self._progressed = progressed
+        self._rounds = rounds
+        self._mark = 0.0
         self._lines = LineBuffer()
         self._answers: list[bytes] = []
         self._answered_bytes = 0
         self._working = False
+        self._postponed = False
         self._stopped = False
 
     def feed(self, data: bytes) -> None:
@@ -49,11 +53,16 @@ class LineRequests:
         if self._working or self.waiting or self._stopped:
             return
         self._working = True
+        now = self._rounds.seconds()
         try:
-            self._carry_out_all()
+            self._carry_out(self._rounds.until(now, self._mark))
         finally:
             self._working = False
             self.flush()
+            self._mark = self._rounds.spend(self._rounds.seconds() - now, self._mark)
+            if self._postponed:
+                self._postponed = False
+                self._rounds.turn(self._turn, self._mark)
         self._progressed()
 
     @property
@@ -83,10 +92,14 @@ class LineRequests:
         self._stopped = True
         self._lines.clear()
 
-    def _carry_out_all(self) -> None:
+    def _carry_out(self, until: float) -> None:
         """As `go_on`; each request of each peer comes through here."""
         conversation, outbox, take, answers = self.conversation, self._outbox, self._lines.take, self._answers
+        seconds = self._rounds.seconds
         while not (self.waiting or self._stopped or conversation.closing or (outbox.paused and self.full)):
+            if seconds() >= until:
+                self.waiting = self._postponed = True
+                return
             try:
                 line = take(conversation.longest_line)
             except LineTooLong as error:
@@ -104,6 +117,10 @@ class LineRequests:
             else:
                 self.waiting = True
                 answer.addCallback(self._answered)
+
+    def _turn(self) -> None:
+        self.waiting = False
+        self.go_on()
 
     def _answered(self, answer: bytes) -> None:
         self.waiting = False

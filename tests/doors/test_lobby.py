@@ -19,8 +19,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gameroom.doors.line_protocol import LINGER_SECONDS
+from gameroom.doors.rounds import SLICE, Rounds
 from gameroom.wire.lines import INTERRUPT
 from tests.doors.lobby_world import TCP, Peer, World
+from tests.doors.test_rounds import Reactor
 from tests.held import HeldDatabase
 
 PING = b'{"type":"PING"}\n'
@@ -522,3 +524,78 @@ class EndingTests(SynchronousTestCase):
         protocol.resumeProducing()
         self.assertEqual(PONG * 3, transport.value())
         protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class FloodTests(SynchronousTestCase):
+    """Requests without number do not take all of the reactor's time: other peers, and rooms, have theirs between them."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.reactor = Reactor()
+        rounds = self.world.lobby.rounds = Rounds(self.reactor)
+        rounds.seconds = self.seconds
+        self.now = 0.0
+
+    def seconds(self) -> float:
+        """Each look at the time takes a little."""
+        self.now += SLICE / 10
+        return self.now
+
+    def pongs(self, peer: Peer) -> int:
+        return int(peer.transport.value().count(PONG))
+
+    def test_many_at_once(self) -> None:
+        """A peer that pipelines has some answers now and all of them in the rounds to come; meanwhile others are answered at once."""
+        flooding, other = self.world.peer(), self.world.peer()
+        flooding.raw(PING * 500)
+        first = self.pongs(flooding)
+        self.assertTrue(0 < first < 20, first)
+        other.raw(PING)
+        self.assertEqual(self.pongs(other), 1)
+        rounds = 0
+        while self.pongs(flooding) < 500:
+            before = self.pongs(flooding)
+            self.reactor.round()
+            self.assertTrue(0 < self.pongs(flooding) - before < 100)
+            rounds += 1
+        self.assertGreater(rounds, 5)
+        self.assertEqual(self.pongs(flooding), 500)
+
+    def test_many_peers(self) -> None:
+        """What all of them are given in a round is no more than what one is."""
+        peers = [self.world.peer() for _ in range(50)]
+        for peer in peers:
+            peer.raw(PING * 20)
+        self.assertLess(sum(map(self.pongs, peers)), 200)
+        for _ in range(100):
+            self.reactor.round()
+        self.assertEqual({self.pongs(peer) for peer in peers}, {20})
+
+    def test_waits_with_its_sender(self) -> None:
+        """Who has not had its turn is not read further."""
+        peer = self.world.peer()
+        peer.raw(PING * 50)
+        peer.raw(PING * 50)
+        self.assertEqual(peer.transport.producerState, "paused")
+        for _ in range(20):
+            self.reactor.round()
+        self.assertEqual((self.pongs(peer), peer.transport.producerState), (100, "producing"))
+
+    def test_half_close(self) -> None:
+        """Who has said all that it has to say is answered to the end, and the connection ends then."""
+        peer = self.world.peer()
+        peer.raw(PING * 50)
+        peer.protocol.readConnectionLost()
+        self.assertFalse(peer.transport.lost)
+        for _ in range(20):
+            self.reactor.round()
+        self.assertEqual((self.pongs(peer), peer.transport.lost), (50, True))
+
+    def test_lost(self) -> None:
+        """A peer that is gone when its turn comes is answered nothing."""
+        peer = self.world.peer()
+        peer.raw(PING * 50)
+        answered = self.pongs(peer)
+        peer.protocol.connectionLost(Failure(ConnectionDone()))
+        self.reactor.round()
+        self.assertEqual(self.pongs(peer), answered)
