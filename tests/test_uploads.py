@@ -441,6 +441,19 @@ class EndTests(UploadsCase):
             self.assertIn("disk of this server is full", self.assertRaises(BadState, self.end, upload_id).message)
         self.assertEqual(self.end(upload_id).version, "1.0.0")
 
+    def test_file_is_another(self) -> None:
+        """Only what was accepted is published: what somebody has put behind it is cut off, and a file that was cut short is no version."""
+        upload_id = self.whole(checksum=CHECKSUM)
+        [part] = (self.data / "uploads").glob("*.part")
+        with part.open("ab") as file:
+            file.write(b"and more")
+        self.end(upload_id)
+        upload_id = self.whole("1.1.0", CHECKSUM)
+        os.truncate(self.data / "uploads" / f"{upload_id}.part", 9)
+        self.assertRaises(OSError, self.end, upload_id)
+        self.assertEqual(self.published(), {"1.0.0": BYTES})
+        self.assertEqual(self.status(upload_id), (1, 10))
+
 
 class CancelTests(UploadsCase):
     """CANCEL_UPLOAD and expiry."""
