@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from gameroom.client.answers import entries, field
-from gameroom.client.lines import LineClient
+from gameroom.client.lines import ConnectionFailed, LineClient
 from gameroom.deferring import deferring
+from gameroom.errors import InvalidRequest
 
 SLOW = 60.0
 """Seconds for what hashes a password: a server that many log in to lets them wait."""
@@ -16,6 +17,8 @@ class AccountClient(LineClient):
     """Registers, logs in and out. A session token is put into `token` by itself."""
 
     role: ClassVar[str]
+    door: ClassVar[str]
+    """What this speaks to, and where that usually is, for who has found something else."""
     _register: ClassVar[str]
     _login: ClassVar[str]
 
@@ -31,7 +34,12 @@ class AccountClient(LineClient):
 
     async def _enter(self, type_: str, username: str, password: str) -> str:
         self.token = None
-        answer = await self.request(type_, {"username": username, "password": password}, timeout=SLOW)
+        try:
+            answer = await self.request(type_, {"username": username, "password": password}, timeout=SLOW)
+        except InvalidRequest:
+            if any(command.get("type") == type_ for command in await self.help()):
+                raise
+            raise ConnectionFailed(f"no {self.role} can log in at this port, which is another door's; {self.door}") from None
         self.token = field(answer, "session_token", str)
         return self.token
 

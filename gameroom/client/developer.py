@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from gameroom.client.accounts import AccountClient
 from gameroom.client.answers import entries, field, without_none
+from gameroom.client.servers import DEVELOPER_PORT
 from gameroom.client.upload import CHUNK, WINDOW, Upload, Uploaded
 from gameroom.deferring import deferring
 
@@ -20,6 +21,7 @@ class DeveloperClient(AccountClient):
     """One connection to the developer door. What its methods fire with, and fail with, is what docs/protocol/developer.md says of each command."""
 
     role, _register, _login = "developer", "REGISTER_DEV", "LOGIN_DEV"
+    door = f"the developer door is usually at {DEVELOPER_PORT}"
 
     @deferring
     async def create_game(self, name: str, description: str, game_type: str, max_players: int) -> str:

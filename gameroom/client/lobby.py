@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from gameroom.client.accounts import AccountClient
 from gameroom.client.answers import entries, field, without_none
 from gameroom.client.download import Downloaded, Downloading, Wish
+from gameroom.client.servers import LOBBY_PORT
 from gameroom.deferring import deferring
 
 Payload = dict[str, Any]
@@ -24,6 +25,7 @@ class LobbyClient(AccountClient):
     """One connection to the lobby. What its methods fire with, and fail with, is what docs/protocol/lobby.md says of each command."""
 
     role, _register, _login = "player", "REGISTER_PLAYER", "LOGIN_PLAYER"
+    door = f"the lobby is usually at {LOBBY_PORT}"
 
     def __init__(self, clock: IReactorTime) -> None:
         super().__init__(clock)

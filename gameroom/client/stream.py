@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -138,6 +138,8 @@ def in_words(error: BaseException) -> str:
         return "the connection was cut"
     if isinstance(error, ConnectionLost):
         return "the connection was lost"
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused, so nothing listens there"
     if type(error).__module__ == "OpenSSL.SSL":
         return f"TLS: {_tls_reasons(error) or 'the handshake failed'}"
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.client.developer import DeveloperClient
 from gameroom.client.lines import ConnectionFailed
 from gameroom.client.lobby import LobbyClient
-from gameroom.errors import BadState, Conflict, NotFound
+from gameroom.errors import BadState, Conflict, InvalidRequest, NotFound
 from gameroom.settings import StoreSettings
 from gameroom.store.bundles import BundleFiles
 from gameroom.uploads import Uploads
@@ -53,6 +53,14 @@ class DeveloperTests(SynchronousTestCase):
 
     def connect(self) -> Linked:
         return link(DeveloperClient, self.door, self.world.clock)
+
+    def test_another_door(self) -> None:
+        """Who has taken one port for the other is told; who is wrong in another way hears what the door says."""
+        lost = link(LobbyClient, self.door, self.world.clock)
+        with self.assertRaisesRegex(ConnectionFailed, "no player can log in at this port, which is another door's; the lobby is usually at 7000"):
+            lost.result(lost.client.login("ada", PASSWORD))
+        with self.assertRaisesRegex(InvalidRequest, "letters"):
+            self.linked.result(self.client.register("ada ada", PASSWORD))
 
     def test_games(self) -> None:
         """Make, change, list, put online."""

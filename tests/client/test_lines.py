@@ -239,7 +239,7 @@ class LossTests(ClientCase):
     def test_cannot_connect(self) -> None:
         """It says why, in one line."""
         for error, words in (
-            (ConnectionRefusedError(), "cannot connect: Connection was refused by other side"),
+            (ConnectionRefusedError(), "cannot connect: the connection was refused, so nothing listens there"),
             (DNSLookupError("no\nsuch host"), "cannot connect: DNS lookup failed: no such host"),
         ):
             failure = self.failureResultOf(LineClient.connect(Nowhere(error), Clock()), ConnectionFailed)
