@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final, Self
 
 import attrs
@@ -56,7 +57,7 @@ class ConnectFour:
 
     # How far it has come.
 
-    @property
+    @cached_property
     def turn(self) -> int:
         return sum(map(len, self.columns)) + 1
 
@@ -68,7 +69,7 @@ class ConnectFour:
     def _next(self) -> int:
         return self.first if self.turn % 2 else 3 - self.first
 
-    @property
+    @cached_property
     def over(self) -> Over | None:
         if self.out is not None:
             # Who leaves has not lost, but who lets the clock run out has.

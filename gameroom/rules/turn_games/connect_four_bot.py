@@ -64,7 +64,10 @@ def is_decided(value: int) -> bool:
 
 
 def winning(discs: int, mask: int) -> int:
-    """The empty cells, whether they can be reached yet or not, that would make four in a row of these discs."""
+    """The empty cells, whether they can be reached yet or not, that would make four in a row of these discs.
+
+    In a column only upwards, since discs lie on each other.
+    """
     found = (discs << 1) & (discs << 2) & (discs << 3)
     for step in (_HEIGHT - 1, _HEIGHT, _HEIGHT + 1):
         pair = (discs << step) & (discs << 2 * step)
