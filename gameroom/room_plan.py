@@ -46,11 +46,13 @@ async def plan_room(
 
 
 def _where(bundle: Bundle) -> dict[str, Any]:
-    """Where the web door serves the bundle's engine, and its page where it has one."""
+    """Where the web door serves the bundle's engine, and its page where it has one; the name of the turn game that is the server's."""
     root = f"/play/{bundle.game_id}/{bundle.version}/"
     engine: dict[str, Any] = {"game_id": bundle.game_id, "version": bundle.version}
     if bundle.engine is not None:
         engine["url"] = root + bundle.engine
     if bundle.web is not None:
         engine["page"] = root + bundle.web
+    if "turn_game" in bundle.lockstep:
+        engine["controller"] = bundle.lockstep["turn_game"]
     return engine

@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 
 /** Hosting kinds that the server takes bundles of and cannot run yet. */
-const UNHOSTED = new Set(["server", "service", "controller"]);
+const UNHOSTED = new Set(["server", "service"]);
 
 /** @param {any} view the room, as `GET /join` shows it */
 export const isUnhosted = (view) => UNHOSTED.has(view?.hosting);

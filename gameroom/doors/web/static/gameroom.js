@@ -11,6 +11,7 @@
  * - room:         `RoomConnection` (hello, requests, ping, made-up latency and loss), `connect`
  * - frame:        `FrameHost` (the page's side of a sandboxed game)
  * - relay:        `RelayClient` (what one member sends the others get)
+ * - controller:   `ControllerClient` (three buttons of a turn game that runs in the server), over `transactions`
  * - lockstep:     `LockstepClient` (the pipeline of generations), with `sending` (our own packets) and `saving` (snapshots, dumps)
  *
  * docs/gameroom-js.md tells how to make a game with it.
@@ -26,6 +27,7 @@ export { FINAL, PortTransport, SUBPROTOCOL, SocketTransport, socketUrl, socketUr
 export { RoomConnection, connect } from "/static/gameroom/room.js";
 export { FRAME_MAY_SEND, FrameHost } from "/static/gameroom/frame.js";
 export { RelayClient } from "/static/gameroom/relay.js";
+export { ControllerClient } from "/static/gameroom/controller.js";
 export { LockstepClient } from "/static/gameroom/lockstep.js";
 
 /** @typedef {import("/static/gameroom/base.js").Clock} Clock */

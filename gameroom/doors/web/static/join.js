@@ -1,5 +1,7 @@
 // @ts-check
 /** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
+import { ControllerPage, isController } from "./controller_page.js";
+import { Bots } from "./controller_bots.js";
 import { $, element } from "./dom.js";
 import { frameless, hasNoFrame, isUnhosted, unhosted } from "./frameless.js";
 import { gameFrame } from "./game_frame.js";
@@ -19,6 +21,10 @@ let room = null;
 let trouble = null;
 /** @type {FrameHost | null} */
 let host = null;
+/** The game of a controller room. @type {ControllerPage | null} */
+let table = null;
+/** @type {Bots | null} */
+let bots = null;
 /** @type {Seat | null} */
 let seat = null;
 /** What anyone may know of the room, newest. @type {any} */
@@ -55,7 +61,8 @@ async function arrive() {
   const known = kept.seat(roomId);
   if (known) return enter(known);
   showDoor();
-  if (kept.arriving === roomId && kept.account) {
+  // Who opens a room of a game for controllers may have opened it for the screen on the wall: the door asks.
+  if (kept.arriving === roomId && kept.account && !isController(view)) {
     kept.arriving = null;
     await join(false);
   } else {
@@ -96,11 +103,13 @@ function showDoor() {
   const full = players.length >= view.max_players;
   $("door-title").textContent = playing ? `${gameName} is being played` : `Join ${gameName}`;
   const free = view.max_players - players.length;
+  $("watch").textContent = isController(view) ? "Use as the big screen" : "Watch";
   $("door-about").textContent = playing
     ? "You can watch this match, and take a seat when it is over."
     : full ? "Every seat is taken; you can watch." : `${players.length ? "" : "Nobody is in yet. "}${free} of ${view.max_players} seats are free.`;
   $("door-roster").replaceChildren(...view.players.map((/** @type {any} */ player) => rosterRow(player, false)));
-  $("join").disabled = playing || full;
+  // A controller that comes too late is told so, and watches.
+  $("join").disabled = (playing || full) && !isController(view);
   showIdentity(players);
 }
 
@@ -129,14 +138,16 @@ $("watch").addEventListener("click", () => join(true));
 
 /** @param {boolean} viewer */
 async function join(viewer) {
-  const guest = showIdentity(view.players.filter((/** @type {any} */ player) => !player.viewer));
-  const name = $("name").value.trim();
+  // The big screen takes no account with it: that may be needed on a phone.
+  const screen = viewer && isController(view);
+  const guest = screen || showIdentity(view.players.filter((/** @type {any} */ player) => !player.viewer));
+  const name = $("name").value.trim() || (screen ? "Big screen" : "");
   $("join-problem").textContent = "";
   $("join").disabled = $("watch").disabled = true;
   try {
     const taken = await joinRoom(roomId, { name: guest ? name : undefined, viewer, session: guest ? null : kept.account?.token });
-    if (guest) kept.name = name;
-    await enter(taken);
+    if (guest && !screen) kept.name = name;
+    await enter(taken, !viewer);
   } catch (error) {
     const { code, message } = /** @type {RoomError} */ (error);
     $("join-problem").textContent = code === 104 ? "That name is taken here or belongs to an account; choose another." : message;
@@ -163,8 +174,8 @@ function gone(heading, why, retry = null) {
 
 // --- in the room
 
-/** @param {Seat} taken */
-async function enter(taken) {
+/** @param {Seat} taken @param {boolean} [wants] the person has just asked for a seat, and did not come back to it */
+async function enter(taken, wants = false) {
   seat = taken;
   kept.keepSeat(roomId, seat);
   show("room");
@@ -175,6 +186,7 @@ async function enter(taken) {
   room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
   listen(room);
+  if (isController(view)) return enterTable(room, wants);
   const frame = hasNoFrame(view) ? null : await gameFrame(view.engine, gameName);
   if (frame) {
     host?.close();
@@ -185,6 +197,16 @@ async function enter(taken) {
     $("frame-place").replaceChildren(frameless(view));
     room.open();
   }
+}
+
+/** A controller room's game is a page of ours. @param {RoomConnection} room @param {boolean} wants */
+function enterTable(room, wants) {
+  table = new ControllerPage(room, { view, wants, notice, began: clearOutcome, ended: () => showOutcome({}), changed: showRoom });
+  bots = new Bots(room, table, view, notice);
+  $("where").hidden = false;
+  $("where").textContent = `or enter the code at ${location.host}`;
+  $("frame-place").replaceChildren(table.element);
+  room.open();
 }
 
 /** @param {RoomConnection} room */
@@ -257,16 +279,23 @@ function showRoom() {
   const players = room.players.filter((player) => !player.viewer);
   const me = room.players.find((player) => player.user_id === room?.you.user_id);
   const on = playing();
-  const ended = !$("again").hidden;
+  const ended = $("result").hasAttribute("data-shown");
   document.body.toggleAttribute("data-playing", on);
   const cannot = isUnhosted(view);
-  $("ready").hidden = cannot || on || ended || room.you.viewer;
+  // Where it takes just so many, to join is to be ready.
+  const in_ = table && me?.ready && view.min_players === view.max_players;
+  $("ready").hidden = cannot || on || ended || room.you.viewer || in_;
   $("ready").setAttribute("aria-pressed", String(!!me?.ready));
   $("ready").classList.toggle("main", !me?.ready);
   $("finish").hidden = !on || view.hosting !== "relay" || !room.you.host;
   $("start").hidden = cannot || on || ended || !room.you.host || players.length < (view.min_players ?? 1);
+  $("full-screen").hidden = !table || !room.you.viewer || !document.fullscreenEnabled || !!document.fullscreenElement;
+  $("invite-title").textContent = table && room.you.viewer ? "Join with your phone" : "Invite";
   $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
-  $("say").textContent = ended ? "" : sentence(players, me, on);
+  const text = ended ? "" : sentence(players, me, on);
+  $("say").textContent = table ? "" : text;
+  table?.show(text);
+  bots?.show(on);
   $("roster").replaceChildren(...room.players.map((player) => rosterRow(player, !!room?.you.host && player.user_id !== room.you.user_id)));
   title(on ? "Playing" : me?.ready ? "Ready" : "");
 }
@@ -276,7 +305,8 @@ function sentence(players, me, on) {
   const missing = (view.min_players ?? 1) - players.length;
   if (isUnhosted(view)) return unhosted(view);
   if (on) return room?.you.viewer || trouble?.evicted ? "You are watching." : "";
-  if (missing > 0) return `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
+  if (table && room?.you.viewer && players.length < view.max_players) return missing > 0 ? "Scan the code to join" : "Scan the code to join, or be ready";
+  if (missing > 0) return table ? `Waiting for ${missing} more ${missing > 1 ? "players" : "player"}` : `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
   const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
   if (room?.you.viewer) return "You are watching until you take a seat.";
   if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
@@ -336,8 +366,10 @@ function outcome({ reason, results }) {
 
 /** @param {any} over */
 function showOutcome(over) {
-  $("outcome").textContent = outcome(over);
-  $("again").hidden = false;
+  $("outcome").textContent = table?.outcome() || outcome(over);
+  $("because").textContent = table?.because() ?? "";
+  $("because").hidden = !$("because").textContent;
+  $("again").hidden = !!table && !!room?.you.viewer;
   $("watch-again").hidden = !over.play_id || view.hosting !== "lockstep";
   $("watch-again").href = `/replay/${over.play_id}#${roomId}`;
   $("result").toggleAttribute("data-shown", true);
@@ -353,8 +385,9 @@ function clearOutcome() {
 $("again").addEventListener("click", () => {
   clearOutcome();
   host?.tell({ type: "again" });
+  if (table) table.again().then(showRoom);
   showRoom();
-  $("ready").focus();
+  $(table ? "table" : "ready").focus({ preventScroll: true });
 });
 $("ready").addEventListener("click", () => {
   const ready = $("ready").getAttribute("aria-pressed") !== "true";
@@ -367,6 +400,8 @@ $("start").addEventListener("click", async () => {
 });
 $("finish").addEventListener("click", () => ask({ type: "finish" }));
 $("sit").addEventListener("click", () => ask({ type: "sit" }));
+$("full-screen").addEventListener("click", () => document.documentElement.requestFullscreen());
+document.addEventListener("fullscreenchange", showRoom);
 $("leave").addEventListener("click", async () => {
   if (playing() && !room?.you.viewer && !confirm(view.hosting === "lockstep" ? "Leave the match? A bot takes your place." : "Leave the match? Your seat is given up.")) return;
   room?.close();

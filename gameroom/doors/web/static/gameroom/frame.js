@@ -41,6 +41,8 @@ export class FrameHost {
     /** @type {((fields: Record<string, any>) => void) | null} */
     this.awaitingHello = null;
     this.dialled = false;
+    /** The ids under which the game in the frame waits for answers. @type {Set<number>} */
+    this.asked = new Set();
     this.onattach = () => {};
     room.helloFields = () => this.hello();
     room.tap = (data, message) => this.forward(data, message);
@@ -64,6 +66,7 @@ export class FrameHost {
   attach(port) {
     this.port?.close();
     this.port = port;
+    this.asked = new Set();
     port.onmessage = ({ data }) => this.take(data);
     this.onattach();
     // A game that came later, or anew, needs `welcome`, `start` and the masters from the beginning.
@@ -119,12 +122,21 @@ export class FrameHost {
       this.room.send(message);
     } else {
       // Ids belong to the connection, which the page and the game share: the page gives them out.
-      const { id, ...rest } = message;
-      this.room.request(rest).then(
-        (answer) => this.answer(id, answer),
-        (error) => this.answer(id, { type: "error", code: error.code ?? 0, message: error.message }),
-      );
+      this.ask(message);
     }
+  }
+
+  /** @param {any} message */
+  ask({ id, ...rest }) {
+    const { asked, room } = this;
+    // A controller repeats what is not answered yet; the page repeats it towards the room already.
+    if (asked.has(id)) return;
+    asked.add(id);
+    const answered = (/** @type {any} */ answer) => {
+      if (asked.delete(id) && asked === this.asked) this.answer(id, answer);
+    };
+    const answer = room.room?.hosting === "controller" && rest.type === "game" ? room.perform(rest) : room.request(rest);
+    answer.then(answered, (error) => answered({ type: "error", code: error.code ?? 0, message: error.message }));
   }
 
   /** @param {number | undefined} id @param {any} answer */

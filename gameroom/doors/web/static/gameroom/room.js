@@ -3,6 +3,7 @@
 import { Emitter, RoomError, systemClock } from "./base.js";
 import { MASTER, bytesOf } from "./packets.js";
 import { viewRoom } from "./rest.js";
+import { Repeats, Unanswered } from "./transactions.js";
 import { FINAL, PortTransport, SocketTransport, socketUrls } from "./transports.js";
 
 /** @typedef {import("./base.js").Clock} Clock */
@@ -75,6 +76,10 @@ export class RoomConnection extends Emitter {
     this.tap = null;
     /** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */
     this.pending = new Map();
+    /** What came with an id. */
+    this.repeats = new Repeats();
+    /** What was asked with `perform`. */
+    this.unanswered = new Unanswered(this);
     this.nextId = 1;
     this.dials = 0;
     /** When the oldest ping without an answer went out. @type {number | null} */
@@ -123,6 +128,7 @@ export class RoomConnection extends Emitter {
     const lost = new RoomError(0, reason || "The connection was lost; it comes back by itself.");
     for (const { reject } of this.pending.values()) reject(lost);
     this.pending.clear();
+    this.unanswered.rest(final ? lost : null);
     this.emit("connection", { state: this.state, code, reason, retryIn });
   }
 
@@ -148,6 +154,14 @@ export class RoomConnection extends Emitter {
       this.pending.set(id, { resolve, reject });
       this.outgoing(JSON.stringify({ ...message, id }), false);
     });
+  }
+
+  /**
+   * Send a message until it is answered, with one and the same id, over lost connections too. In controller rooms the room acts on it once.
+   * @param {Record<string, any>} message @returns {Promise<any>} its answer; rejects with a `RoomError`
+   */
+  perform(message) {
+    return this.unanswered.add(message);
   }
 
   delay() {
@@ -179,17 +193,25 @@ export class RoomConnection extends Emitter {
 
   /** @param {any} message */
   dispatch(message) {
+    if (Number.isSafeInteger(message.id) && this.acknowledged(message.id)) return;
     if (message.type === "welcome") this.welcome(message);
     else if (message.type === "players") this.roster(message.players);
     else if (message.type === "state" && this.room) this.room.state = message.state;
     else if (message.type === "error" && this.state !== "welcomed") this.refused(message);
+    const settled = message.reply_to !== undefined && this.unanswered.settle(message);
     const waiting = this.pending.get(message.reply_to);
     if (waiting) {
       this.pending.delete(message.reply_to);
       if (message.type === "error") waiting.reject(new RoomError(message.code, message.message, message));
       else waiting.resolve(message);
     }
-    if (message.type !== "error" || !waiting) this.emit(message.type, message);
+    if (message.type !== "error" || !(waiting || settled)) this.emit(message.type, message);
+  }
+
+  /** What the room sends with an id it wants to know to be here. @param {number} id @returns {boolean} whether it was here before */
+  acknowledged(id) {
+    this.outgoing(JSON.stringify({ type: "ack", reply_to: id }), false);
+    return this.repeats.has(id);
   }
 
   /** @param {any} message */
@@ -200,6 +222,8 @@ export class RoomConnection extends Emitter {
     this.state = "welcomed";
     this.transport.settled();
     if (message.room?.players) this.roster(message.room.players);
+    // Older ids before newer ones: the room takes no new message whose id is below one that it had.
+    this.unanswered.sendAll();
     this.emit("connection", { state: "welcomed" });
     this.ping();
   }
