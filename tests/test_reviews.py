@@ -59,7 +59,10 @@ class AddTests(ReviewsCase):
         self.add(BOB, 2)
         self.add(ANN, 5, "I was wrong")
         self.assertEqual([(each["player"], each["score"]) for each in self.listed()], [("Ann", 5), ("Bob", 2)])
-        self.assertGreater(self.listed()[0]["created_at"], first["created_at"])
+        third = self.listed()[0]
+        self.assertGreater(third["created_at"], first["created_at"])
+        # Also where its own is the newest, and the clock stands still: two reviews of a game never have the same moment.
+        self.assertGreater(self.add(ANN, 4)["created_at"], third["created_at"])
 
     def test_bounds(self) -> None:
         """Scores from 1 to 5; comments of up to 2 KiB of UTF-8, without what changes a line's look."""

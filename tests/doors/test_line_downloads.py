@@ -334,6 +334,20 @@ class EndedTests(DownloadCase):
         self.ann.lose()
         self.assertEqual((self.successResultOf(stopped), self.shop.downloads.active), (None, 0))
 
+    def test_is_no_download(self) -> None:
+        """Who has not had a file to its end has not downloaded it: cancelled, cut off, or ended by us."""
+        bob, carl = self.shop.reader("Bob"), self.shop.reader("Carl")
+        download_id = self.begin()
+        for peer in (bob, carl):
+            self.begin(peer)
+        self.shop.round()
+        self.ann.take()
+        self.ann.ok("DOWNLOAD_CANCEL", download_id=download_id)
+        bob.lose()
+        self.shop.lobby.stop()
+        self.shop.run(self.ann, carl)
+        self.assertEqual((self.shop.downloads.active, self.shop.notes.noted), (0, []))
+
     def test_line_that_is_too_long(self) -> None:
         """The connection ends, and its downloads with it."""
         download_id = self.begin()
