@@ -64,10 +64,12 @@ class Rounds:
         # Everything else has had its turn since the last round, so there is a new budget.
         self._since, self._spent = self.seconds(), 0.0
         try:
-            while self._waiting and self._spent < BUDGET:
+            for _ in range(len(self._waiting)):
                 mark, _, go_on = heappop(self._waiting)
                 self._mark = max(self._mark, mark)
                 go_on()
+                if self._spent >= BUDGET:
+                    break
         finally:
             self._called = False
             self._see_to_it()

@@ -15,6 +15,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
+from gameroom.doors.rounds import Rounds
 from gameroom.doors.web.http import HttpLimits, LimitedChannel, LimitedRequest
 from gameroom.metrics import CONTENT_TYPE, Metrics
 
@@ -39,6 +40,7 @@ class AdminSite(Site):
         root.putChild(b"metrics", Guarded(MetricsPage(metrics), token) if token else MetricsPage(metrics))
         Site.__init__(self, root, LimitedRequest, timeout=30, reactor=clock)
         self.displayTracebacks = False
+        self.rounds = Rounds(clock)
         self._metrics = metrics
 
     def buildProtocol(self, addr: Any) -> Any:

@@ -13,7 +13,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.interfaces import IDelayedCall, IProtocol
+from twisted.internet.interfaces import IProtocol
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, parse_qs
@@ -88,7 +88,7 @@ class LimitedRequest(Request):
 
 
 class LimitedChannel(HTTPChannel):
-    """One HTTP connection; `limits` and `leave` are set by its site."""
+    """One HTTP connection; `limits` and `leave` are set by its site, which has `rounds`."""
 
     site: WebSite
     limits: HttpLimits = HttpLimits()
@@ -99,8 +99,11 @@ class LimitedChannel(HTTPChannel):
     _idle = False
     _refused = False
     _in_a_row = 0
-    _rest: IDelayedCall | None = None
+    _resting = False
     """Until others have had their turn."""
+    _parsing = False
+    _until = _mark = 0.0
+    """Until when requests are answered in a row, and how much time those before took, as `Rounds` has it."""
     _socket: RoomSocket | None = None
 
     def connectionMade(self) -> None:
@@ -113,7 +116,35 @@ class LimitedChannel(HTTPChannel):
         if self._idle:
             self._idle = False
             self.setTimeout(self.limits.header_seconds)
-        LineReceiver.dataReceived(self, data)
+        if not (self.paused or self._handlingRequest or self._parsing) and self._is_over():
+            self._rest()
+            self._networkProducer.pauseProducing()
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Answer what came and this, as far as it is our turn."""
+        if self._parsing:
+            LineReceiver.dataReceived(self, data)
+            return
+        rounds = self.site.rounds
+        now = rounds.seconds()
+        self._until = rounds.until(now, self._mark)
+        self._parsing = True
+        try:
+            LineReceiver.dataReceived(self, data)
+        finally:
+            self._parsing = False
+            self._mark = rounds.spend(rounds.seconds() - now, self._mark)
+
+    def _is_over(self) -> bool:
+        """Whether others are to have their turn before our next request."""
+        rounds = self.site.rounds
+        now = rounds.seconds()
+        return now >= (self._until if self._parsing else rounds.until(now, self._mark))
+
+    def _rest(self) -> None:
+        self._resting = self.paused = True
+        self.site.rounds.turn(self._go_on, self._mark)
 
     def lineReceived(self, line: bytes) -> None:
         if self._receivedHeaderSize + len(line) > self.limits.header_bytes:
@@ -153,15 +184,17 @@ class LimitedChannel(HTTPChannel):
         self._idle = True
         self._savedTimeOut = self.limits.idle_seconds
         self._in_a_row += 1
-        if self._in_a_row >= AT_A_TIME and self._rest is None:
-            self.paused = True
-            self._rest = self.callLater(0, self._go_on)
+        if not self._resting and (self._in_a_row >= AT_A_TIME or self._is_over()):
+            self._rest()
         super().requestDone(request)
-        if self._rest is not None:
+        if self._resting:
             self._networkProducer.pauseProducing()
 
     def _go_on(self) -> None:
-        self._rest, self._in_a_row = None, 0
+        if not self._resting:
+            # It was lost meanwhile.
+            return
+        self._resting, self._in_a_row = False, 0
         if not self._waitingForTransport:
             self._parse_on()
 
@@ -169,7 +202,7 @@ class LimitedChannel(HTTPChannel):
         """Take up what came meanwhile, and read further."""
         self.paused = False
         self._networkProducer.resumeProducing()
-        LineReceiver.dataReceived(self, b"")
+        self._parse(b"")
 
     def pauseProducing(self) -> None:
         """The peer does not read: neither do we, and requests that it has pipelined wait where they are."""
@@ -183,7 +216,7 @@ class LimitedChannel(HTTPChannel):
         super().resumeProducing()
         if self._handlingRequest:
             self.setTimeout(None)
-        if self._rest is None:
+        if not self._resting:
             self._parse_on()
         else:
             self._networkProducer.pauseProducing()
@@ -195,8 +228,7 @@ class LimitedChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         super().connectionLost(reason)
-        if self._rest is not None:
-            self._rest.cancel()
+        self._resting = False
         self.leave()
         self.ended()
 

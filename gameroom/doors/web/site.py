@@ -20,6 +20,7 @@ from gameroom.accounts import Accounts
 from gameroom.catalogue import Catalogue
 from gameroom.developer_games import DeveloperGames
 from gameroom.doors.peers import PeerCount, TrustedProxies, address_of
+from gameroom.doors.rounds import Rounds
 from gameroom.doors.turns import Turns
 from gameroom.doors.web import asyncapi, openapi
 from gameroom.doors.web.api import Api
@@ -202,6 +203,7 @@ class WebSite(Site):
         self._peers = PeerCount(lambda: limits().connections_per_address)
         callers = Callers(addresses, self._proxies)
         turns = Turns(clock)
+        self.rounds = Rounds(clock)
         pages = Pages(catalogue, turns)
         surfaces: list[Any] = [
             RoomRoutes(registry=registry, accounts=accounts, pages=pages, clock=clock),

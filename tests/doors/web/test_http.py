@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from gameroom.doors.rounds import SLICE, Rounds
+from tests.doors.test_rounds import Reactor
 from tests.doors.web.world import Peer, Response, WebWorld, read_responses, request
 
 LOGIN = {"username": "alice", "password": "correct horse"}
@@ -187,6 +190,27 @@ class ConnectionTests(HttpCase):
         others_turn()
         self.world.clock.advance(0)
         self.assertEqual(turns, [16, 16, 16, 16, 16, 16, 4])
+
+    def test_many_peers(self) -> None:
+        """However many pipeline however much, a round answers for some milliseconds; who asks for one thing meanwhile is the next."""
+        reactor = Reactor()
+        rounds = self.world.site.rounds = Rounds(reactor)
+        ticks = count(1)
+        rounds.seconds = lambda: next(ticks) * SLICE / 10
+        peers = [self.world.peer() for _ in range(40)]
+        for peer in peers:
+            peer.raw(request("GET", "/nothing") * 40)
+        answered = [peer.take().count(b"HTTP/1.1 404") for peer in peers]
+        self.assertLess(sum(answered), 400)
+        for _ in range(10):
+            reactor.round()
+        self.peer.raw(request("GET", "/nothing"))
+        reactor.round()
+        self.assertEqual(self.peer.take().count(b"HTTP/1.1 404"), 1)
+        for _ in range(2000):
+            reactor.round()
+        answered = [before + peer.take().count(b"HTTP/1.1 404") for before, peer in zip(answered, peers, strict=True)]
+        self.assertEqual((set(answered), reactor.next), ({40}, []))
 
     def test_pipelined_by_one_who_does_not_read(self) -> None:
         """A turn does not begin before the peer takes answers again, and that it does is no turn."""
