@@ -149,6 +149,12 @@ class ITurnRoom(IRoom):
     def take_seat(user_id: str) -> Deferred[None]:
         """A viewer takes the lowest free seat. Raises, or fails with, `BadState` where there is none."""
 
+    def add_bot(by: str, level: int) -> Deferred[None]:
+        """The host puts a computer player into a free seat; fires when that is durable and told.
+
+        Raises `Forbidden` for another, and `BadState` where there is no free seat.
+        """
+
     def give_up_seat(user_id: str) -> Deferred[None]:
         """A player becomes a viewer, or is gone where the room takes none; fires when that is durable and told."""
 

@@ -123,6 +123,9 @@ class RefereedRoom:
     def take_seat(self, user_id: str) -> Deferred[None]:
         return Deferred.fromCoroutine(self._room.around.sit(self._room, user_id))
 
+    def add_bot(self, by: str, level: int) -> Deferred[None]:
+        return self._room.add_bot(by, level)
+
     def give_up_seat(self, user_id: str) -> Deferred[None]:
         return self._room.give_up_seat(user_id)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -152,6 +153,11 @@ class LivingRoom:
         if ready:
             self.referee.check_start()
         return self.apply(rules.set_ready, user_id, ready, revision)
+
+    def add_bot(self, by: str, level: int) -> Deferred[None]:
+        """The host puts a computer player into a free seat; see `rules.add_bot`. Fires when that is durable and told."""
+        user_id = str(UUID(bytes=self.around.random_bytes(16), version=4))
+        return self.apply(rules.add_bot, by, user_id, level, self.around.limits().members_per_room)
 
     def give_up_seat(self, user_id: str) -> Deferred[None]:
         """A player becomes a viewer, or is gone where the room takes none. Fires when that is durable and told; raises `BadState` for a viewer."""

@@ -34,7 +34,7 @@ class RoomAudience:
 
     def is_there(self, member: Member) -> bool:
         """Connected, as the specification's README has it: in a room that waits, a log-in at the lobby is enough."""
-        if self._attendance.of(member.user_id):
+        if self._attendance.of(member.user_id) or member.bot is not None:
             return True
         return bool(member.account) and self._room.value.phase == SETUP and self._room.around.presence.at_lobby(member.account)
 
@@ -100,7 +100,7 @@ class RoomAudience:
         room, now = self._room.value, self._room.now()
         there = {member.user_id for member in room.members if self.is_there(member)}
         self._attendance.note(now, [member.user_id for member in room.members if member.user_id not in there], there)
-        if there:
+        if any(member.bot is None and member.user_id in there for member in room.members):
             self._empty_since = None
         elif self._empty_since is None:
             self._empty_since = now

@@ -85,7 +85,8 @@ class RoomStart:
             self._reserved_at = now
         if now - self._reserved_at < room.around.settings.reconnect_window:
             return
-        late = [member.user_id for member in latest.players if member.locked and not (member.ready and room.refereed.is_connected(member.user_id))]
+        people = [member for member in latest.players if member.locked and member.bot is None]
+        late = [member.user_id for member in people if not (member.ready and room.refereed.is_connected(member.user_id))]
         if len(latest.locked) - len(late) < latest.options.min_players:
             self._abandon(rules.remove(latest, late))
         elif late:

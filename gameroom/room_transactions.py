@@ -31,7 +31,7 @@ ACK: dict[str, Any] = {"type": "ack"}
 
 _LATEST = frozenset(("players", "state"))
 """Types of messages of which the newest is enough."""
-_LATEST_EVENTS = frozenset(("board", "game_start", "request_move"))
+_LATEST_EVENTS = frozenset(("board", "clock", "game_start", "request_move"))
 """And events of a game."""
 
 
@@ -71,6 +71,8 @@ class TransactionalAudience(RoomAudience):
         member = self._room.latest.find(user_id)
         if member is None or member.seat is None:
             super().tell(user_id, outgoing)
+            return
+        if member.bot is not None:
             return
         message: dict[str, Any] = orjson.loads(outgoing.data)
         self._sender(user_id).put(message, _key_of(message))

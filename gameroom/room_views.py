@@ -43,18 +43,20 @@ def lobby_detail(living: LivingRoom) -> dict[str, Any]:
 def roster(room: Room, there: Collection[str]) -> list[dict[str, Any]]:
     """`players`: everybody in the room, players by seat and then viewers."""
     viewers = [member for member in room.members if member.viewer]
-    return [
-        {
-            "user_id": member.user_id,
-            "name": member.name,
-            "seat": member.seat,
-            "viewer": member.viewer,
-            "host": member.user_id == room.host,
-            "connected": member.user_id in there,
-            "ready": member.ready,
-        }
-        for member in (*room.players, *viewers)
-    ]
+    return [_entry(room, member, member.user_id in there) for member in (*room.players, *viewers)]
+
+
+def _entry(room: Room, member: Member, connected: bool) -> dict[str, Any]:
+    entry = {
+        "user_id": member.user_id,
+        "name": member.name,
+        "seat": member.seat,
+        "viewer": member.viewer,
+        "host": member.user_id == room.host,
+        "connected": connected,
+        "ready": member.ready,
+    }
+    return entry if member.bot is None else {**entry, "bot": member.bot}
 
 
 def you(room: Room, member: Member) -> dict[str, Any]:

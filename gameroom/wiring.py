@@ -6,6 +6,7 @@ See docs/embedding.md.
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -40,6 +41,7 @@ from gameroom.shipped import Shipped
 from gameroom.store import open_database
 from gameroom.store.bundles import BundleFiles
 from gameroom.store.recordings import Recordings
+from gameroom.thinking import Thinking
 from gameroom.uploads import Uploads
 
 GAMES = Path(__file__).with_name("games")
@@ -117,7 +119,10 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
     accounts = _make_accounts(ground, hasher)
     store = _make_store(ground)
     recordings = _make_recordings(ground)
-    registry = _make_registry(ground, accounts=accounts, store=store, presence=presence, addresses=addresses, recordings=recordings)
+    thinking = Thinking.in_process(reactor, random.random)
+    registry = _make_registry(
+        ground, accounts=accounts, store=store, presence=presence, addresses=addresses, recordings=recordings, thinking=thinking
+    )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
     metrics.uploads = lambda: store.uploads.active
     return Nouns(
@@ -129,7 +134,7 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         accounts=accounts,
         recordings=recordings,
         registry=registry,
-        stack=_make_stack(ground, hasher, store, recordings, registry),
+        stack=_make_stack(ground, hasher, store, recordings, registry, thinking=thinking),
     )
 
 
@@ -194,7 +199,9 @@ def _make_recordings(ground: Ground) -> Recordings:
     )
 
 
-def _make_registry(ground: Ground, *, accounts: Accounts, store: Store, presence: Presence, addresses: Addresses, recordings: Recordings) -> Registry:
+def _make_registry(
+    ground: Ground, *, accounts: Accounts, store: Store, presence: Presence, addresses: Addresses, recordings: Recordings, thinking: Thinking
+) -> Registry:
     settings = ground.settings
     lockstep = partial(
         LockstepReferee,
@@ -204,7 +211,7 @@ def _make_registry(ground: Ground, *, accounts: Accounts, store: Store, presence
         room_ttl=settings.rooms.room_ttl,
         clock=ground.reactor,
     )
-    controller = partial(ControllerReferee, database=ground.database)
+    controller = partial(ControllerReferee, database=ground.database, thinking=thinking)
     unhosted = partial(UnhostedReferee, log=store.logs.write)
     return Registry(
         database=ground.database,
@@ -221,7 +228,7 @@ def _make_registry(ground: Ground, *, accounts: Accounts, store: Store, presence
     )
 
 
-def _make_stack(ground: Ground, hasher: PasswordHasher, store: Store, recordings: Recordings, registry: Registry) -> Stack:
+def _make_stack(ground: Ground, hasher: PasswordHasher, store: Store, recordings: Recordings, registry: Registry, *, thinking: Thinking) -> Stack:
     settings, database = ground.settings, ground.database
     housekeeping = Housekeeping(database=database, clock=ground.reactor, keep_plays=settings.lockstep.keep_recordings)
     folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
@@ -232,6 +239,7 @@ def _make_stack(ground: Ground, hasher: PasswordHasher, store: Store, recordings
             Part(name="passwords", start=lambda: None, stop=hasher.stop),
             *store.parts(),
             Part(name="recordings", start=recordings.start, stop=recordings.stop),
+            Part(name="computer players", start=lambda: None, stop=thinking.stop),
             Part(name="rooms", start=registry.start, stop=registry.stop),
             Part(name="housekeeping", start=housekeeping.start, stop=housekeeping.stop),
         ]

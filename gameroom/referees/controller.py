@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from gameroom.errors import BadState, InvalidRequest
 from gameroom.interfaces import IDatabase, IReferee, ITurnRoom
 from gameroom.referees.controller_play import TurnPlay
+from gameroom.rules.turn_clock import TurnClock
 from gameroom.rules.turn_games import BUTTONS, ITurnGame
+from gameroom.rules.turn_games.bots import BOTS, bot_of
 from gameroom.rules.turn_games.games import GAMES
-from gameroom.rules.turn_table import TurnTable
+from gameroom.rules.turn_table import Seated, TurnTable
 from gameroom.store import turn_games
 from gameroom.wire.room_messages import text_field
 
 if TYPE_CHECKING:
     from gameroom.rules.room import Player
+    from gameroom.thinking import Thinking
     from gameroom.wire.room_messages import Hello, Outgoing
 
 Answer = dict[str, Any] | None
@@ -33,8 +37,10 @@ class ControllerReferee:
     packets_are_messages = True
     transactional = True
 
-    def __init__(self, room: ITurnRoom, *, database: IDatabase) -> None:
+    def __init__(self, room: ITurnRoom, *, database: IDatabase, thinking: Thinking | None = None) -> None:
+        """`thinking` is what computer players think with; without it there are none."""
         self._room = room
+        self._thinking = thinking
         self._database = database
         self._play: TurnPlay | None = None
 
@@ -57,9 +63,16 @@ class ControllerReferee:
         if not kind.fewest <= len(players) <= kind.most:
             raise BadState(f"this game is for {kind.fewest} to {kind.most} players; {len(players)} are here")
         before = await self._database.interact(turn_games.load, room.room_id)
-        table = TurnTable.lay(kind, play_id, players, None if before is None else before["first"])
+        seats = tuple(
+            Seated(player=player.seat + 1, user_id=player.user_id, name=player.name, bot=room.member(player.user_id).bot) for player in players
+        )
+        table = TurnTable.lay(kind, play_id, seats, None if before is None else before["first"])
+        table = attrs.evolve(table, clock=TurnClock.of(room.options, [seated.player for seated in seats]))
         await room.keep((turn_games.save, (room.room_id, table.to_json())), lambda: None)
-        self._play = TurnPlay(room, table)
+        self._play = TurnPlay(room, table, self._thinking_of_this())
+
+    def _thinking_of_this(self) -> Thinking | None:
+        return self._thinking if self._room.options.turn_game in BOTS else None
 
     def begun(self) -> None:
         assert self._play is not None
@@ -72,10 +85,13 @@ class ControllerReferee:
         kept = await self._database.interact(turn_games.load, self._room.room_id)
         if kept is None or kept["play_id"] != play_id:
             raise BadState("nothing is kept of this play")
-        self._play = TurnPlay(self._room, TurnTable.from_json(self._kind(), kept))
+        table = TurnTable.from_json(self._kind(), self._room.options, kept)
+        self._play = TurnPlay(self._room, table, self._thinking_of_this())
         self._play.missing(players)
 
     def end(self) -> None:
+        if self._play is not None:
+            self._play.end()
         self._play = None
 
     # Who is there.
@@ -89,9 +105,13 @@ class ControllerReferee:
         if self._play is not None:
             self._play.tell_present(user_id, connection)
 
-    def connected(self, user_id: str) -> None: ...
+    def connected(self, user_id: str) -> None:
+        if self._play is not None:
+            self._play.came(user_id)
 
-    def disconnected(self, user_id: str) -> None: ...
+    def disconnected(self, user_id: str) -> None:
+        if self._play is not None:
+            self._play.went(user_id)
 
     def left(self, user_id: str, seat: int, reason: str) -> None:
         if self._play is not None:
@@ -99,6 +119,8 @@ class ControllerReferee:
 
     def tick(self, now: float) -> None:
         self._room.send_again()
+        if self._play is not None:
+            self._play.tick(now)
 
     # What members say.
 
@@ -112,6 +134,8 @@ class ControllerReferee:
         raise InvalidRequest("there are no binary frames in a controller room")
 
     def text(self, user_id: str, message: dict[str, Any], connection: Any) -> Answer | Deferred[Any]:
+        if message["type"] == "add_bot":
+            return self._add_bot(user_id, message.get("level", 1))
         if message["type"] != "game":
             raise InvalidRequest(f"there is no message of type {message['type']!r} in a controller room")
         body = message.get("body")
@@ -140,6 +164,12 @@ class ControllerReferee:
         if self._play is not None:
             return succeed(joined)
         return room.set_ready(user_id, True).addCallback(lambda _: joined)
+
+    def _add_bot(self, user_id: str, level: Any) -> Deferred[None]:
+        if self._thinking is None:
+            raise BadState("this server has no computer players")
+        bot_of(self._room.options.turn_game, level)
+        return self._room.add_bot(user_id, level)
 
     def _ready(self, user_id: str) -> Deferred[None]:
         return self._room.set_ready(user_id, True)

@@ -88,6 +88,8 @@ class Member:
     """Grows from member to member and anew when one takes a seat: the longest-seated has the lowest."""
     ready: bool = False
     locked: bool = False
+    bot: int | None = None
+    """The level of a computer player, who is always there and ready; None for a person."""
 
     @property
     def viewer(self) -> bool:
@@ -134,7 +136,7 @@ class Room:
     @property
     def deserted(self) -> bool:
         """Whether everybody who came has left; nobody may come any more."""
-        return not self.members and self.next_joined > 1
+        return self.next_joined > 1 and all(member.bot is not None for member in self.members)
 
     @property
     def players(self) -> list[Member]:
@@ -209,6 +211,16 @@ def add_member(room: Room, newcomer: Member, *, wish: str, most: int) -> Room:
     return attrs.evolve(room, members=(*room.members, newcomer), host=host, next_joined=room.next_joined + 1)
 
 
+def add_bot(room: Room, by: str, user_id: str, level: int, most: int) -> Room:
+    """The host puts a computer player into the lowest free seat. Raises as `add_member` does, and `Forbidden` for another than the host."""
+    require_host(room, by, "add a computer player")
+    taken = [member.name for member in room.members]
+    names = ("Computer" if number == 1 else f"Computer {number}" for number in range(1, len(taken) + 2))
+    name = next(name for name in names if not any(same_name(name, other) for other in taken))
+    added = add_member(room, Member(user_id=user_id, name=name, bot=level), wish="player", most=most)
+    return _with(added, attrs.evolve(added.member(user_id), ready=True))
+
+
 def same_name(one: str, other: str) -> bool:
     """Whether two shown names are one name, or would be taken for each other."""
     first, second = usernames.any_name(one), usernames.any_name(other)
@@ -250,7 +262,7 @@ def _host_without(room: Room, gone: Collection[str]) -> str | None:
     """Who is host when these no longer play: the same, or the longest-seated of the others."""
     if room.host not in gone:
         return room.host
-    seated = [member for member in room.members if member.seat is not None and member.user_id not in gone]
+    seated = [member for member in room.members if member.seat is not None and member.bot is None and member.user_id not in gone]
     return min(seated, key=lambda member: member.joined).user_id if seated else None
 
 
@@ -314,7 +326,8 @@ def enter(room: Room, state: str) -> Room:
 
 
 def _none_ready(room: Room) -> Room:
-    return attrs.evolve(room, members=tuple(attrs.evolve(member, ready=False) if member.ready else member for member in room.members))
+    members = tuple(attrs.evolve(member, ready=False) if member.ready and member.bot is None else member for member in room.members)
+    return attrs.evolve(room, members=members)
 
 
 def all_ready(room: Room, connected: Iterable[str]) -> bool:
@@ -347,5 +360,5 @@ def finish(room: Room) -> Room:
 
 def unlock(room: Room) -> Room:
     """A start came to nothing: setup again, as it was but for nobody ready, nobody locked."""
-    members = tuple(attrs.evolve(member, ready=False, locked=False) for member in room.members)
+    members = tuple(attrs.evolve(member, ready=member.bot is not None, locked=False) for member in room.members)
     return attrs.evolve(room, phase=SETUP, play_id=None, members=members)

@@ -118,7 +118,7 @@ async def load_all(cursor: ICursor, node: str | None = None) -> list[Room]:
     # Not with a WHERE IN of all the ids: there may be more of them than a statement takes.
     found = await cursor.execute(
         f"""
-        SELECT room_id, user_id, name, account, seat, token_hash, joined, ready, locked FROM members
+        SELECT room_id, user_id, name, account, seat, token_hash, joined, ready, locked, bot FROM members
         WHERE room_id IN (SELECT room_id FROM rooms {of_node}) ORDER BY room_id, place
         """,
         {"node": node},
@@ -233,18 +233,26 @@ def _room(row: Row, members: Iterable[Member]) -> Room:
 
 
 def _member(row: list[Any]) -> Member:
-    user_id, name, account, seat, token_hash, joined, ready, locked = row
+    user_id, name, account, seat, token_hash, joined, ready, locked, bot = row
     return Member(
-        user_id=user_id, name=name, account=account, seat=seat, token_hash=token_hash, joined=joined, ready=bool(ready), locked=bool(locked)
+        user_id=user_id,
+        name=name,
+        account=account,
+        seat=seat,
+        token_hash=token_hash,
+        joined=joined,
+        ready=bool(ready),
+        locked=bool(locked),
+        bot=bot,
     )
 
 
 async def _insert_member(cursor: ICursor, room_id: str, member: Member) -> None:
     await cursor.execute(
         """
-        INSERT INTO members (room_id, user_id, place, name, account, seat, token_hash, joined, ready, locked)
+        INSERT INTO members (room_id, user_id, place, name, account, seat, token_hash, joined, ready, locked, bot)
         VALUES (:room_id, :user_id, (SELECT COALESCE(MAX(place), 0) + 1 FROM members WHERE room_id = :room_id),
-            :name, :account, :seat, :token_hash, :joined, :ready, :locked)
+            :name, :account, :seat, :token_hash, :joined, :ready, :locked, :bot)
         """,
         {"room_id": room_id, **attrs.asdict(member)},
     )
@@ -254,7 +262,7 @@ async def _update_member(cursor: ICursor, room_id: str, member: Member) -> None:
     await cursor.execute(
         """
         UPDATE members SET name = :name, account = :account, seat = :seat, token_hash = :token_hash, joined = :joined,
-            ready = :ready, locked = :locked
+            ready = :ready, locked = :locked, bot = :bot
         WHERE room_id = :room_id AND user_id = :user_id
         """,
         {"room_id": room_id, **attrs.asdict(member)},

@@ -100,4 +100,5 @@ _members = st.builds(
     joined=numbers,
     ready=st.booleans(),
     locked=st.booleans(),
+    bot=st.none() | st.integers(1, 9),
 )
