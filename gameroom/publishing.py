@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gameroom.errors import ChecksumMismatch, Conflict, GameroomError, InvalidRequest, NotFound
+from gameroom.errors import ChecksumMismatch, Conflict, InvalidRequest, NotFound
 from gameroom.interfaces import IDatabase
 from gameroom.rules import transfer
 from gameroom.rules.manifest import Manifest
@@ -76,13 +76,14 @@ class Publishing:
         except UniqueViolation:
             # Somebody has published this version at the same moment, and whose file is in the place is not known.
             raise transfer.is_uploaded(row.version) from None
-        except Exception as error:
-            # Where the connection was lost while it committed, it may have happened all the same.
-            is_latest = None if isinstance(error, GameroomError) else await self._database.interact(sql.published, row)
+        except Conflict:
+            raise
+        except Exception:
+            # Where the connection was lost while it committed, or another node was asked for the same END, it has happened all the same.
+            is_latest = await self._database.interact(sql.published, row)
             if is_latest is not None:
                 return is_latest
-            if not isinstance(error, Conflict):
-                await self._defer_to_thread(self._bundles.remove, row.game_id, row.version)
+            await self._defer_to_thread(self._bundles.remove, row.game_id, row.version)
             raise
 
 

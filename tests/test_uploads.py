@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from gameroom.errors import BadState, ChecksumMismatch, ChunkOutOfOrder, Conflict, Forbidden, InvalidRequest, NotFound
 from gameroom.rules.transfer import LARGEST_CHUNK
 from gameroom.store import DatabaseUnavailable
+from gameroom.store.bundles import Record
 from gameroom.store.free_disk import LOOK_SECONDS
 from gameroom.uploads import EXPIRED_EVERY, IDLE, WRITTEN_OUT, Begun, Published
 from tests.held import HeldDatabase
@@ -335,6 +337,21 @@ class EndTests(UploadsCase):
         self.assertIn("version 1.0.0 is already", self.assertRaises(Conflict, self.end, upload_id).message)
         self.dropped(upload_id)
         self.assertEqual(self.rows("SELECT size_bytes FROM versions"), [(1,)])
+
+    def test_another_node_ends_it_too(self) -> None:
+        """Two nodes that share database and folder, and are both asked for the end of one upload, publish one version whose file stays."""
+        upload_id = self.whole()
+        other = self.make()
+        real = self.bundles.place
+
+        def place(source: Path, record: Record) -> None:
+            real(source, record)
+            self.patch(self.bundles, "place", real)
+            self.assertEqual(self.successResultOf(other.end(ALICE, upload_id)), Published("1.0.0", True))
+
+        self.patch(self.bundles, "place", place)
+        self.assertEqual(self.end(upload_id), Published("1.0.0", True))
+        self.assertEqual(self.published(), {"1.0.0": BYTES})
 
     def test_game_is_gone(self) -> None:
         """The upload of a game that is gone meanwhile is gone as well."""
