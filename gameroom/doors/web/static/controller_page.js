@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { ControllerClient, shownName } from "./gameroom.js";
 import { Keys } from "./controller_keys.js";
 import { Seats } from "./controller_seats.js";
+import { TurnClock } from "./turn_games/clock.js";
 import { tableOf } from "./turn_games/tables.js";
 import { list } from "./words.js";
 
@@ -18,6 +19,7 @@ const NAMES = { left: "Left", drop: "Drop", right: "Right" };
 const SHORTCUTS = { left: "ArrowLeft", drop: "Space ArrowDown", right: "ArrowRight" };
 const ICONS = { left: "M15 4 7 12l8 8", drop: "M12 4v15M5 12l7 7 7-7", right: "M9 4l8 8-8 8" };
 const LINES_KEPT = 6;
+const TICK = 250;
 
 /** @param {keyof typeof ICONS} move */
 function icon(move) {
@@ -44,7 +46,8 @@ export class ControllerPage {
     this.name = name;
     this.game = game;
     this.board = board;
-    this.seats = new Seats();
+    this.clock = new TurnClock();
+    this.seats = new Seats(this.clock);
     /** Names of the players of the game that is on, who may have left since. @type {Map<number, string>} */
     this.names = new Map();
     /** How the last game ended, until the next begins. @type {any} */
@@ -87,7 +90,13 @@ export class ControllerPage {
     client.on("members", () => this.draw());
     client.on("over", () => this.around.changed());
     for (const name of ["game_start", "request_move", "cursor", "board", "game_over", "move_received"]) client.on(name, (body) => this.happened(body));
+    client.on("clock", (body) => {
+      this.clock.heed(body, performance.now());
+      this.draw();
+    });
+    client.on("bot", ({ player }) => this.tookOver(player));
     this.room.on("connection", () => this.draw());
+    setInterval(() => this.clock.running && this.seats.tick(), TICK);
   }
 
   /** @param {any} game the one that is on, or null */
@@ -163,16 +172,25 @@ export class ControllerPage {
 
   /** @param {Record<string, any>} body */
   end(body) {
+    this.clock.clear();
     this.resumed = false;
     this.over = body;
     this.around.ended();
+  }
+
+  /** A computer plays on for somebody whose time ran out. @param {number} player */
+  tookOver(player) {
+    const own = player === this.client.player;
+    const text = own ? "Your time ran out: the computer plays on for you." : `The time of ${this.nameOf(player)} ran out: the computer plays on.`;
+    if (own) this.around.notice(text);
+    this.say(text);
   }
 
   /** It is our turn. */
   called() {
     const { activeElement: at, body } = document;
     if (!at || at === body || at.id === "main" || this.element.contains(at)) this.buttons[1].focus({ preventScroll: true });
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) navigator.vibrate?.(60);
+    if (navigator.userActivation?.hasBeenActive && !matchMedia("(prefers-reduced-motion: reduce)").matches) navigator.vibrate?.(60);
   }
 
   /** @param {"left" | "drop" | "right"} move */

@@ -6,7 +6,9 @@ import { shownName } from "./gameroom.js";
 /** @typedef {{room: import("./gameroom.js").RoomConnection, game: any, least: number, playing: boolean, over: boolean, own: number | null, nameOf: (player: number) => string, names: Map<number, string>}} Drawn */
 
 export class Seats {
-  constructor() {
+  /** @param {import("./turn_games/clock.js").TurnClock} clock */
+  constructor(clock) {
+    this.clock = clock;
     this.element = element("ul", { className: "seats" });
     this.element.setAttribute("aria-label", "Who plays");
     this.drawn = "";
@@ -24,6 +26,17 @@ export class Seats {
     if (html === this.drawn) return;
     this.drawn = html;
     this.element.replaceChildren(...rows);
+    this.tick();
+  }
+
+  /** The time goes on. */
+  tick() {
+    const now = performance.now();
+    for (const place of this.element.querySelectorAll(".clock")) {
+      const shown = this.clock.shown(Number(place.dataset.of), now);
+      place.textContent = shown?.text ?? "";
+      place.toggleAttribute("data-low", !!shown?.low);
+    }
   }
 
   free() {
@@ -40,16 +53,25 @@ export class Seats {
     const color = element("span", { className: "color", textContent: game.together ? there.slice(0, 1).toUpperCase() : "" });
     color.setAttribute("aria-hidden", "true");
     color.dataset.player = String(player);
-    const say = [player === own && "you", member?.bot && "computer", !member ? "gone" : !member.connected && "away", !playing && member?.ready && "ready"].filter(Boolean);
+    const say = [player === own && "you", !member ? "gone" : !member.connected && "away", !playing && member?.ready && "ready"].filter(Boolean);
     const name = element("span", { className: "name", textContent: there });
     const state = element("span", { className: "state", textContent: say.join(", ") });
     const row = element("li", {}, color, element("span", { className: "who" }, name, state));
     row.toggleAttribute("data-turn", playing && game.movers.includes(player) && !game.together);
     row.toggleAttribute("data-away", !!member && !member.connected);
+    if (playing && this.clock.hands.has(player)) row.append(this.timer(player));
     if (game.together && (playing || about.over)) this.score(row, player, about);
     const hidden = element("span", { className: "visually-hidden", textContent: `, ${game.colors[player - 1]}` });
     name.append(hidden);
     return row;
+  }
+
+  /** What changes every second is not read out every second. @param {number} player */
+  timer(player) {
+    const place = element("span", { className: "clock" });
+    place.setAttribute("role", "timer");
+    place.dataset.of = String(player);
+    return place;
   }
 
   /** @param {HTMLElement} row @param {number} player @param {Drawn} about */

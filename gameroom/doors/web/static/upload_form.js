@@ -122,7 +122,7 @@ export class UploadForm {
     try {
       const { version, is_latest } = await upload.run();
       this.#choose(null);
-      this.#say(`Version ${version} is there${is_latest ? "." : ", and a higher one stays the latest."}`, "");
+      this.#say(`Version ${version} is published${is_latest ? "." : ", and a higher one stays the latest."}`, "");
       this.done();
     } catch (error) {
       this.#failed(error);
