@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import unicodedata
 import zipfile
@@ -29,6 +30,9 @@ STORED = frozenset(
     )
 )
 """Names of files that deflate only costs time end so."""
+
+_PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BEGINS = 128
 
 
 class CannotPack(Exception):
@@ -64,6 +68,7 @@ def pack(folder: Path, target: Path) -> Packed:
         raise CannotPack(f"{folder}: there is no game.toml in it, which says how the game is hosted; gameroom dev init begins a game")
     try:
         entries = sorted(_entries(folder, left_out), key=lambda entry: entry.name.encode())
+        _refuse_keys(folder, entries)
         with zipfile.ZipFile(target, "w") as archive:
             for entry in entries:
                 _write(archive, entry)
@@ -126,6 +131,21 @@ def _entry(found: os.DirEntry[str], name: str) -> Entry:
     if not stat.S_ISREG(status.st_mode):
         raise CannotPack(f"{name} is no plain file; leave it out by {FILE}")
     return Entry(name, Path(found.path), status.st_size, bool(status.st_mode & stat.S_IXUSR))
+
+
+def _refuse_keys(folder: Path, entries: list[Entry]) -> None:
+    """Nobody publishes a private key on purpose, unless a line with `!` says so."""
+    patterns = _patterns(folder)
+    for entry in entries:
+        meant = any(pattern.takes_in and pattern.matches(entry.name, False) for pattern in patterns)
+        if not meant and _is_private_key(entry.path):
+            raise CannotPack(f"{entry.name} is a private key, which everybody who downloads the game could read; leave it out by {FILE}")
+
+
+def _is_private_key(path: Path) -> bool:
+    """Whether it is one that ssh, TLS or PGP tools have written."""
+    with path.open("rb") as file:
+        return _PRIVATE_KEY.match(file.read(_KEY_BEGINS)) is not None
 
 
 def _write(archive: zipfile.ZipFile, entry: Entry) -> None:

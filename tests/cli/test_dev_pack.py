@@ -56,6 +56,16 @@ class PackTests(SynchronousTestCase):
             for name in infos:
                 self.assertEqual(archive.read(name), (folder / name).read_bytes())
 
+    def test_private_keys(self) -> None:
+        """A private key is not published by accident, whatever it is called; where a line with ! names it, it is meant."""
+        for kind in ("", "RSA ", "OPENSSH ", "ENCRYPTED "):
+            folder = bundles.dots(self.folder / f"key-{kind.strip()}", **{"b/server.txt": f"-----BEGIN {kind}PRIVATE KEY-----\nMIIE\n".encode()})
+            self.assertIn("b/server.txt is a private key", self.refused(folder))
+        (folder / ".gameroomignore").write_text("!b/server.txt\n")
+        self.assertIn("b/server.txt", self.names(self.packed(folder)))
+        folder = bundles.dots(self.folder / "public", **{"a.pem": b"-----BEGIN PUBLIC KEY-----\n", "b.md": b"As -----BEGIN PRIVATE KEY-----"})
+        self.assertIn("a.pem", self.names(self.packed(folder)))
+
     def test_left_out(self) -> None:
         """Hidden files, __pycache__, node_modules and what .gameroomignore names; a folder that is left out is not looked into."""
         names = (".git/HEAD", "__pycache__/a.pyc", "node_modules/x/y.js", "art/cat.psd", "art/cat.txt", "raw/a")
