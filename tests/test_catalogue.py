@@ -257,8 +257,8 @@ class UploadedTests(ShippingCase):
         self.assertEqual(self.successResultOf(self.catalogue.stored("g")).version, "1.0.0")
         self.assertEqual(self.successResultOf(self.catalogue.stored("g", "2.0.0")).path.read_bytes(), b"2.0.0")
         self.execute("UPDATE games SET status = 'OFFLINE' WHERE game_id = 'g'")
-        for version in (None, "1.0.0", "2.0.0"):
-            self.assertIn("offline", self.refused(self.catalogue.stored("g", version), BadState))
+        for wanted in (None, "1.0.0", "2.0.0"):
+            self.assertIn("offline", self.refused(self.catalogue.stored("g", wanted), BadState))
         self.refused(self.catalogue.stored("g", "9.0.0"), NotFound)
         self.refused(self.catalogue.stored("g", "\0"), NotFound)
         self.refused(self.catalogue.stored("h"), NotFound)
