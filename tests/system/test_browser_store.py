@@ -125,7 +125,7 @@ def test_from_a_file_to_a_review(daemon: Daemon, tmp_path: Path, pictures: Path)
             dev.press("Upload")
             dev.until(lambda one: at_least(one, 0.3) and "MB/s" in text(one, "upload-how"), "it goes up")
             dev.screenshot(pictures, "developer-upload-desktop")
-            dev.until(lambda one: text(one, "upload-say") == "Version 1.0.0 is there.", "it is there")
+            dev.until(lambda one: text(one, "upload-say") == "Version 1.0.0 is published.", "it is published")
         dev.until(lambda one: one.shown("#status[aria-checked=true]"), "the game is online")
         dev.until(lambda one: "latest" in text(one, "versions"), "the version is listed")
         assert dev.driver.find_element(By.ID, "upload-version").get_attribute("value") == "1.0.1"
@@ -144,6 +144,8 @@ def test_from_a_file_to_a_review(daemon: Daemon, tmp_path: Path, pictures: Path)
             assert text(one, "description") == f"Two bats and a ball.\nFor two. {MARKUP}"
             one.screenshot(pictures, f"game-{where}")
             assert one.overflow() <= 0
+            play, description = (one.driver.find_element(By.ID, name).rect["y"] for name in ("play", "description"))
+            assert play < description, "however much a developer has written, one need not scroll to play"
 
         downloads = tmp_path / "downloads"
         player.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
@@ -210,7 +212,7 @@ def test_an_upload_that_is_interrupted(daemon: Daemon, tmp_path: Path, pictures:
             choose(dev, game)
             dev.press("Upload")
             dev.until(lambda one: at_least(one, 0.3), "it begins where it was", within=10)
-            dev.until(lambda one: "is there" in text(one, "upload-say"), "it is there")
+            dev.until(lambda one: "is published" in text(one, "upload-say"), "it is there")
         dev.until(lambda one: "latest" in text(one, "versions"), "the version is listed")
         assert outside(dev) == []
         assert web.ask("GET", f"/games/{game_id}/versions/latest")["checksum"] == hashlib.sha256(game.read_bytes()).hexdigest()
@@ -248,7 +250,7 @@ def test_what_developers_are_told(daemon: Daemon, tmp_path: Path, pictures: Path
         dev.screenshot(pictures, "developer-faulty-desktop")
         choose(dev, good)
         dev.press("Upload")
-        dev.until(lambda one: "is there" in text(one, "upload-say"), "the other one is there")
+        dev.until(lambda one: "is published" in text(one, "upload-say"), "the other one is there")
         choose(dev, bundle(tmp_path, "next.zip", toml='[game]\nversion = "3.1.4"\n[hosting]\nkind = "relay"\n'))
         dev.until(lambda one: one.driver.find_element(By.ID, "upload-version").get_attribute("value") == "3.1.4", "its version is proposed")
         choose(dev, good)
