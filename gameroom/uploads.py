@@ -24,6 +24,7 @@ from gameroom.interfaces import IDatabase
 from gameroom.publishing import HOPELESS, Publishing
 from gameroom.rules import transfer, versions
 from gameroom.rules.sessions import Account
+from gameroom.rules.times import rfc3339
 from gameroom.rules.transfer import State
 from gameroom.settings import Limits, StoreSettings
 from gameroom.store import UniqueViolation
@@ -210,6 +211,25 @@ class Uploads:
         """UPLOAD_STATUS: `next_seq`, `received_bytes` and `size_bytes`. Fails with `BadState` or `Forbidden`."""
         upload = await self._find(account, upload_id)
         return {"next_seq": upload.file.next_seq, "received_bytes": upload.file.received, "size_bytes": upload.row.size_bytes}
+
+    @deferring
+    async def unfinished(self, account: Account, game_id: str | None = None) -> list[dict[str, Any]]:
+        """LIST_UPLOADS: this developer's, of one game or of all, the oldest first. Fails with `NotFound` or `Forbidden` (the game)."""
+        rows = await self._database.interact(sql.own, account.account_id, game_id)
+        # One that has ended since is not looked for: that would make its files anew.
+        return [self._listed(row) for row in rows if row.upload_id in self._unfinished]
+
+    def _listed(self, row: UploadRow) -> dict[str, Any]:
+        file = (self._live.get(row.upload_id) or self._remember(row)).file
+        return {
+            "upload_id": row.upload_id,
+            "game_id": row.game_id,
+            "version": row.version,
+            "size_bytes": row.size_bytes,
+            "received_bytes": file.received,
+            "next_seq": file.next_seq,
+            "begun_at": rfc3339(row.begun_ms),
+        }
 
     @deferring
     async def end(self, account: Account, upload_id: str) -> Published:

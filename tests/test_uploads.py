@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from twisted.internet.defer import Deferred
+
 from gameroom.errors import BadState, ChecksumMismatch, ChunkOutOfOrder, Conflict, Forbidden, InvalidRequest, NotFound
+from gameroom.rules.sessions import Account
 from gameroom.rules.transfer import LARGEST_CHUNK
 from gameroom.store import DatabaseUnavailable
 from gameroom.store.bundles import Record
 from gameroom.store.free_disk import LOOK_SECONDS
+from gameroom.store.uploads import own
 from gameroom.uploads import EXPIRED_EVERY, IDLE, WRITTEN_OUT, Begun, Published
 from tests.held import HeldDatabase
 from tests.store.test_recordings import Threads
@@ -470,6 +474,74 @@ class EndTests(UploadsCase):
         self.assertRaises(OSError, self.end, upload_id)
         self.assertEqual(self.published(), {"1.0.0": BYTES})
         self.assertEqual(self.status(upload_id), (1, 10))
+
+
+class UnfinishedTests(UploadsCase):
+    """LIST_UPLOADS."""
+
+    def unfinished(self, account: Account = ALICE, game_id: str | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.result_of(self.uploads.unfinished(account, game_id))
+        return found
+
+    def test_listed(self) -> None:
+        """Who has lost an upload's id finds it, with how far it is; also after a restart."""
+        upload_id = self.begin("1.0.0+b", 10, CHECKSUM)
+        self.chunk(upload_id, 0, b"0123")
+        self.clock.advance(1.5)
+        other = self.begin("2.0.0", 3, game_id=OTHER_GAME)
+        theirs = self.begin("1.0.0", 1, game_id=FOREIGN_GAME, account=BOB)
+        for again in (False, True):
+            if again:
+                self.uploads = self.started()
+            first, second = self.unfinished()
+            self.assertEqual(
+                first,
+                {
+                    "upload_id": upload_id,
+                    "game_id": GAME,
+                    "version": "1.0.0+b",
+                    "size_bytes": 10,
+                    "received_bytes": 4,
+                    "next_seq": 1,
+                    "begun_at": "2027-01-15T08:00:00.000Z",
+                },
+            )
+            self.assertEqual((second["upload_id"], second["received_bytes"], second["begun_at"]), (other, 0, "2027-01-15T08:00:01.500Z"))
+            self.assertEqual(self.unfinished(game_id=OTHER_GAME), [second])
+            self.assertEqual([each["upload_id"] for each in self.unfinished(BOB)], [theirs])
+
+    def test_whose(self) -> None:
+        """Of an unknown game it is 103, of another developer's 102."""
+        self.begin()
+        self.assertRaises(NotFound, self.unfinished, game_id="\0")
+        self.assertRaises(Forbidden, self.unfinished, game_id=FOREIGN_GAME)
+        self.assertRaises(Forbidden, self.unfinished, BOB, GAME)
+
+    def test_gone(self) -> None:
+        """What was cancelled is not listed, nor are its files made anew where it went while the database was being asked."""
+        self.assertEqual(self.unfinished(), [])
+        upload_id = self.begin()
+        real, held = self.database.interact, Deferred[None]()
+
+        def late(work: Any, *args: Any) -> Any:
+            found = real(work, *args)
+            return held.addCallback(lambda _: found) if work is own else found
+
+        with mock.patch.object(self.database, "interact", late):
+            asked = self.uploads.unfinished(ALICE)
+            self.successResultOf(self.uploads.cancel(ALICE, upload_id))
+            held.callback(None)
+        self.assertEqual((self.successResultOf(asked), self.files()), ([], []))
+
+    def test_told_where_it_is_in_the_way(self) -> None:
+        """Who is refused because of an unfinished upload is told how to find and drop it."""
+        self.begin("1.0.0")
+        for version in ("2.0.0", "3.0.0", "4.0.0"):
+            self.begin(version, game_id=OTHER_GAME)
+        for version, error in (("1.0.0", Conflict), ("5.0.0", BadState)):
+            told = self.failureResultOf(self.uploads.begin(ALICE, GAME, version, 11), error).value
+            for words in ("LIST_UPLOADS", "CANCEL_UPLOAD", "gameroom dev cancel"):
+                self.assertIn(words, told.message)
 
 
 class CancelTests(UploadsCase):

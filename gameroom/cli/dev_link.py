@@ -11,7 +11,6 @@ import attrs
 import click
 from twisted.internet.defer import Deferred
 
-from gameroom.cli.dev_unfinished import Unfinished
 from gameroom.cli.output import fail
 from gameroom.cli.reacting import CannotDo, Main, carry_out
 from gameroom.client.developer import DeveloperClient
@@ -39,7 +38,6 @@ class World:
     run: Callable[[Main], None] = carry_out
     connect: Callable[[str, Any], Deferred[DeveloperClient]] = _connect
     sessions: Sessions = attrs.field(factory=lambda: Sessions(default_path()))
-    unfinished: Unfinished = attrs.field(factory=lambda: Unfinished(default_path().with_name("uploads.json")))
 
 
 @attrs.frozen(kw_only=True)

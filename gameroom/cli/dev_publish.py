@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 import attrs
@@ -18,12 +19,10 @@ from twisted.internet.task import deferLater
 
 from gameroom.cli.dev_link import Payload, named
 from gameroom.cli.dev_preview import Preview
-from gameroom.cli.dev_unfinished import Unfinished
 from gameroom.cli.reacting import CannotDo
 from gameroom.client.developer import DeveloperClient
 from gameroom.client.stream import ConnectionFailed
-from gameroom.client.upload import Uploaded
-from gameroom.errors import BadState, Conflict, Forbidden, RateLimited
+from gameroom.errors import BadState, Conflict, RateLimited
 from gameroom.rules import versions
 
 FIRST_VERSION = "0.1.0"
@@ -71,8 +70,6 @@ class Publishing:
     clock: IReactorTime
     progress: Callable[[int, int], None]
     tell: Callable[[str], None]
-    unfinished: Unfinished
-    server: str
     jitter: Callable[[], float] = random.random
     _version: str | None = None
     _created: bool = False
@@ -139,33 +136,26 @@ class Publishing:
             self._sent = before + there - begun
             self.progress(there, size)
 
+        game_id, path = game["game_id"], self.found.packed.path
         try:
-            done = await self._sent_by(client, game["game_id"], version, progress)
+            done = await client.upload(game_id, version, path, progress=progress)
         except Conflict:
-            # There is an unfinished upload of this version, of other files.
-            if not await self._drop(client, game["game_id"], version):
+            if not await self._drop(client, game_id, version):
                 raise
-            done = await self._sent_by(client, game["game_id"], version, progress)
-        self.unfinished.forget(self.server, game["game_id"], version)
+            done = await client.upload(game_id, version, path, progress=progress)
         now = named(await client.games(), game["game_id"]) or game
         return self._outcome(now, done.version, done.is_latest)
 
-    def _sent_by(self, client: DeveloperClient, game_id: str, version: str, progress: Callable[[int, int], None]) -> Deferred[Uploaded]:
-        def begun(upload_id: str) -> None:
-            self.unfinished.remember(self.server, game_id, version, upload_id)
-
-        return client.upload(game_id, version, self.found.packed.path, progress=progress, begun=begun)
-
     async def _drop(self, client: DeveloperClient, game_id: str, version: str) -> bool:
-        """Whether there was an upload of this version that was begun from here, with other files; now there is none."""
-        upload_id = self.unfinished.forget(self.server, game_id, version)
-        if upload_id is None:
-            return False
-        try:
-            await client.cancel_upload(upload_id)
-        except (BadState, Forbidden):
-            return False
-        return True
+        """Whether there was an unfinished upload of this version, which is of other files; now there is none."""
+        for each in await client.uploads(game_id):
+            if _equal(each["version"], version):
+                self.tell(f"version {version} has an unfinished upload of other files, begun {each['begun_at']}: it is dropped for these")
+                # Where it is gone by now, or being published, the next try tells.
+                with suppress(BadState):
+                    await client.cancel_upload(each["upload_id"])
+                return True
+        return False
 
     async def _game(self, client: DeveloperClient) -> Payload | None:
         """The game, made where it is not there; None where it would be made but for --dry-run."""

@@ -12,7 +12,7 @@ import click
 from rich.filesize import decimal
 from twisted.internet.defer import CancelledError, Deferred
 
-from gameroom.cli.dev_link import Link, linked, web_url
+from gameroom.cli.dev_link import Link, game_meant, linked, web_url
 from gameroom.cli.dev_pack import CannotPack
 from gameroom.cli.dev_preview import Faulty, Preview, prepared, show
 from gameroom.cli.dev_publish import Outcome, Publishing, Wish, to_json
@@ -20,7 +20,7 @@ from gameroom.cli.output import counted, fail, print_json, shown
 from gameroom.cli.progress import Bar
 from gameroom.cli.reacting import REFUSED, CannotDo, say_wrong
 from gameroom.client.developer import DeveloperClient
-from gameroom.errors import BadState, Forbidden, InvalidRequest
+from gameroom.errors import BadState, InvalidRequest
 from gameroom.rules import versions
 
 _SOURCE = click.argument("source", metavar="[FOLDER|FILE]", type=click.Path(path_type=Path), default=Path())
@@ -73,8 +73,6 @@ def push(link: Link, source: Path, everything: bool, web: str | None, **given: A
         async def main(reactor: Any) -> None:
             bar = Bar(found.packed.size_bytes, sys.stderr)
             publishing = Publishing(
-                unfinished=link.world.unfinished,
-                server=link.key,
                 found=found,
                 wish=wish,
                 connect=lambda: _session(link, reactor),
@@ -148,17 +146,19 @@ def _show_outcome(link: Link, outcome: Outcome, found: Preview, wish: Wish, play
             click.echo(f"The game is OFFLINE, so nobody can: gameroom dev online {shown(outcome.name)!r}")
 
 
-@click.command(short_help="Drop uploads that were broken off.")
+@click.command(short_help="Drop unfinished uploads.")
+@click.option("--game", metavar="NAME|ID", help="Only those of this game.")
 @linked
-def cancel(link: Link) -> None:
-    """Drop the unfinished uploads that were begun from here; the server keeps a few for each developer, for a day."""
+def cancel(link: Link, game: str | None) -> None:
+    """Drop your unfinished uploads, wherever they were begun; the server keeps a few for each developer, for a day."""
 
     async def deed(client: DeveloperClient) -> None:
         dropped = 0
-        for upload_id in link.world.unfinished.forget_all(link.key):
-            # It is over already, or somebody else's who was logged in here.
-            with suppress(BadState, Forbidden):
-                await client.cancel_upload(upload_id)
+        game_id = None if game is None else (await game_meant(client, game))["game_id"]
+        for each in await client.uploads(game_id):
+            # It is over already, or just being published.
+            with suppress(BadState):
+                await client.cancel_upload(each["upload_id"])
                 dropped += 1
         if link.as_json:
             print_json({"cancelled": dropped})

@@ -72,19 +72,21 @@ class DeveloperClient(AccountClient):
         path: Path,
         *,
         progress: Callable[[int, int], None] | None = None,
-        begun: Callable[[str], None] | None = None,
         chunk_size: int = CHUNK,
         window: int = WINDOW,
     ) -> Deferred[Uploaded]:
         """Upload a file as a version of a game and publish it. What an earlier try has brought over is not sent again.
 
-        `begun(upload_id)` is called once it is there, and `progress(bytes_there, size_bytes)` as chunks are taken.
-        `window` is how many are under way at a time.
+        `progress(bytes_there, size_bytes)` is called as chunks are taken. `window` is how many are under way at a time.
         Fails with the server's `GameroomError`, `ConnectionFailed`, or OSError where the file cannot be read.
         Cancelling it, or losing the connection, leaves the upload for the next try to go on with.
         """
-        upload = Upload(self, game_id=game_id, version=version, path=path, progress=progress, begun=begun, chunk_size=chunk_size, window=window)
-        return upload.run()
+        return Upload(self, game_id=game_id, version=version, path=path, progress=progress, chunk_size=chunk_size, window=window).run()
+
+    @deferring
+    async def uploads(self, game_id: str | None = None) -> list[Payload]:
+        """One's own unfinished uploads, of one game or of all, wherever they were begun; the oldest first."""
+        return entries(await self.request("LIST_UPLOADS", without_none(game_id=game_id)), "uploads")
 
     def upload_status(self, upload_id: str) -> Deferred[Payload]:
         """Fires with `next_seq`, `received_bytes` and `size_bytes`."""

@@ -59,7 +59,6 @@ class Upload:
         version: str,
         path: Path,
         progress: Callable[[int, int], None] | None,
-        begun: Callable[[str], None] | None,
         chunk_size: int,
         window: int,
     ) -> None:
@@ -68,7 +67,6 @@ class Upload:
         self._version = version
         self._path = path
         self._progress = progress
-        self._begun = begun
         self._chunk_size = chunk_size
         self._window = window
         self._upload_id = ""
@@ -105,8 +103,6 @@ class Upload:
         begun = await self._client.request("UPLOAD_BEGIN", {"game_id": self._game_id, "version": self._version, **declared})
         self._upload_id = field(begun, "upload_id", str)
         self._chunk_size = min(self._chunk_size, field(begun, "chunk_size", int))
-        if self._begun is not None:
-            self._begun(self._upload_id)
         await self._ask_where()
 
     async def _ask_where(self) -> None:

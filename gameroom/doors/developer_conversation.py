@@ -82,6 +82,7 @@ class UploadCommands:
             "UPLOAD_BEGIN": self.begin,
             "UPLOAD_CHUNK": self.chunk,
             "UPLOAD_STATUS": self.status,
+            "LIST_UPLOADS": self.list_unfinished,
             "UPLOAD_END": self.end,
             "CANCEL_UPLOAD": self.cancel,
         }
@@ -105,6 +106,9 @@ class UploadCommands:
 
     async def status(self, call: Call) -> Payload:
         return await self._uploads.status(call.account, call.payload["upload_id"])
+
+    async def list_unfinished(self, call: Call) -> Payload:
+        return {"uploads": await self._uploads.unfinished(call.account, call.payload.get("game_id"))}
 
     async def end(self, call: Call) -> Payload:
         published = await self._uploads.end(call.account, call.payload["upload_id"])

@@ -115,11 +115,17 @@ def is_uploaded(version: str) -> Conflict:
 
 
 def is_begun(version: str) -> Conflict:
-    return Conflict(f"version {version} has an unfinished upload of another size or checksum; finish it, CANCEL_UPLOAD it, or choose another version")
+    return Conflict(
+        f"version {version} has an unfinished upload of yours with another size or checksum; choose another version, or drop that upload: "
+        "LIST_UPLOADS tells its id for CANCEL_UPLOAD, and gameroom dev cancel does both"
+    )
 
 
 def too_many() -> BadState:
-    return BadState(f"you have {MOST_UNFINISHED} unfinished uploads, which is the most; finish or cancel one of them")
+    return BadState(
+        f"you have {MOST_UNFINISHED} unfinished uploads, which is the most; finish one, or drop it: "
+        "LIST_UPLOADS tells its id for CANCEL_UPLOAD, and gameroom dev cancel does both"
+    )
 
 
 def may_resume(had: tuple[int, str], asked: tuple[int, str]) -> bool:

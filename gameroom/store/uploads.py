@@ -79,6 +79,15 @@ async def everything(cursor: ICursor) -> list[UploadRow]:
     return await _select(cursor, "ORDER BY begun_ms, upload_id", {})
 
 
+async def own(cursor: ICursor, developer: str, game_id: str | None = None) -> list[UploadRow]:
+    """A developer's, of this game or of all, the oldest first. Raises `NotFound` or `Forbidden` where the game is not theirs."""
+    if game_id is not None:
+        await _require_game(cursor, game_id, developer)
+    rows = await _select(cursor, "WHERE developer = :developer ORDER BY begun_ms, upload_id", {"developer": developer})
+    # There are at most four.
+    return [row for row in rows if game_id in (None, row.game_id)]
+
+
 async def take_over(cursor: ICursor, upload_ids: list[str], boot: str) -> None:
     """What was written in another boot has been looked at in this one."""
     for upload_id in upload_ids:

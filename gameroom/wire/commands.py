@@ -111,9 +111,9 @@ def page_fields() -> tuple[Field, ...]:
     return Field("limit", "int", optional=True, least=1), Field("before", optional=True, most=128)
 
 
-def id_field(name: str) -> Field:
+def id_field(name: str, optional: bool = False) -> Field:
     """An id that we have made, or what somebody takes for one."""
-    return Field(name, most=128)
+    return Field(name, most=128, optional=optional)
 
 
 @attrs.frozen

@@ -85,6 +85,12 @@ DEVELOPER = CommandTable(
             about="How far an upload is.",
         ),
         Command(
+            type="LIST_UPLOADS",
+            fields=(id_field("game_id", optional=True),),
+            answer='{"uploads": [{"upload_id", "game_id", "version", "size_bytes": int, "received_bytes": int, "next_seq": int, "begun_at"}]}',
+            about="Your unfinished uploads, wherever you have begun them, the oldest first; of one game where you name it.",
+        ),
+        Command(
             type="UPLOAD_END",
             fields=(id_field("upload_id"),),
             answer='{"version": str, "is_latest": bool}',

@@ -18,7 +18,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.cli import main
 from gameroom.cli.dev_link import World
-from gameroom.cli.dev_unfinished import Unfinished
 from gameroom.cli.reacting import Main, whole
 from gameroom.client.sessions import Kept, Sessions
 from gameroom.client.stream import ConnectionFailed
@@ -54,6 +53,8 @@ class Server:
     hangs: bool = False
     unfinished: dict[tuple[str, str], tuple[str, str]] = attrs.field(factory=dict)
     """The id and the checksum of each unfinished upload."""
+    finishing: set[str] = attrs.field(factory=set)
+    """The unfinished uploads that are too late to cancel."""
     cancelled: list[str] = attrs.field(factory=list)
 
     def publish(self, game_id: str, version: str, content: bytes, checksum: str) -> bool:
@@ -168,23 +169,32 @@ class Client:
     def cancel_upload(self, upload_id: str) -> Deferred[None]:
         def deed() -> None:
             known = [key for key, (each, _) in self.server.unfinished.items() if each == upload_id]
-            if not known:
-                raise BadState("there is no such upload")
+            if not known or upload_id in self.server.finishing:
+                raise BadState("there is no such upload, or it is just being finished")
             del self.server.unfinished[known[0]]
             self.server.received.pop(known[0], None)
             self.server.cancelled.append(upload_id)
 
         return self._do("cancel_upload", deed)
 
-    def upload(
-        self, game_id: str, version: str, path: Path, *, progress: Callable[[int, int], None], begun: Callable[[str], None]
-    ) -> Deferred[Uploaded]:
+    def uploads(self, game_id: str | None = None) -> Deferred[list[Payload]]:
+        begun = [(*key, upload_id) for key, (upload_id, _) in self.server.unfinished.items()]
+        return self._do(
+            "uploads",
+            lambda: [
+                {"upload_id": upload_id, "game_id": of, "version": version, "begun_at": "2026-01-02T03:04:05.000Z"}
+                for of, version, upload_id in begun
+                if game_id in (None, of)
+            ],
+        )
+
+    def upload(self, game_id: str, version: str, path: Path, *, progress: Callable[[int, int], None]) -> Deferred[Uploaded]:
         content = path.read_bytes()
         checksum = bundles.checksum_of(content)
-        upload_id, declared = self.server.unfinished.setdefault((game_id, version), (str(uuid4()), checksum))
+        same = (key for key in self.server.unfinished if key[0] == game_id and _same(key[1], version))
+        _, declared = self.server.unfinished.setdefault(next(same, (game_id, version)), (str(uuid4()), checksum))
         if declared != checksum:
             return fail(Conflict(f"version {version} has an unfinished upload of another size or checksum"))
-        begun(upload_id)
         before = self.server.received.get((game_id, version), 0)
         progress(before, len(content))
         if self.server.hangs:
@@ -252,8 +262,7 @@ class DevCase(SynchronousTestCase):
         raise SystemExit(0)
 
     def call(self, *arguments: str | Path, given: str | None = None, environment: dict[str, str] | None = None) -> Result:
-        unfinished = Unfinished(self.folder / "kept" / "uploads.json")
-        world = World(run=self.carry_out, connect=self._connect, sessions=self.sessions, unfinished=unfinished)
+        world = World(run=self.carry_out, connect=self._connect, sessions=self.sessions)
         runner = CliRunner(env={"GAMEROOM_SERVER": None, "GAMEROOM_PASSWORD": None, "GAMEROOM_WEB": None, **(environment or {})})
         result = runner.invoke(main, ["dev", *map(str, arguments)], input=given, obj=world)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -289,3 +298,7 @@ class inside:
 
     def __exit__(self, *_: object) -> None:
         os.chdir(self._before)
+
+
+def _same(version: str, other: str) -> bool:
+    return versions.parse(version).precedence == versions.parse(other).precedence

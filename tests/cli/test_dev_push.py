@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from gameroom.cli.dev_publish import FIRST_WAIT, PATIENCE, bumped
@@ -174,17 +175,16 @@ class PushTests(PushCase):
 
 
 class TroubleTests(PushCase):
-    def pushed(self, *troubles: Any) -> tuple[dict[str, Any], str]:
+    def pushed(self, *arguments: str, troubles: Sequence[Any] = ()) -> tuple[dict[str, Any], str]:
         """What it said as JSON, and its standard error."""
         self.server.troubles = list(troubles)
-
-        result = self.call("push", self.dots, "--json")
+        result = self.call("push", self.dots, *arguments, "--json")
         self.assertEqual(result.exit_code, 0, result.output)
         return json.loads(result.stdout), result.stderr
 
     def test_a_lost_connection(self) -> None:
         """It dials again and goes on, says so on standard error, and counts what it has sent itself."""
-        said, trouble = self.pushed(lost_midway)
+        said, trouble = self.pushed(troubles=[lost_midway])
         self.assertEqual((said["version"], self.server.connections), ("1.0.0", 2))
         self.assertIn("the connection was lost; trying again in", trouble)
         self.assertEqual(said["sent_bytes"], said["size_bytes"])
@@ -196,13 +196,13 @@ class TroubleTests(PushCase):
             server.down = 5
             return lost_midway(server, about)
 
-        said, trouble = self.pushed(dies)
+        said, trouble = self.pushed(troubles=[dies])
         self.assertEqual((said["created"], len(self.server.games), len(trouble.splitlines())), (True, 1, 6))
         self.assertGreater(self.seconds, 31 * FIRST_WAIT / 2)
 
     def test_only_the_answer_was_lost(self) -> None:
         """A version that is there with the same bytes is the one that was sent, also with --bump."""
-        said, _ = self.pushed(answer_lost)
+        said, _ = self.pushed(troubles=[answer_lost])
         self.assertEqual((said["version"], said["changed"]), ("1.0.0", True))
         self.change()
         self.server.troubles = [answer_lost]
@@ -218,7 +218,7 @@ class TroubleTests(PushCase):
 
     def test_too_often(self) -> None:
         """It waits for as long as the server says."""
-        self.pushed(too_often)
+        self.pushed(troubles=[too_often])
         self.assertGreaterEqual(self.seconds, 42.0)
 
     def test_patience_ends(self) -> None:
@@ -255,32 +255,36 @@ class TroubleTests(PushCase):
         self.server.hangs = False
 
     def test_other_files_after_an_interrupt(self) -> None:
-        """What was begun from here and is of other files now is dropped, and the new files go out."""
+        """An upload of other files under this version is dropped, which is said, and the new files go out; another version's stays."""
         self.break_off()
+        self.break_off("--version", "2.0.0")
+        [dropped, stays] = [upload_id for upload_id, _ in self.server.unfinished.values()]
         self.change()
-        self.assertEqual(self.said("push", self.dots)["version"], "1.0.0")
-        self.assertEqual(len(self.server.cancelled), 1)
-        self.assertEqual(self.said("cancel"), {"cancelled": 0})
+        # However it is written, it is the same version.
+        said, trouble = self.pushed("--version", "1.0")
+        self.assertEqual((said["version"], self.server.cancelled), ("1.0", [dropped]))
+        self.assertIn("unfinished upload of other files, begun 2026-01-02T03:04:05.000Z: it is dropped", trouble)
+        self.assertEqual([upload_id for upload_id, _ in self.server.unfinished.values()], [stays])
 
-    def test_somebody_elses_unfinished_upload(self) -> None:
-        """One that was begun on another machine is left to whoever did."""
+    def test_other_files_while_it_is_published(self) -> None:
+        """What is being published at this moment is not replaced: the server's words are told."""
         self.break_off()
-        (self.folder / "kept" / "uploads.json").unlink()
+        self.server.finishing = {upload_id for upload_id, _ in self.server.unfinished.values()}
         self.change()
         result = self.call("push", self.dots)
         self.assertEqual(result.exit_code, 1)
-        self.assertIn("unfinished upload", result.stderr)
-        self.assertEqual(self.server.cancelled, [])
+        self.assertIn("of another size or checksum", result.stderr.splitlines()[-1])
 
     def test_cancel(self) -> None:
-        """All that were begun from here are dropped, and those that are gone already do not matter."""
+        """All are dropped, wherever they were begun, but for one that is too late; with --game only those of that game."""
         self.break_off()
         self.break_off("--version", "2.0.0")
-        self.server.unfinished.popitem()
-        self.assertEqual(self.said("cancel"), {"cancelled": 1})
+        self.break_off("--version", "3.0.0")
+        other = self.said("create", "--name", "Other")["game_id"]
+        self.server.unfinished[other, "1.0.0"] = "begun elsewhere", "0" * 64
+        self.assertEqual(self.said("cancel", "--game", "other"), {"cancelled": 1})
+        self.assertEqual(self.server.cancelled, ["begun elsewhere"])
+        self.server.finishing = {next(iter(self.server.unfinished.values()))[0]}
+        self.assertEqual(self.said("cancel"), {"cancelled": 2})
         self.assertEqual(self.done("cancel"), "0 unfinished uploads dropped\n")
-
-    def test_nowhere_to_remember_it(self) -> None:
-        """A folder that cannot be written costs the memory of uploads, and nothing else."""
-        (self.folder / "kept" / "uploads.json").mkdir()
-        self.assertEqual(self.said("push", self.dots)["version"], "1.0.0")
+        self.assertIn("you have no game Dot;", self.refused(2, "cancel", "--game", "Dot"))

@@ -110,9 +110,14 @@ class DeveloperTests(SynchronousTestCase):
         self.assertEqual(done.sent_bytes, len(DATA) - there)
 
     def test_status_and_cancel(self) -> None:
-        """An unfinished upload can be looked at, and dropped."""
+        """An unfinished upload can be looked at, found by who does not know its id, and dropped."""
         begun = self.linked.result(self.client.request("UPLOAD_BEGIN", {"game_id": self.game_id, "version": "1.0.0", "size_bytes": 10}))
         status = self.linked.result(self.client.upload_status(begun["upload_id"]))
         self.assertEqual(status, {"next_seq": 0, "received_bytes": 0, "size_bytes": 10})
+        for game_id in (None, self.game_id):
+            [listed] = self.linked.result(self.client.uploads(game_id))
+            self.assertEqual((listed["upload_id"], listed["game_id"], listed["version"]), (begun["upload_id"], self.game_id, "1.0.0"))
+        self.assertRaises(NotFound, self.linked.result, self.client.uploads("nope"))
         self.linked.result(self.client.cancel_upload(begun["upload_id"]))
+        self.assertEqual(self.linked.result(self.client.uploads()), [])
         self.assertRaises(BadState, self.linked.result, self.client.upload_status(begun["upload_id"]))

@@ -81,6 +81,10 @@ class ToyUploads:
         upload = self._find(account, upload_id)
         return succeed({"next_seq": upload.seq, "received_bytes": len(upload.data), "size_bytes": upload.size_bytes})
 
+    def unfinished(self, account: Account, game_id: str | None = None) -> Any:
+        own = [upload for upload in self.asked if upload.account.account_id == account.account_id]
+        return succeed([{"version": upload.version} for upload in own if game_id in (None, upload.game_id)])
+
     def end(self, account: Account, upload_id: str) -> Any:
         upload = self._find(account, upload_id)
         if len(upload.data) != upload.size_bytes:

@@ -313,6 +313,14 @@ class UploadTests(SynchronousTestCase):
         ):
             self.assertEqual([102, 105], [eve.code(type_, upload_id=upload_id, **payload) for upload_id in ("0", "1")], type_)
 
+    def test_listed(self) -> None:
+        """LIST_UPLOADS is about one's own, of one game where it is named."""
+        self.begin()
+        for fields, expected in (({}, ["1.0.0"]), ({"game_id": self.game_id}, ["1.0.0"]), ({"game_id": "another"}, [])):
+            self.assertEqual({"uploads": [{"version": version} for version in expected]}, self.ada.ok("LIST_UPLOADS", **fields))
+        self.assertEqual({"uploads": []}, self.world.developer("eve").ok("LIST_UPLOADS"))
+        self.assertEqual(100, self.ada.code("LIST_UPLOADS", game_id=1))
+
     def test_slow_chunk(self) -> None:
         """A chunk whose upload has to be found first is answered when it is written, and answers keep their order."""
         self.begin()

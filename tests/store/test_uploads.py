@@ -90,6 +90,24 @@ class UploadsContract:
         self.assertEqual(await self.database.interact(uploads.everything), rows)
         self.assertEqual(await self.database.interact(uploads.find, "unknown"), None)
 
+    async def test_own(self) -> None:
+        """A developer's are found, of all games or of one, the oldest first; a game must be theirs."""
+        rows = [upload(3, "3.0.0"), upload(1), upload(2, game_id=OTHER_GAME), upload(4, game_id=FOREIGN_GAME, developer=BOB.account_id)]
+        for row in rows:
+            await self.begin(row)
+        newest, oldest, other, foreign = rows
+        alice, bob = ALICE.account_id, BOB.account_id
+        for developer, game_id, expected in (
+            (alice, None, [oldest, other, newest]),
+            (alice, GAME, [oldest, newest]),
+            (alice, OTHER_GAME, [other]),
+            (bob, None, [foreign]),
+            (bob, GAME, Forbidden),
+            (alice, "unknown", NotFound),
+            (alice, "\0", NotFound),
+        ):
+            self.assertEqual(await self.told(self.database.interact(uploads.own, developer, game_id)), expected)
+
     async def test_resumed(self) -> None:
         """The same version, size and checksum give the upload that is there; others are refused."""
         first = upload(1, "1.0", checksum="a" * 64)

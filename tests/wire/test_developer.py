@@ -26,7 +26,7 @@ SEED = {
 }
 """Every developer command with its payload, as the protocol was first written down."""
 
-OURS = {"LOGOUT", "WHOAMI", "CHANGE_PASSWORD", "PING", "HELP", "YANK_VERSION", "GET_LOGS", "UPLOAD_STATUS"}
+OURS = {"LOGOUT", "WHOAMI", "CHANGE_PASSWORD", "PING", "HELP", "YANK_VERSION", "GET_LOGS", "UPLOAD_STATUS", "LIST_UPLOADS"}
 
 
 class DeveloperTableTests(SynchronousTestCase):

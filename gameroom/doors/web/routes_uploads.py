@@ -40,6 +40,16 @@ class UploadRoutes:
             problems=MAY_FAIL,
         ),
         Route(
+            handler="unfinished_uploads",
+            methods=("GET",),
+            path="/developer/uploads",
+            about="Your unfinished uploads, the oldest first: all, or those of one game.",
+            auth="developer session",
+            query=(Field(name="game_id", kind=Text(1, 64), about="only of this game"),),
+            replies={200: Reply(about="The list.", schema=ref("Uploads"))},
+            problems=MAY_FAIL,
+        ),
+        Route(
             handler="upload",
             methods=("GET",),
             path="/developer/uploads/<upload_id>",
@@ -90,6 +100,10 @@ class UploadRoutes:
         )
         value = {"upload_id": begun.upload_id, "chunk_size": begun.chunk_size}
         return Answer(status=201, value=value, headers={"Location": f"/developer/uploads/{begun.upload_id}"})
+
+    async def unfinished_uploads(self, call: Call) -> Answer:
+        account = await developer(self._accounts, call)
+        return Answer(value={"uploads": await self._uploads.unfinished(account, call.query.get("game_id"))})
 
     async def upload(self, call: Call) -> Answer:
         return Answer(value=await self._uploads.status(await developer(self._accounts, call), call.path["upload_id"]))

@@ -132,6 +132,9 @@ SCHEMAS: dict[str, Schema] = {
     "Logs": object_of(lines=listed(TEXT)),
     "Begun": object_of(upload_id=TEXT, chunk_size={"type": "integer", "description": "so many bytes a chunk are suggested"}),
     "Upload": object_of(next_seq=WHOLE, received_bytes=WHOLE, size_bytes=WHOLE),
+    "Uploads": object_of(
+        uploads=listed(object_of(upload_id=TEXT, game_id=TEXT, version=TEXT, size_bytes=WHOLE, received_bytes=WHOLE, next_seq=WHOLE, begun_at=TIME))
+    ),
     "Published": object_of(version=TEXT, is_latest=YES_NO),
     "Session": object_of(session_token={"type": "string", "description": "Bearer token of the account, for all doors"}),
     "Rooms": object_of(rooms=listed(ref("RoomEntry"))),

@@ -128,6 +128,25 @@ class UploadTests(DeveloperCase):
         self.problem(self.developer_asks("DELETE", upload), 409, 105)
         self.assertNotEqual(self.begin(), upload)
 
+    def test_listed(self) -> None:
+        """One's own unfinished uploads, of one game where it is named; an unknown game is 103, another developer's 102."""
+        upload = self.begin()
+        self.chunk(upload, 0, b"abc")
+        another = self.new_game(name="Another")
+        listed = self.developer_asks("GET", f"/uploads?game_id={self.game}").json["uploads"]
+        [begun_at] = [each.pop("begun_at") for each in listed]
+        self.assertRegex(begun_at, r"^\d{4}-\d\d-\d\dT.*Z$")
+        expected = {"upload_id": upload.rpartition("/")[2], "game_id": self.game, "version": "1.0.0"}
+        self.assertEqual(listed, [{**expected, "size_bytes": 1000, "received_bytes": 3, "next_seq": 1}])
+        self.assertEqual(len(self.developer_asks("GET", "/uploads").json["uploads"]), 1)
+        self.assertEqual(self.developer_asks("GET", f"/uploads?game_id={another}").json, {"uploads": []})
+        other = self.world.developer("oscar")
+        self.assertEqual(self.developer_asks("GET", "/uploads", None, other).json, {"uploads": []})
+        self.problem(self.developer_asks("GET", f"/uploads?game_id={self.game}", None, other), 403, 102)
+        self.problem(self.developer_asks("GET", "/uploads?game_id=nope"), 404, 103)
+        self.problem(self.developer_asks("GET", "/uploads?game_id="), 400, 100)
+        self.problem(self.world.ask("GET", "/developer/uploads"), 401, 101)
+
     def test_somebody_elses(self) -> None:
         """Another developer's upload is 102 in every way."""
         upload = self.begin()
