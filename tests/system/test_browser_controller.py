@@ -7,14 +7,18 @@ from pathlib import Path
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
-from tests.system.browser import DESKTOP, PHONE, Browser
+from tests.system.browser import DESKTOP, OUTCOMES, PHONE, Browser
 from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
 from tests.system.web import Web
 
 TELEVISION = (1920, 1080)
 PATIENT = {"rooms": {"reconnect_window": 30.0, "room_ttl": 60.0}}
 LYING = "return document.getAnimations().every((one) => one.playState !== 'running')"
+ANSWERED = "return !room.unanswered.kept.length"
+CURSOR = "const at = document.querySelector('.number[data-cursor] .digit'); return at ? Number(at.textContent) : 0"
+STILL = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
 STRETCH = "return [innerWidth, innerHeight]"
 
 
@@ -70,9 +74,8 @@ def drop_by_hand(one: Browser, way: str = "", steps: int = 0) -> None:
     """Press Left or Right so often, then Drop."""
     awaited(one)
     for _ in range(steps):
-        before = one.driver.execute_script("return room.unanswered.kept.length")
         one.press(way)
-        one.until(lambda one: one.driver.execute_script("return room.unanswered.kept.length") <= before, "the press is answered")
+        one.until(lambda one: one.driver.execute_script(ANSWERED), "the press is answered")
     one.press("Drop")
     one.until(lambda one: live(one) != [True] * 3 or one.status(), "the disc is dropped")
 
@@ -86,7 +89,7 @@ def drop_by_keys(one: Browser, *keys: str) -> None:
 
 
 def test_two_phones_and_a_screen_play_to_a_win(make_daemon: DaemonMaker, pictures: Path) -> None:
-    """By clicks and by keys from one link; a third is told that it is full and watches; a reload and a step back take up where it was; both play again."""
+    """By clicks and by keys, from one link; a third is told that it is full; a reload and a step back take up where it was; then once more."""
     daemon = make_daemon(settings=PATIENT)
     url = room_of(daemon, "Connect Four")
     base = url.partition("/join")[0]
@@ -158,3 +161,144 @@ def test_two_phones_and_a_screen_play_to_a_win(make_daemon: DaemonMaker, picture
             one.until(lambda one: turn(one) == "Grace's turn", "the other one begins")
             assert board(one) == "The board is empty."
         assert [one.severe() for one in (ada, grace, wall)] == [[], [], []]
+
+
+def ask_for_bot(one: Browser, level: str) -> None:
+    """The host gives a free seat to a computer player."""
+    one.until(lambda one: one.named("button", "Add a computer player"), "one can ask for it")
+    Select(one.driver.find_element(By.ID, "bot-level")).select_by_visible_text(level)
+    one.press("Add a computer player")
+
+
+def play_on(one: Browser) -> None:
+    """Drop wherever there is room, until it is over."""
+    while not one.until(lambda one: one.status() or (live(one) == [True] * 3 and "go on"), "it is one's turn, or over").startswith(("You", "Draw")):
+        one.press("Drop")
+        one.until(lambda one: one.driver.execute_script(ANSWERED), "the press is answered")
+        if "is full" in one.driver.find_element(By.ID, "notice").text:
+            one.press("Right")
+            one.until(lambda one: one.driver.execute_script(ANSWERED), "the press is answered")
+
+
+def test_a_game_with_a_computer(make_daemon: DaemonMaker, pictures: Path) -> None:
+    """The host adds it and it plays at once; with less movement nothing moves; it is there for the next game too."""
+    daemon = make_daemon(settings=PATIENT)
+    url = room_of(daemon, "Connect Four")
+    with Browser(url.partition("/join")[0], PHONE) as ada:
+        ada.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", STILL)
+        take_seat(ada, url, "Ada")
+        ask_for_bot(ada, "Beginner")
+        drop_by_keys(ada, Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+        awaited(ada)
+        assert "1: red" in board(ada)
+        assert "Computer dropped in column" in told(ada)
+        assert ada.driver.execute_script("return document.getAnimations().length") == 0
+        ada.screenshot(pictures, "four-bot-plays")
+        play_on(ada)
+        assert ada.status() in OUTCOMES
+        ada.screenshot(pictures, "four-bot-over")
+        ada.press("Play again")
+        awaited(ada)
+        assert board(ada).count("yellow") == 1, "the computer began"
+        assert ada.severe() == []
+
+
+def test_somebody_is_away_and_somebody_leaves(make_daemon: DaemonMaker, pictures: Path) -> None:
+    """Who is away is waited for, and that is said; when the other leaves it is over, and a computer may have the seat."""
+    daemon = make_daemon(settings=PATIENT)
+    url = room_of(daemon, "Connect Four")
+    base = url.partition("/join")[0]
+    with Browser(base, PHONE) as ada, Browser(base, PHONE, dark=True) as grace:
+        take_seat(ada, url, "Ada")
+        take_seat(grace, url, "Grace")
+        drop_by_hand(ada)
+        awaited(grace)
+        grace.driver.get("about:blank")
+        ada.until(lambda one: turn(one) == "Grace is away. The game waits.", "she is missed")
+        ada.screenshot(pictures, "four-away")
+        grace.driver.back()
+        drop_by_keys(grace)
+        awaited(ada)
+        assert board(ada) == "Board, columns from the bottom. 4: red, yellow."
+        grace.press("Leave")
+        grace.driver.switch_to.alert.accept()
+        ada.until(lambda one: one.status() == "The game was left", "it is over")
+        ada.until(lambda one: one.driver.find_element(By.ID, "because").text == "Grace left.", "it is said why")
+        ada.screenshot(pictures, "four-left")
+        ask_for_bot(ada, "Easy")
+        ada.press("Play again")
+        ada.until(lambda one: "yellow" in board(one), "the computer has begun")
+        awaited(ada)
+        assert [ada.severe(), grace.severe()] == [[], []]
+
+
+def test_a_clock_runs_out(make_daemon: DaemonMaker, pictures: Path) -> None:
+    """Where the room has clocks they are shown, and who lets time pass has lost."""
+    daemon = make_daemon(settings=PATIENT)
+    url = room_of(daemon, "Connect Four", move_seconds=8)
+    base = url.partition("/join")[0]
+    with Browser(base, PHONE) as ada, Browser(base) as grace:
+        take_seat(ada, url, "Ada")
+        take_seat(grace, url, "Grace")
+        for one, where in ((ada, "phone"), (grace, "desktop")):
+            one.until(lambda one: one.shown(".seats .clock").text in ("0:07", "0:06", "0:05"), "the time runs")
+            one.screenshot(pictures, f"four-clock-{where}")
+        for one, outcome in ((ada, "You lost"), (grace, "You won")):
+            one.until(lambda one, outcome=outcome: one.status() == outcome, "the time is over")
+            assert one.driver.find_element(By.ID, "because").text == "The clock ran out."
+            assert one.severe() == []
+
+
+def pick(one: Browser, number: int) -> None:
+    """Take this number in a round of Loners."""
+    awaited(one)
+    while (at := one.driver.execute_script(CURSOR)) != number:
+        one.press("Left" if at > number else "Right")
+        one.until(lambda one: one.driver.execute_script(ANSWERED), "the press is answered")
+    one.press("Drop")
+    one.until(lambda one: one.driver.execute_script(ANSWERED), "the pick is taken")
+
+
+def scores(one: Browser) -> list[int]:
+    return [int(place.text.split()[0]) for place in one.driver.find_elements(By.CSS_SELECTOR, ".seats .score")]
+
+
+def test_three_play_loners(make_daemon: DaemonMaker, pictures: Path) -> None:
+    """All choose at the same time and see nothing of each other's choices; the screen shows what came of each round, to the end."""
+    daemon = make_daemon(settings=PATIENT)
+    url = room_of(daemon, "Loners")
+    base = url.partition("/join")[0]
+    with Browser(base, PHONE) as ada, Browser(base, PHONE, dark=True) as grace, Browser(base) as mary, Browser(base, TELEVISION, dark=True) as wall:
+        hang_up(wall, url)
+        people = {"Ada": ada, "Grace": grace, "Mary": mary}
+        for name, one in people.items():
+            take_seat(one, url, name)
+        wall.until(lambda one: "Mary" in one.shown(".seats").text, "all are in")
+        ada.screenshot(pictures, "loners-phone-1-waits")
+        wall.screenshot(pictures, "loners-screen-1-waits")
+        for one in people.values():
+            one.press("Ready")
+        pick(ada, 2)
+        ada.until(lambda one: turn(one) == "You picked 2. Waiting for Grace and Mary", "she waits for the others")
+        assert live(ada) == [False] * 3
+        wall.until(lambda one: turn(one) == "Round 1: waiting for Grace and Mary", "the screen waits for them too")
+        assert wall.driver.find_elements(By.CSS_SELECTOR, "[data-picked]") == []
+        ada.driver.refresh()
+        ada.until(lambda one: turn(one) == "You picked 2. Waiting for Grace and Mary", "a reload has forgotten nothing")
+        pick(grace, 2)
+        pick(mary, 6)
+        for one in (*people.values(), wall):
+            one.until(lambda one: scores(one) == [0, 0, 6], "Mary was alone")
+            assert "Mary: 6 points (Ada and Grace 2, Mary 6)." in told(one)
+        for one, where in ((ada, "phone"), (grace, "phone-dark"), (mary, "desktop"), (wall, "screen")):
+            one.screenshot(pictures, f"loners-{where}-2-plays")
+            assert one.overflow() <= 0
+        for _ in range(2):
+            for one, number in ((ada, 7), (grace, 7), (mary, 6)):
+                pick(one, number)
+        for one, outcome, where in ((ada, "You lost", "phone"), (mary, "You won", "desktop"), (wall, "Mary won", "screen")):
+            one.until(lambda one, outcome=outcome: one.status() == outcome, "it is over")
+            assert scores(one) == [0, 0, 18]
+            one.screenshot(pictures, f"loners-{where}-3-over")
+            assert one.overflow() <= 0
+        assert [one.severe() for one in (*people.values(), wall)] == [[]] * 4

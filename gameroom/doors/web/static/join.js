@@ -204,7 +204,6 @@ function enterTable(room, wants) {
   table = new ControllerPage(room, { view, wants, notice, began: clearOutcome, ended: () => showOutcome({}), changed: showRoom });
   bots = new Bots(room, table, view, notice);
   $("where").hidden = false;
-  $("where").textContent = `or enter the code at ${location.host}`;
   $("frame-place").replaceChildren(table.element);
   room.open();
 }
@@ -291,6 +290,7 @@ function showRoom() {
   $("start").hidden = cannot || on || ended || !room.you.host || players.length < (view.min_players ?? 1);
   $("full-screen").hidden = !table || !room.you.viewer || !document.fullscreenEnabled || !!document.fullscreenElement;
   $("invite-title").textContent = table && room.you.viewer ? "Join with your phone" : "Invite";
+  $("where").textContent = `${room.you.viewer ? "or enter" : "Scan it, or enter"} the code at ${location.host}`;
   $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
   const text = ended ? "" : sentence(players, me, on);
   $("say").textContent = table ? "" : text;
