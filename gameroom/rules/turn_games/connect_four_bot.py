@@ -58,6 +58,11 @@ def bitboards(board: list[str], player: int) -> tuple[int, int]:
     return own, mask
 
 
+def free_of(mask: int) -> int:
+    """The cells where a disc can be dropped now."""
+    return (mask + _BOTTOM) & _BOARD
+
+
 def is_decided(value: int) -> bool:
     """Whether this is no guess, but a win or a loss that is forced."""
     return abs(value) >= WIN - CELLS
@@ -96,7 +101,7 @@ class Search:
     def root(self, own: int, mask: int) -> tuple[int, list[int]]:
         """The value, and the columns that are as good as that. There is one at least that is not full."""
         value, best = -2 * WIN, list[int]()
-        for cell in cells_of((mask + _BOTTOM) & _BOARD):
+        for cell in cells_of(free_of(mask)):
             # A window that is open for what is as good: such a value is exact, a worse one is only known to be worse.
             found = self._after(own, mask, cell, value - 1)
             if found > value:
@@ -113,7 +118,7 @@ class Search:
 
     def value(self, own: int, mask: int, alpha: int, beta: int) -> int:
         """The value of a position that nobody has won yet: exact between alpha and beta, else a bound beyond the nearer one."""
-        discs, free = mask.bit_count(), (mask + _BOTTOM) & _BOARD
+        discs, free = mask.bit_count(), free_of(mask)
         if not free:
             return 0
         if winning(own, mask) & free:
