@@ -34,6 +34,7 @@ from twisted.python.components import Componentized
 import twisted
 from gameroom import __version__
 from gameroom.build import build
+from gameroom.client.servers import DEVELOPER_PORT, HOST, LOBBY_PORT
 from gameroom.config import OPTIONS, ConfigError, Settings, read_limits, read_settings
 from gameroom.daemon import READY, Daemon, Door, notify_systemd
 from gameroom.doors.admin import AdminSite
@@ -225,13 +226,19 @@ def greeting(settings: Settings, addresses: Addresses, doors: Mapping[str, Door]
     lines = ["gameroom is ready."]
     if doors["web"].ports:
         lines.append(f"  Play:      {addresses.web_url}/ in two browser windows")
-    lines += [f"  Lobby:     telnet {addresses.public_host} {port}" for _, port in doors["lobby"].places()]
+    lines += [f"  Lobby:     {_by_hand('play', addresses.public_host, port, LOBBY_PORT)}" for _, port in doors["lobby"].places()]
     if doors["web"].ports and doors["developer"].ports:
         lines.append(f"  Publish:   {addresses.web_url}/developer")
-    lines += [f"  Publish:   gameroom dev, telnet {addresses.public_host} {port}" for _, port in doors["developer"].places()]
+    lines += [f"  Publish:   {_by_hand('dev', addresses.public_host, port, DEVELOPER_PORT)}" for _, port in doors["developer"].places()]
     lines += [f"  Operators: http://{host}:{port}/metrics" for host, port in doors["admin"].places()]
     lines.append(f"  Kept in:   {settings.data}")
     return "\n".join(lines)
+
+
+def _by_hand(command: str, host: str, port: int, usual: int) -> str:
+    """The two ways to a door from a terminal; the command knows by itself where its door usually is."""
+    at = "" if (host, port) == (HOST, usual) else f" --server {host}:{port}"
+    return f"gameroom {command}{at}, or telnet {host} {port}"
 
 
 def stop_in_failure(reactor: Any, message: str) -> None:

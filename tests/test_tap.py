@@ -171,9 +171,21 @@ class WiringTests(SynchronousTestCase):
         settings = read_settings({"data": str(self.folder)}, {}, node="n")
         text = tap.greeting(settings, Addresses(), doors)
         self.assertIn("http://127.0.0.1:8080/", text)
-        self.assertIn("telnet 127.0.0.1 7000", text)
+        self.assertIn("  gameroom play, or telnet 127.0.0.1 7000\n", text.replace("Lobby:     ", "  "))
         self.assertIn(str(self.folder), text)
         self.assertNotIn("metrics", text)
+
+    def test_greeting_elsewhere(self) -> None:
+        """Commands are told of ports, and of hosts, that they would not try by themselves."""
+        daemon = self.wire(lobby="tcp:7500", developer="tcp:7001", web="off", admin="off")
+        daemon.privilegedStartService()
+        doors = {door.name: door for door in daemon.doors}
+        settings = read_settings({"data": str(self.folder)}, {}, node="n")
+        text = tap.greeting(settings, Addresses(), doors)
+        self.assertIn("gameroom play --server 127.0.0.1:7500, or telnet 127.0.0.1 7500\n", text)
+        self.assertIn("gameroom dev, or telnet 127.0.0.1 7001\n", text)
+        text = tap.greeting(settings, Addresses(public_host="play.example"), doors)
+        self.assertIn("gameroom dev --server play.example:7001, or", text)
 
 
 class SignalsTests(SynchronousTestCase):

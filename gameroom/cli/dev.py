@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from gameroom.cli import dev_account, dev_games, dev_init, dev_push, dev_run
+from gameroom.cli.dev_link import SERVER
 
 __all__ = ["dev"]
 
 
 @click.group(short_help="Make games, try them, and publish them.")
-def dev() -> None:
+@SERVER
+def dev(server: str | None) -> None:
     """Begin a game, try it here, and publish it in a server's store."""
 
 

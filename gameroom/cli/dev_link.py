@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import click
@@ -103,14 +104,24 @@ class Link:
             raise CannotDo(f"the session cannot be kept: {error.filename}: {error.strerror}") from None
 
 
-def linked(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command `--server` and `--json`, and hands it the `Link` of both as its first argument."""
+SERVER: Final = click.option(
+    "--server", metavar="SERVER", help=f"Host, host:port, or an endpoint; GAMEROOM_SERVER names one, too.  [default: {HOST}]"
+)
 
-    @click.option("--server", metavar="SERVER", default=HOST, envvar="GAMEROOM_SERVER", show_default=True, help="Host, host:port, or an endpoint.")
+
+def linked(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command `--server` and `--json`, and hands it the `Link` of both as its first argument.
+
+    `gameroom dev --server HOST games` means the same as `gameroom dev games --server HOST`.
+    """
+
+    @SERVER
     @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
     @click.pass_context
     @wraps(command)
-    def with_link(context: click.Context, /, server: str, as_json: bool, **given: Any) -> None:
+    def with_link(context: click.Context, /, server: str | None, as_json: bool, **given: Any) -> None:
+        above = context.parent.params.get("server") if context.parent is not None else None
+        server = server or above or os.environ.get("GAMEROOM_SERVER") or HOST
         try:
             name_of(server, DEVELOPER_PORT)
         except ValueError as error:

@@ -22,6 +22,7 @@ class AccountTests(DevCase):
         self.assertEqual(stat.S_IMODE((self.folder / "new" / "sessions.json").stat().st_mode), 0o600)
         self.assertEqual(self.done("whoami"), f"bob, developer at {SERVER}\n")
         self.assertIn("not logged in", self.refused(2, "whoami", "--server", "localhost:7999"))
+        self.assertIn("not logged in at localhost:7998", self.refused(2, "--server", "localhost:7998", "whoami"))
         self.done("logout")
         self.assertIn("gameroom dev login", self.refused(2, "whoami"))
         self.assertIn("Logged in, bob", self.done("login", "bob", "--password-stdin", given=f"{PASSWORD}\n"))
