@@ -16,6 +16,7 @@ from gameroom.errors import InvalidRequest
 from gameroom.rules import manifest_values as values
 from gameroom.rules.manifest_values import GAME_TYPE, LONGEST_DESCRIPTION, LONGEST_NAME, Check, checked, fault
 from gameroom.rules.room_options import MOST_PLAYERS, PLAY_FIELDS, TURN_FIELDS
+from gameroom.rules.turn_games.games import GAMES
 
 __all__ = ["GAME_TYPE", "KINDS", "LONGEST_DESCRIPTION", "LONGEST_NAME", "PLAIN", "GameEntry", "Manifest", "Server", "Service", "parse"]
 
@@ -183,6 +184,13 @@ def _hosted(kind: str, tables: Mapping[str, Any], read: Callable[[str], bytes]) 
     return {"controller": said.pop("game"), "lockstep": said}
 
 
+def _turn_game(key: str, value: Any) -> str:
+    name = values.slug(key, value)
+    if name not in GAMES:
+        raise fault(key, f"must be a game that gameroom knows: {' or '.join(sorted(GAMES))}")
+    return name
+
+
 def _lockstep(said: dict[str, Any], read: Callable[[str], bytes]) -> dict[str, Any]:
     for name in _JSON_FILES:
         if isinstance(said.get(name), str):
@@ -252,7 +260,7 @@ _SERVER: dict[str, Check] = {
 }
 _SERVICE: dict[str, Check] = {"command": values.command, "endpoint": values.endpoint, "memory_mb": values.integer(16, 65536)}
 _CONTROLLER: dict[str, Check] = {
-    "game": values.slug,
+    "game": _turn_game,
     "viewers": values.play_field(PLAY_FIELDS["viewers"]),
     **{name: values.play_field(PLAY_FIELDS[name]) for name in TURN_FIELDS},
 }

@@ -251,6 +251,7 @@ class ManifestTests(SynchronousTestCase):
         self.assertIn("controller.game is missing", self.wrong("controller"))
         for game in ('"Connect Four"', '""', "4", '"../x"', f'"{"x" * 65}"'):
             self.assertIn("controller.game must be a name", self.wrong("controller", f"game = {game}"))
+        self.assertIn("controller.game must be a game that gameroom knows: connect-four or loners", self.wrong("controller", 'game = "chess"'))
 
     def test_kinds_need_their_table(self) -> None:
         """What cannot be hosted without a table says which key is missing."""
@@ -300,7 +301,7 @@ class ManifestTests(SynchronousTestCase):
         self.assertTrue(parse(LEAST)[0].served)
         self.assertTrue(parse('[hosting]\nkind = "relay"\n[client]\nweb = "x.html"\n')[0].served)
         self.assertFalse(self.of_kind("service", 'endpoint = "tcp:x:1"').served)
-        self.assertFalse(self.of_kind("controller", 'game = "x"').served)
+        self.assertFalse(self.of_kind("controller", 'game = "loners"').served)
         self.assertFalse(parse('[hosting]\nkind = "relay"\n[client]\ncommand = ["./x"]\n')[0].served)
         self.assertFalse(PLAIN.served)
 
