@@ -14,6 +14,9 @@ from gameroom.interfaces import ICursor, Row
 from gameroom.rules.versions import GameVersion
 from gameroom.store.catalogue import ONLINE, Game, find, of_developer
 
+MOST_GAMES = 1000
+"""Of one developer: an account is made in a second, and a list of games is everybody's."""
+
 
 @attrs.frozen(kw_only=True)
 class Listed:
@@ -39,8 +42,8 @@ async def require_own(cursor: ICursor, developer: str, game_id: str) -> Game:
     return game
 
 
-async def insert(cursor: ICursor, game: Game) -> None:
-    """Raises `Conflict` where the developer has a game of this name."""
+async def insert(cursor: ICursor, game: Game, most: int = MOST_GAMES) -> None:
+    """Raises `Conflict` where the developer has a game of this name, and `BadState` where there are `most` already."""
     made = await cursor.execute(
         """
         INSERT INTO games (game_id, developer, name, description, game_type, max_players, status, status_set, created_ms)
@@ -52,6 +55,9 @@ async def insert(cursor: ICursor, game: Game) -> None:
     )
     if not made:
         raise Conflict(f"you have a game named {game.name} already; choose another name")
+    [[count]] = await cursor.execute("SELECT COUNT(*) FROM games WHERE developer = :developer", {"developer": game.developer})
+    if count > most:
+        raise BadState(f"you have {most} games, as many as a developer may have; change one of them")
 
 
 async def own(cursor: ICursor, developer: str, limit: int, before: str | None) -> list[Game]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import DeferredList
 from twisted.internet.task import Clock
@@ -17,16 +18,20 @@ from twisted.trial.unittest import TestCase
 from gameroom.developer_games import DeveloperGames
 from gameroom.errors import BadState, Conflict, Forbidden, GameroomError, NotFound
 from gameroom.program_logs import ProgramLogs
-from gameroom.store import catalogue, open_database
+from gameroom.store import catalogue, developer_games, open_database
 from gameroom.store.uploads import UploadRow, begin
 from tests.developers import developer
 from tests.postgres import shared_server
-from tests.store.values import version
+from tests.store.values import game, version
 
 # Typed by what it is used for: a reactor has many faces.
 reactor: Any = _reactor
 
 ADA, EVE = developer("ada"), developer("eve")
+
+
+def _game(name: str, developer: str) -> catalogue.Game:
+    return attrs.evolve(game(f"{developer}/{name}"), developer=developer, name=name)
 
 
 class DeveloperGamesContract:
@@ -88,6 +93,16 @@ class DeveloperGamesContract:
         """Of many that make a game of one name at once just one does, and the others are told that it is there."""
         found: Any = await DeferredList([self.games.create(ADA, "Dots", "", "gui", 4) for _ in range(8)], consumeErrors=True)
         self.assertEqual(sorted(str(good or result.type.__name__) for good, result in found), ["Conflict"] * 7 + ["True"])
+
+    async def test_most_games(self) -> None:
+        """A developer has so many games and no more; another one is not asked about them."""
+        interact: Any = self.database.interact
+        await interact(developer_games.insert, _game("one", ADA.account_id), 2)
+        await interact(developer_games.insert, _game("two", ADA.account_id), 2)
+        await self.refused(interact(developer_games.insert, _game("three", ADA.account_id), 2), BadState)
+        await self.refused(interact(developer_games.insert, _game("two", ADA.account_id), 2), Conflict)
+        await interact(developer_games.insert, _game("three", "another developer"), 2)
+        self.assertEqual({mine["name"] for mine in await self.games.mine(ADA)}, {"one", "two"})
 
     async def test_versions(self) -> None:
         """They are ordered as semver does, whatever the database's own order of texts; the latest is a release, or else a pre-release, not yanked."""
