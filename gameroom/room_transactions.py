@@ -104,23 +104,21 @@ class TransactionalAudience(RoomAudience):
     def _sender(self, user_id: str) -> Sender:
         sender = self._senders.get(user_id)
         if sender is None:
-            sender = self._senders[user_id] = Sender(self._new_id)
+            sender = self._senders[user_id] = Sender(self._ids.take)
         return sender
 
     def _send_next(self, user_id: str) -> None:
         sender = self._senders.get(user_id)
-        if sender is not None and self.of(user_id) and (sent := sender.next(self._room.now())) is not None:
+        if sender is None or not self.of(user_id):
+            return
+        if (sent := sender.next(self._room.now())) is not None:
             self._deliver(user_id, sent)
+        self._look_for_ids()
 
     def _deliver(self, user_id: str, sent: Sent) -> None:
         super().tell(user_id, _outgoing(sent))
 
     # Ids.
-
-    def _new_id(self) -> int | None:
-        number = self._ids.take()
-        self._look_for_ids()
-        return number
 
     def _look_for_ids(self) -> None:
         """Set more ids aside where it is time to."""
