@@ -116,15 +116,21 @@ class SearchTests(SynchronousTestCase):
         chance = random.Random(13)
         for discs in [*range(4, 32, 2)] * 2:
             model = next(positions(chance, discs))
-            own, mask = bot.bitboards(model.board, model.player)
-            known: dict[tuple[int, int], int] = {}
-            values = {}
-            for column, row in open_cells(*sides(model)):
-                cell = cells(frozenset({(column, row)}))
-                wins = bot.winning(own, mask) & cell
-                values[column] = bot.WIN - discs - 1 if wins else -plain(own ^ mask, mask | cell, discs + 6, known)
-            value, best = bot.Search(horizon=discs + 6).root(own, mask)
-            self.assertEqual((value, sorted(best)), (max(values.values()), [column for column in sorted(values) if values[column] == value]))
+            self.compare(*bot.bitboards(model.board, model.player), depth=6)
+
+    def test_a_bound_is_no_value(self) -> None:
+        """Here one column too many is as good, if what is known to be no better is taken for what it is worth."""
+        self.compare(*bot.bitboards(["21", "", "", "1", "2", "", "1"], 2), depth=7)
+
+    def compare(self, own: int, mask: int, depth: int) -> None:
+        horizon = mask.bit_count() + depth
+        known: dict[tuple[int, int], int] = {}
+        values = {}
+        for cell in bot.cells_of(bot.free_of(mask)):
+            wins = bot.winning(own, mask) & cell
+            values[cell.bit_length() // 7] = bot.WIN - mask.bit_count() - 1 if wins else -plain(own ^ mask, mask | cell, horizon, known)
+        value, best = bot.Search(horizon=horizon).root(own, mask)
+        self.assertEqual((value, sorted(best)), (max(values.values()), [column for column in sorted(values) if values[column] == value]))
 
 
 class BitboardTests(SynchronousTestCase):
