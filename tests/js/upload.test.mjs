@@ -8,7 +8,6 @@ const { RoomError } = sdk;
 const { Upload } = upload;
 const CHUNK = 256 << 10;
 const bytes = (length) => Uint8Array.from({ length }, (_, i) => (i * 2654435761) >>> 13);
-const file = (data, name = "pong.zip") => Object.assign(new Blob([data]), { name });
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Keeps what it has answered, as the real one does; `fails` may refuse a request. */
@@ -81,15 +80,15 @@ function clock() {
 }
 
 function begin(server, data, more = {}) {
-  const [told, kept, time] = [[], [], clock()];
-  const made = new Upload({ gameId: "g1", version: "1.0.0", file: file(data), token: "secret", told: (seen) => told.push(seen), keep: (seen) => kept.push(seen), server, clock: time, ...more });
-  return { upload: made, told, kept, waits: time.waits };
+  const [told, time] = [[], clock()];
+  const made = new Upload({ gameId: "g1", version: "1.0.0", file: new Blob([data]), token: "secret", told: (seen) => told.push(seen), server, clock: time, ...more });
+  return { upload: made, told, waits: time.waits };
 }
 
 test("a file arrives whole, several chunks under way, and its checksum was declared", async () => {
   const data = bytes(7 * CHUNK + 5);
   const server = new Server(data.length);
-  const { upload: one, told, kept } = begin(server, data);
+  const { upload: one, told } = begin(server, data);
   assert.deepEqual(await one.run(), { version: "1.0.0", is_latest: true });
   assert.deepEqual(Buffer.compare(server.data, data), 0);
   assert.deepEqual(server.begun, [{ version: "1.0.0", size_bytes: data.length, checksum: createHash("sha256").update(data).digest("hex"), chunk_size: CHUNK }]);
@@ -97,7 +96,6 @@ test("a file arrives whole, several chunks under way, and its checksum was decla
   const sending = told.filter(({ stage }) => stage === "sending").map(({ done }) => done);
   assert.deepEqual(sending, [...sending].sort((a, b) => a - b));
   assert.deepEqual(told.at(-1), { stage: "checking", done: data.length, all: data.length });
-  assert.deepEqual(kept, [{ upload_id: "u1", version: "1.0.0", name: "pong.zip", size_bytes: data.length }, null]);
 });
 
 test("whatever fails on the way, it goes on from where the server is", async () => {
@@ -152,13 +150,11 @@ test("what does not pass by itself ends it, with the server's words", async () =
   const data = bytes(10);
   const server = new Server(data.length);
   server.fails = (method, path) => (path.endsWith("/end") ? ((server.gone = true), new RoomError(100, "game.toml: hosting.kind is missing")) : null);
-  const { upload: one, kept } = begin(server, data);
+  const { upload: one } = begin(server, data);
   await assert.rejects(one.run(), { code: 100, message: "game.toml: hosting.kind is missing" });
-  assert.equal(kept.at(-1), null, "the server has dropped it");
   const other = begin(new Server(10), data);
   other.upload.server.fails = (method) => (method === "PUT" ? new RoomError(105, "log in again") : null);
   await assert.rejects(other.upload.run(), { code: 105 });
-  assert.notEqual(other.kept.at(-1), null, "it can be gone on with");
 });
 
 test("an end whose answer was lost is an end", async () => {
@@ -171,10 +167,10 @@ test("an end whose answer was lost is an end", async () => {
 
 test("what is cancelled while it is being begun is gone too", async () => {
   const server = new Server(10);
-  const { upload: one, kept } = begin(server, bytes(10));
+  const { upload: one } = begin(server, bytes(10));
   server.fails = (method, path) => (path.endsWith("/uploads") && one.cancel(), null);
   await assert.rejects(one.run(), { name: "AbortError" });
-  assert.deepEqual([server.gone, server.begun.length, kept], [true, 1, [null]]);
+  assert.deepEqual([server.gone, server.begun.length], [true, 1]);
 });
 
 test("stop leaves it there to go on with, cancel does not", async () => {
@@ -182,11 +178,10 @@ test("stop leaves it there to go on with, cancel does not", async () => {
   for (const how of ["stop", "cancel"]) {
     const server = new Server(data.length);
     let over;
-    const { upload: one, kept } = begin(server, data, { told: ({ stage, done }) => stage === "sending" && done > 3 * CHUNK && (over ??= one[how]()) });
+    const { upload: one } = begin(server, data, { told: ({ stage, done }) => stage === "sending" && done > 3 * CHUNK && (over ??= one[how]()) });
     await assert.rejects(one.run(), { name: "AbortError" });
     await over;
     assert.equal(server.gone, how === "cancel");
-    assert.equal(kept.at(-1) === null, how === "cancel");
     assert.ok(server.data.length < data.length);
   }
 });

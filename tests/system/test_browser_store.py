@@ -78,6 +78,10 @@ def choose(one: Browser, path: Path) -> None:
     one.driver.find_element(By.ID, "file").send_keys(str(path))
 
 
+def resume(one: Browser, version: str, path: Path) -> None:
+    one.driver.find_element(By.CSS_SELECTOR, f"[aria-label='Resume version {version}']").send_keys(str(path))
+
+
 def text(one: Browser, element: str) -> str:
     return one.driver.find_element(By.ID, element).text
 
@@ -205,12 +209,14 @@ def test_an_upload_that_is_interrupted(daemon: Daemon, tmp_path: Path, pictures:
             dev.driver.execute_script("addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true)")
             dev.driver.refresh()
             dev.driver.switch_to.alert.accept() if _asked(dev) else None
-            dev.until(lambda one: "Choose large.bin again" in text(one, "unfinished-say"), "it is remembered")
+            dev.until(lambda one: "% of 13 MB, begun" in text(one, "unfinished-uploads"), "it is listed")
             dev.driver.execute_script("document.querySelector('#upload-title').scrollIntoView()")
             dev.screenshot(pictures, "developer-unfinished-phone")
             assert dev.overflow() <= 0
-            choose(dev, game)
-            dev.press("Upload")
+            assert outside(dev) == []
+            resume(dev, "1.0.0", noise(tmp_path, "small.bin", 100))
+            assert "small.bin is another file" in text(dev, "upload-problem")
+            resume(dev, "1.0.0", game)
             dev.until(lambda one: at_least(one, 0.3), "it begins where it was", within=10)
             dev.until(lambda one: "is published" in text(one, "upload-say"), "it is there")
         dev.until(lambda one: "latest" in text(one, "versions"), "the version is listed")
@@ -226,6 +232,31 @@ def test_an_upload_that_is_interrupted(daemon: Daemon, tmp_path: Path, pictures:
         assert dev.shown("#unfinished") is None
         token = dev.driver.execute_script("return JSON.parse(localStorage['gameroom.developer']).token")
         assert len(web.ask("GET", f"/developer/games/{game_id}/versions", None, token)["versions"]) == 1
+
+
+def test_an_upload_that_was_begun_elsewhere(daemon: Daemon, tmp_path: Path) -> None:
+    """Another browser, or a file that is another by now: what is unfinished is listed where it is in the way, and one discards it."""
+    base, web = f"http://{LOOPBACK}:{daemon.web_port}", Web(daemon.web_port)
+    game = noise(tmp_path, "pong.bin", 1000)
+    with Browser(base) as dev:
+        become_developer(dev, "dora")
+        game_id = create_game(dev, "Pong", "")
+        token = dev.driver.execute_script("return JSON.parse(localStorage['gameroom.developer']).token")
+        for version in ("1.0.0", "2.0.0"):
+            web.ask("POST", f"/developer/games/{game_id}/uploads", {"version": version, "size_bytes": 1000, "checksum": "0" * 64}, token)
+        choose(dev, game)
+        dev.press("Upload")
+        dev.until(lambda one: "unfinished upload" in text(one, "upload-problem"), "it is in the way")
+        resume(dev, "2.0.0", game)
+        dev.until(lambda one: "version 2.0.0 has an unfinished upload" in text(one, "upload-problem"), "it is of another file of that size")
+        dev.press("Discard version 1.0.0")
+        dev.until(lambda one: not one.named("button", "Discard version 1.0.0"), "it is gone")
+        assert [one["version"] for one in web.ask("GET", "/developer/uploads", None, token)["uploads"]] == ["2.0.0"]
+        dev.press("Discard version 2.0.0")
+        dev.until(lambda one: one.shown("#unfinished") is None, "and the other one")
+        dev.press("Upload")
+        dev.until(lambda one: "2.0.0 is published" in text(one, "upload-say"), "nothing is in the way any more")
+        assert web.ask("GET", "/developer/uploads", None, token) == {"uploads": []}
 
 
 def _asked(one: Browser) -> bool:

@@ -44,9 +44,28 @@ def big(ann: Developer) -> Path:
     return path
 
 
+def sizes(daemon: Daemon) -> list[int]:
+    """Bytes of each unfinished upload that the daemon has."""
+    return [path.stat().st_size for path in (daemon.folder / "var" / "uploads").glob("*.part")]
+
+
 def arrived(daemon: Daemon) -> int:
-    """Bytes of unfinished uploads that the daemon has."""
-    return sum(path.stat().st_size for path in (daemon.folder / "var" / "uploads").glob("*.part"))
+    """And of all."""
+    return sum(sizes(daemon))
+
+
+def break_off(developer: Developer, *arguments: str) -> tuple[int, str]:
+    """A push that Ctrl-C ends when an eighth is there: its exit status and standard error."""
+
+    def well_begun() -> int:
+        return sum(size > BIG // 8 for size in sizes(developer.daemon))
+
+    before = well_begun()
+    push = developer.start(*arguments)
+    wait_until(lambda: well_begun() > before, "an eighth is there")
+    push.send_signal(signal.SIGINT)
+    _, err = push.communicate(timeout=ENDS_WITHIN)
+    return push.returncode, err
 
 
 def on_disk(daemon: Daemon, game_id: str, version: str) -> str:
@@ -74,11 +93,7 @@ def test_a_push_survives_kill_9(ann: Developer, big: Path) -> None:
 def test_a_push_that_was_broken_off_is_taken_up(ann: Developer, big: Path) -> None:
     """After Ctrl-C the same command sends only the rest."""
     arguments = ("push", str(big), "--game", "Big", "--version", "1.0.0")
-    push = ann.start(*arguments)
-    wait_until(lambda: arrived(ann.daemon) > BIG // 8, "an eighth is there")
-    push.send_signal(signal.SIGINT)
-    _, err = push.communicate(timeout=ENDS_WITHIN)
-    assert (push.returncode, err) == (130, "gameroom: broken off; the same command goes on with it\n")
+    assert break_off(ann, *arguments) == (130, "gameroom: broken off; the same command goes on with it\n")
     there = arrived(ann.daemon)
     assert BIG // 8 < there < BIG
     said = ann.said(*arguments)
@@ -87,17 +102,20 @@ def test_a_push_that_was_broken_off_is_taken_up(ann: Developer, big: Path) -> No
 
 
 def test_other_files_under_the_same_version(ann: Developer, big: Path) -> None:
-    """Broken off, changed, pushed again: the unfinished upload gives way, and `cancel` has nothing left to do."""
-    arguments = ("push", str(big), "--game", "Big", "--version", "1.0.0")
-    push = ann.start(*arguments)
-    wait_until(lambda: arrived(ann.daemon) > BIG // 8, "an eighth is there")
-    push.send_signal(signal.SIGINT)
-    push.communicate(timeout=ENDS_WITHIN)
+    """Broken off here, changed, pushed again elsewhere: the unfinished upload gives way, which is said, and `cancel` drops another version's."""
+    arguments = ("push", str(big), "--game", "Big", "--version")
+    for version in ("1.0.0", "2.0.0"):
+        break_off(ann, *arguments, version)
     big.write_bytes(b"small now")
-    said = ann.said(*arguments)
+    elsewhere = Developer(ann.daemon, ann.folder.parent / "elsewhere")
+    elsewhere.done("login", "ann")
+    status, out, err = elsewhere.call(*arguments, "1.0.0", "--json")
+    assert (status, "version 1.0.0 has an unfinished upload of other files" in err) == (0, True), err
+    said = json.loads(out)
     assert said["checksum"] == on_disk(ann.daemon, said["game_id"], "1.0.0")
+    assert arrived(ann.daemon) > BIG // 8
+    assert [elsewhere.said("cancel"), elsewhere.said("cancel")] == [{"cancelled": 1}, {"cancelled": 0}]
     assert arrived(ann.daemon) == 0
-    assert ann.said("cancel") == {"cancelled": 0}
 
 
 def test_if_changed_looks_at_what_is_there(ann: Developer) -> None:

@@ -9,7 +9,6 @@ import { api } from "./gameroom.js";
 
 const ACCOUNT = "gameroom.account";
 const DEVELOPER = "gameroom.developer";
-const UPLOAD = "gameroom.upload.";
 /** What tells, by its code, whether a token is good. */
 const PROBES = { account: "/rooms?limit=1", developer: "/developer/games?limit=1" };
 const NAME = "gameroom.name";
@@ -49,14 +48,6 @@ export const kept = {
   },
   set developer(account) {
     write(localStorage, DEVELOPER, account);
-  },
-  /** An upload of this game that has not come to its end. @param {string} gameId @returns {import("./upload.js").Unfinished | null} */
-  upload(gameId) {
-    return read(localStorage, UPLOAD + gameId);
-  },
-  /** @param {string} gameId @param {import("./upload.js").Unfinished | null} upload */
-  keepUpload(gameId, upload) {
-    write(localStorage, UPLOAD + gameId, upload);
   },
   /** The name last used as a guest in this window. @returns {string} */
   get name() {

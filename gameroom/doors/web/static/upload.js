@@ -9,7 +9,6 @@ import { RoomError, api, systemClock } from "./gameroom.js";
 import { Sha256 } from "./sha256.js";
 
 /**
- * @typedef {{upload_id: string, version: string, name: string, size_bytes: number}} Unfinished what is remembered of an upload
  * @typedef {"reading" | "sending" | "waiting" | "checking"} Stage
  * @typedef {{stage: Stage, done: number, all: number, problem?: string}} Progress `problem`: why it waits
  * @typedef {{version: string, is_latest: boolean}} Published
@@ -57,17 +56,15 @@ export async function put(path, piece, token, signal) {
 
 export class Upload {
   /**
-   * @param {{gameId: string, version: string, file: Blob & {name?: string}, token: string, told?: (progress: Progress) => void,
-   *   keep?: (unfinished: Unfinished | null) => void, server?: {api: typeof api, put: typeof put}, clock?: import("./gameroom.js").Clock}} options
-   *   `told` hears how far it is; `keep` what to remember of it, and null when there is nothing more to go on with
+   * @param {{gameId: string, version: string, file: Blob, token: string, told?: (progress: Progress) => void,
+   *   server?: {api: typeof api, put: typeof put}, clock?: import("./gameroom.js").Clock}} options `told` hears how far it is
    */
-  constructor({ gameId, version, file, token, told = () => {}, keep = () => {}, server = { api, put }, clock = systemClock }) {
+  constructor({ gameId, version, file, token, told = () => {}, server = { api, put }, clock = systemClock }) {
     this.gameId = gameId;
     this.version = version;
     this.file = file;
     this.token = token;
     this.told = told;
-    this.keep = keep;
     this.server = server;
     this.clock = clock;
     this.checksum = "";
@@ -91,18 +88,9 @@ export class Upload {
     this.uploadId = begun.upload_id;
     if (this.cancelled) await this.#ask("DELETE", this.#path());
     this.stopping.signal.throwIfAborted();
-    this.keep({ upload_id: this.uploadId, version: this.version, name: this.file.name ?? "", size_bytes: this.file.size });
-    try {
-      await this.#surely(() => this.#send());
-      this.#tell("checking", this.file.size);
-      const published = await this.#surely(() => this.#end());
-      this.keep(null);
-      return published;
-    } catch (error) {
-      // Still there is only what the server has not ended: a faulty bundle is dropped.
-      if (error instanceof RoomError && ![101, 102].includes(error.code) && (await this.#isGone())) this.keep(null);
-      throw error;
-    }
+    await this.#surely(() => this.#send());
+    this.#tell("checking", this.file.size);
+    return await this.#surely(() => this.#end());
   }
 
   /** Stop here; it can be gone on with later. */
@@ -114,7 +102,6 @@ export class Upload {
   async cancel() {
     this.cancelled = true;
     this.stop();
-    this.keep(null);
     if (this.uploadId) await this.#ask("DELETE", this.#path());
   }
 
@@ -213,11 +200,6 @@ export class Upload {
       }
       throw error;
     }
-  }
-
-  /** Whether the server does not have it any more. */
-  #isGone() {
-    return this.#ask("GET", this.#path()).then(() => false, (error) => error.code !== 0);
   }
 
   #path() {

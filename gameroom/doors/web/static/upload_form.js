@@ -1,8 +1,7 @@
 // @ts-check
 /** The part of the developer page where a file is dropped, and is seen going up. */
-import { $ } from "./dom.js";
+import { $, element } from "./dom.js";
 import { RoomError, api } from "./gameroom.js";
-import { kept } from "./kept.js";
 import { Speed, progress, size } from "./store_words.js";
 import { Upload } from "./upload.js";
 import { bundleVersion } from "./zip_version.js";
@@ -24,6 +23,8 @@ export class UploadForm {
     this.file = null;
     /** What is under way, and of which game. @type {Upload | null} */
     this.upload = null;
+    /** Over once the server knows of the last Cancel. @type {Promise<void> | undefined} */
+    this.cancelling = undefined;
     this.#listen();
   }
 
@@ -78,8 +79,9 @@ export class UploadForm {
       event.preventDefault();
       this.#start();
     });
-    $("upload-cancel").addEventListener("click", () => this.upload?.cancel().catch((error) => this.#say("", error.message)));
-    $("upload-discard").addEventListener("click", () => this.#discard());
+    $("upload-cancel").addEventListener("click", () => {
+      this.cancelling = this.upload?.cancel().catch((error) => this.#say("", error.message));
+    });
     addEventListener("online", () => this.upload?.hurry());
     addEventListener("beforeunload", (event) => this.upload && event.preventDefault());
   }
@@ -107,7 +109,6 @@ export class UploadForm {
       version: $("upload-version").value.trim(),
       file: this.file,
       token,
-      keep: (unfinished) => kept.keepUpload(gameId, unfinished),
       told: ({ stage, done, all, problem }) => {
         if (this.upload !== upload) return;
         $("upload-bar").toggleAttribute("value", true);
@@ -129,6 +130,7 @@ export class UploadForm {
     } finally {
       if (this.upload === upload) this.upload = null;
       this.#busy(false);
+      await this.cancelling;
       this.#showUnfinished();
     }
   }
@@ -148,31 +150,54 @@ export class UploadForm {
     if (busy) $("upload-cancel").focus();
   }
 
-  /** What the last visit has left. */
+  /** The uploads of this game that were begun and not finished, wherever that was. */
   async #showUnfinished() {
-    $("unfinished").hidden = true;
     const place = this.place;
-    const left = place && kept.upload(place.gameId);
-    if (!place || !left || this.upload) return;
-    try {
-      const { received_bytes, size_bytes } = await api("GET", `/developer/uploads/${left.upload_id}`, { token: place.token });
-      if (this.place !== place || this.upload) return;
-      $("unfinished-say").textContent = `The upload of version ${left.version} stopped at ${progress({ done: received_bytes, all: size_bytes, speed: 0 })}. Choose ${left.name || "the same file"} again and press Upload: it goes on from there.`;
-      $("upload-version").value = left.version;
-      this.offered = "";
-      $("unfinished").hidden = false;
-    } catch (error) {
-      if (/** @type {RoomError} */ (error).code === 105) kept.keepUpload(place.gameId, null);
-    }
+    if (!place || this.upload) return;
+    // Where this cannot be had, the rest of the page says why.
+    const { uploads } = await api("GET", `/developer/uploads?game_id=${place.gameId}`, { token: place.token }).catch(() => ({ uploads: [] }));
+    if (this.place !== place || this.upload) return;
+    $("unfinished").hidden = !uploads.length;
+    $("unfinished-uploads").replaceChildren(...uploads.map((/** @type {any} */ one) => this.#unfinishedRow(one)));
   }
 
-  async #discard() {
-    const place = this.place;
-    const left = place && kept.upload(place.gameId);
-    if (!place || !left) return;
-    await api("DELETE", `/developer/uploads/${left.upload_id}`, { token: place.token }).catch(() => {});
-    kept.keepUpload(place.gameId, null);
-    $("unfinished").hidden = true;
+  /** @param {any} one */
+  #unfinishedRow(one) {
+    const begun = element("time", { dateTime: one.begun_at, textContent: new Date(one.begun_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) });
+    const far = progress({ done: one.received_bytes, all: one.size_bytes, speed: 0 });
+    const file = element("input", { type: "file", className: "visually-hidden" });
+    file.setAttribute("aria-label", `Resume version ${one.version}`);
+    file.addEventListener("change", () => file.files[0] && this.#resume(one, file.files[0]));
+    // So that choosing the same once more is a choice.
+    file.addEventListener("click", () => (file.value = ""));
+    const discard = element("button", { type: "button", className: "small", textContent: "Discard" });
+    discard.setAttribute("aria-label", `Discard version ${one.version}`);
+    discard.addEventListener("click", () => this.#discard(one));
+    const what = element("span", { className: "who" }, element("strong", { textContent: one.version }), element("span", { className: "quiet" }, `${far}, begun `, begun));
+    return element("li", {}, what, element("label", { className: "button small pick" }, "Resume", file), discard);
+  }
+
+  /** @param {any} one @param {File} file */
+  #resume(one, file) {
+    if (file.size !== one.size_bytes) {
+      return this.#say("", `${file.name} is another file: it has ${file.size} bytes, and the one of this upload has ${one.size_bytes}. Choose that one, or discard the upload.`);
+    }
+    this.#choose(file);
+    $("upload-version").value = one.version;
+    this.offered = "";
+    this.#start();
+  }
+
+  /** @param {any} one */
+  async #discard(one) {
+    if (!this.place) return;
+    this.#say("", "");
+    try {
+      await api("DELETE", `/developer/uploads/${one.upload_id}`, { token: this.place.token });
+    } catch (error) {
+      this.#failed(error);
+    }
+    await this.#showUnfinished();
     $("file").focus();
   }
 
