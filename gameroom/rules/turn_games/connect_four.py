@@ -153,7 +153,7 @@ class ConnectFour:
                 last=tuple(last) if last is not None else None,
                 out=tuple(out) if out is not None else None,
             )
-            sound = game._sound()
+            sound = game._sound() and game.to_json() == value
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             sound = False
         if not sound:

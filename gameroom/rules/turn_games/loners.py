@@ -156,7 +156,7 @@ class Loners:
             loners = tuple(Loner(player=player, cursor=cursor, pick=pick, score=score) for player, cursor, pick, score in value["loners"])
             last = tuple((player, pick) for player, pick in value["last"])
             game = cls(loners=loners, turn=value["turn"], last=last, out=value["out"])
-            sound = game._sound()
+            sound = game._sound() and game.to_json() == value
         except (KeyError, TypeError, ValueError):
             sound = False
         if not sound:
