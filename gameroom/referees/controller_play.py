@@ -237,7 +237,11 @@ class TurnPlay:
                 self._room.tell(table.user_of(player), of_game(request_move(table.game, player)))
 
     def _clock_event(self, table: TurnTable) -> list[Body]:
-        return [] if table.clock is None else [table.clock.event(table.game.players, self._room.now())]
+        if table.clock is None:
+            return []
+        # Computers have a limit of their own.
+        people = [player for player in table.game.players if table.seat(player).bot is None]
+        return [table.clock.event(people, self._room.now())]
 
     def _tell_clock(self, table: TurnTable) -> None:
         for body in self._clock_event(table):
