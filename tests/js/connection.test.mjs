@@ -245,3 +245,34 @@ test("a frame that is loaded anew gets welcome and start again", async () => {
   page.close();
   host.close();
 });
+
+test("in a controller room a frame's move goes out once, however often the frame repeats it, and over lost connections", async () => {
+  const clock = new TestClock();
+  const room = new TestRoom({ users: ["ann"] });
+  const { host, page } = framed(clock, room);
+  const asked = [];
+  const take = room.take.bind(room);
+  room.take = (socket, data) => {
+    const message = JSON.parse(data);
+    if (message.type === "game") return asked.push(message);
+    return take(socket, data);
+  };
+  const game = connect({ clock });
+  await host.opened();
+  await settle(clock);
+  page.room.hosting = "controller";
+  const moved = game.perform({ type: "game", body: { do: "left" } });
+  await settle(clock, 3);
+  await clock.run(5100);
+  await settle(clock, 3);
+  assert.equal(new Set(asked.map(({ id }) => id)).size, 1);
+  room.crash(100, clock);
+  await settle(clock, 60);
+  assert.ok(asked.length > 1);
+  assert.equal(new Set(asked.map(({ id }) => id)).size, 1);
+  room.tell(room.of("ann")[0], { type: "ack", reply_to: asked[0].id });
+  await settle(clock, 5);
+  assert.equal((await moved).type, "ack");
+  page.close();
+  host.close();
+});

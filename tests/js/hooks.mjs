@@ -20,4 +20,7 @@ export const upload = await import(root + "doors/web/static/upload.js");
 export const { Sha256 } = await import(root + "doors/web/static/sha256.js");
 export const storeWords = await import(root + "doors/web/static/store_words.js");
 export const { fileName } = await import(root + "doors/web/static/download.js");
+export const { ConnectFour } = await import(root + "doors/web/static/turn_games/connect_four.js");
+export const { Loners } = await import(root + "doors/web/static/turn_games/loners.js");
+export const { TurnClock } = await import(root + "doors/web/static/turn_games/clock.js");
 export const zipVersion = await import(root + "doors/web/static/zip_version.js");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from selenium.webdriver.common.action_chains import ActionChains
@@ -9,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from tests.system.browser import DESKTOP, OUTCOMES, PHONE, Browser
+from tests.system.browser import DESKTOP, OUTCOMES, PASSWORD, PHONE, Browser
 from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
 from tests.system.web import Web
 
@@ -68,6 +69,15 @@ def told(one: Browser) -> str:
 
 def awaited(one: Browser) -> None:
     one.until(lambda one: live(one) == [True] * 3, "it is one's turn")
+
+
+def ended(one: Browser, outcome: str) -> None:
+    one.until(lambda one: one.status() == outcome, f"it is over: {outcome}")
+
+
+def text_of(one: Browser, selector: str) -> str:
+    """What stands in the first of these."""
+    return str(one.driver.find_element(By.CSS_SELECTOR, selector).text)
 
 
 def drop_by_hand(one: Browser, way: str = "", steps: int = 0) -> None:
@@ -146,7 +156,7 @@ def test_two_phones_and_a_screen_play_to_a_win(make_daemon: DaemonMaker, picture
         drop_by_keys(grace)
         drop_by_hand(ada)
         for one, outcome, where in ((ada, "You won", "phone"), (grace, "You lost", "desktop"), (wall, "Ada won", "screen")):
-            one.until(lambda one, outcome=outcome: one.status() == outcome, "it is over")
+            ended(one, outcome)
             one.until(lambda one: len(one.driver.find_elements(By.CSS_SELECTOR, ".four .won")) == 4, "the line is shown")
             one.screenshot(pictures, f"four-{where}-3-over")
             assert one.overflow() <= 0
@@ -232,6 +242,57 @@ def test_somebody_is_away_and_somebody_leaves(make_daemon: DaemonMaker, pictures
         assert [ada.severe(), grace.severe()] == [[], []]
 
 
+def test_the_server_is_killed_in_mid_game(make_daemon: DaemonMaker) -> None:
+    """The pages come back by themselves and go on where it was, a move that was pressed meanwhile included."""
+    daemon = make_daemon(settings=PATIENT)
+    url = room_of(daemon, "Connect Four")
+    base = url.partition("/join")[0]
+    with Browser(base) as ada, Browser(base, PHONE) as grace:
+        take_seat(ada, url, "Ada")
+        take_seat(grace, url, "Grace")
+        drop_by_keys(ada, Keys.ARROW_LEFT)
+        awaited(grace)
+        # Pressed while nobody is there to hear it, before the page knows.
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGSTOP)
+        grace.press("Drop")
+        daemon.kill9()
+        grace.until(lambda one: live(one) == [False] * 3, "without a connection nothing can be pressed")
+        daemon.start_again()
+        for one in (ada, grace):
+            one.until(lambda one: board(one) == "Board, columns from the bottom. 3: red. 4: yellow.", "it went on, and the drop was done once")
+        drop_by_keys(ada)
+        awaited(grace)
+        assert turn(grace) == "Your turn"
+
+
+def test_from_the_front_page(make_daemon: DaemonMaker, pictures: Path) -> None:
+    """Who opens a room of a turn game is asked whether this is the big screen; its clocks may be chosen; who leaves is back at the start."""
+    daemon = make_daemon(settings=PATIENT)
+    base = f"http://{LOOPBACK}:{daemon.web_port}"
+    with Browser(base, PHONE) as ada:
+        ada.driver.get(base + "/")
+        card = ada.until(lambda one: one.named("button", "Play Connect Four"), "the game is there").find_element(By.XPATH, "./ancestor::li")
+        card.find_element(By.TAG_NAME, "summary").click()
+        Select(card.find_element(By.XPATH, ".//label[starts-with(., 'Time for a turn')]/select")).select_by_visible_text("30 s")
+        assert ada.overflow() <= 0
+        ada.press("Play Connect Four")
+        ada.fill("Username", "Ada-Lovelace")
+        ada.until(lambda one: one.shown("#password"), "a password is asked for").send_keys(PASSWORD)
+        ada.press("Create account")
+        ada.until(lambda one: one.named("button", "Use as the big screen"), "it is asked")
+        ada.screenshot(pictures, "four-door-account")
+        ada.press("Join")
+        ada.until(lambda one: one.shown("#table"), "she is in")
+        ask_for_bot(ada, "Beginner")
+        awaited(ada)
+        assert text_of(ada, ".seats .clock") in ("0:30", "0:29", "0:28", "0:27")
+        ada.press("Leave")
+        ada.driver.switch_to.alert.accept()
+        ada.until(lambda one: one.named("button", "Play Connect Four"), "the front page is back")
+        assert ada.severe() == []
+
+
 def test_a_clock_runs_out(make_daemon: DaemonMaker, pictures: Path) -> None:
     """Where the room has clocks they are shown, and who lets time pass has lost."""
     daemon = make_daemon(settings=PATIENT)
@@ -241,10 +302,10 @@ def test_a_clock_runs_out(make_daemon: DaemonMaker, pictures: Path) -> None:
         take_seat(ada, url, "Ada")
         take_seat(grace, url, "Grace")
         for one, where in ((ada, "phone"), (grace, "desktop")):
-            one.until(lambda one: one.shown(".seats .clock").text in ("0:07", "0:06", "0:05"), "the time runs")
+            one.until(lambda one: text_of(one, ".seats .clock") in ("0:07", "0:06", "0:05"), "the time runs")
             one.screenshot(pictures, f"four-clock-{where}")
         for one, outcome in ((ada, "You lost"), (grace, "You won")):
-            one.until(lambda one, outcome=outcome: one.status() == outcome, "the time is over")
+            ended(one, outcome)
             assert one.driver.find_element(By.ID, "because").text == "The clock ran out."
             assert one.severe() == []
 
@@ -273,7 +334,7 @@ def test_three_play_loners(make_daemon: DaemonMaker, pictures: Path) -> None:
         people = {"Ada": ada, "Grace": grace, "Mary": mary}
         for name, one in people.items():
             take_seat(one, url, name)
-        wall.until(lambda one: "Mary" in one.shown(".seats").text, "all are in")
+        wall.until(lambda one: "Mary" in text_of(one, ".seats"), "all are in")
         ada.screenshot(pictures, "loners-phone-1-waits")
         wall.screenshot(pictures, "loners-screen-1-waits")
         for one in people.values():
@@ -297,7 +358,7 @@ def test_three_play_loners(make_daemon: DaemonMaker, pictures: Path) -> None:
             for one, number in ((ada, 7), (grace, 7), (mary, 6)):
                 pick(one, number)
         for one, outcome, where in ((ada, "You lost", "phone"), (mary, "You won", "desktop"), (wall, "Mary won", "screen")):
-            one.until(lambda one, outcome=outcome: one.status() == outcome, "it is over")
+            ended(one, outcome)
             assert scores(one) == [0, 0, 18]
             one.screenshot(pictures, f"loners-{where}-3-over")
             assert one.overflow() <= 0

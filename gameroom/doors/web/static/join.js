@@ -201,7 +201,11 @@ async function enter(taken, wants = false) {
 
 /** A controller room's game is a page of ours. @param {RoomConnection} room @param {boolean} wants */
 function enterTable(room, wants) {
-  table = new ControllerPage(room, { view, wants, notice, began: clearOutcome, ended: () => showOutcome({}), changed: showRoom });
+  const ended = () => {
+    showOutcome({});
+    showRoom();
+  };
+  table = new ControllerPage(room, { view, wants, notice, began: clearOutcome, ended, changed: showRoom });
   bots = new Bots(room, table, view, notice);
   $("where").hidden = false;
   $("frame-place").replaceChildren(table.element);
@@ -292,6 +296,9 @@ function showRoom() {
   $("invite-title").textContent = table && room.you.viewer ? "Join with your phone" : "Invite";
   $("where").textContent = `${room.you.viewer ? "or enter" : "Scan it, or enter"} the code at ${location.host}`;
   $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
+  const because = (ended && table?.because()) || "";
+  if ($("because").textContent !== because) $("because").textContent = because;
+  $("because").hidden = !because;
   const text = ended ? "" : sentence(players, me, on);
   $("say").textContent = table ? "" : text;
   table?.show(text);
@@ -356,7 +363,8 @@ async function ask(message) {
 
 /** How it ended for us: results name the winners' seats (docs/gameroom-js.md). @param {any} over @returns {string} */
 function outcome({ reason, results }) {
-  const winners = results?.winners;
+  const winners = results?.winners ?? (typeof results?.winner === "number" ? [results.winner - 1] : null);
+  if (reason === "draw") return "Draw";
   if (!Array.isArray(winners)) return reason === "finished" ? "The match is over" : "The match was ended";
   const mine = room?.you.seat;
   if (mine !== null && mine !== undefined && !room?.you.viewer) return winners.includes(mine) ? (winners.length > 1 ? "Draw" : "You won") : "You lost";
@@ -367,8 +375,6 @@ function outcome({ reason, results }) {
 /** @param {any} over */
 function showOutcome(over) {
   $("outcome").textContent = table?.outcome() || outcome(over);
-  $("because").textContent = table?.because() ?? "";
-  $("because").hidden = !$("because").textContent;
   $("again").hidden = !!table && !!room?.you.viewer;
   $("watch-again").hidden = !over.play_id || view.hosting !== "lockstep";
   $("watch-again").href = `/replay/${over.play_id}#${roomId}`;

@@ -8,6 +8,9 @@ export const COLUMNS = 7;
 export const ROWS = 6;
 export const COLORS = ["red", "yellow"];
 
+/** @param {string[]} board */
+const discs = (board) => board.join("").length;
+
 export class ConnectFour {
   colors = COLORS;
   /** Everyone takes their turns one after the other. */
@@ -43,6 +46,8 @@ export class ConnectFour {
   /** @param {Record<string, any>} body an event, or the answer to our own move @param {Seen} seen */
   heed(body, { own }) {
     if (body.event === "game_start") this.begin(body, own);
+    // A board that was on its way when we moved: discs never go away in a game.
+    if (body.event === "board" && discs(body.board) < discs(this.board)) return;
     if (body.board) this.board = body.board;
     if (body.last) this.dropped(body.last);
     if (body.event === "request_move") this.mover = own;

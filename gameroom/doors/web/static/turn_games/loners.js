@@ -39,6 +39,7 @@ export class Loners {
   /** @param {Record<string, any>} body @param {Seen} seen */
   heed(body, { own }) {
     if (body.event === "game_start") this.clear();
+    if (body.event === "board" && this.isOld(body, own)) return;
     this.take(body);
     if (body.event === "move_received" && body.do === "drop") this.pick = this.board.find(({ player }) => player === own)?.locked ? body.cursor + 1 : null;
     if (body.event === "request_move") this.pick = null;
@@ -51,6 +52,12 @@ export class Loners {
     if (typeof body.cursor === "number") this.cursor = body.cursor;
     if (body.last) [this.last, this.round] = [body.last, body.last.turn + 1];
     if (body.turn) this.round = body.turn;
+  }
+
+  /** Whether a board was on its way when we moved. @param {Record<string, any>} body @param {number | null} own */
+  isOld({ board, last }, own) {
+    const round = last ? last.turn + 1 : 1;
+    return round < this.round || (round === this.round && !!this.pick && board.some((/** @type {any} */ one) => one.player === own && !one.locked));
   }
 
   /** @param {Record<string, any>} body */
