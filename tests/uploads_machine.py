@@ -504,6 +504,14 @@ class UploadMachine(RuleBasedStateMachine):
                 assert path.read_bytes()[: len(upload.data)] == upload.data
 
     @invariant()
+    def everybody_finds_their_own(self) -> None:
+        for account in (ALICE, BOB) if hasattr(self, "published") else ():
+            told = self.ask(self.world.uploads.unfinished(account))
+            found = {each["upload_id"]: (each["version"], each["next_seq"], each["received_bytes"]) for each in told}
+            own = {each.upload_id: (each.version, len(each.chunks), len(each.data)) for each in self.unfinished.values() if each.owner is account}
+            assert found == own
+
+    @invariant()
     def latest_is_the_highest(self) -> None:
         for game_id in OWNERS if hasattr(self, "published") else ():
             game = self.ask(self.world.database.interact(catalogue.find, game_id))
