@@ -91,7 +91,7 @@ def test_an_evening(ann: Shell, bob: Shell, dice: str) -> None:
         at.sees("> ")
 
         # What bob does is seen at once, and what is being typed stays.
-        at.type("say he")
+        at.type("chat he")
         assert bob.call("register", "bob").returncode == 0
         with subprocess.Popen(
             [GAMEROOM, "play", "join", code.lower(), "--stay", "--json"],
@@ -106,7 +106,7 @@ def test_an_evening(ann: Shell, bob: Shell, dice: str) -> None:
             room = json.loads(staying.stdout.readline())
             assert room["players"] == ["ann", "bob"]
             at.sees("1  bob")
-            at.sees("> say he")
+            at.sees("> chat he")
             at.line("llo there")
             at.sees("ann: hello there")
             while (push := json.loads(staying.stdout.readline()))["type"] != "CHAT":
