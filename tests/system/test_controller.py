@@ -54,10 +54,7 @@ def test_games_through_kill_9(make_daemon: DaemonMaker, database_url: str | None
 
 def _last_boards(robots: list[Robot]) -> list[list[str]]:
     """The fullest board of each game, from all that the players have seen."""
-    ends: list[list[str]] = []
-    for boards in zip(*(_by_game(robot) for robot in robots), strict=True):
-        ends.append(max(boards, key=_discs))
-    return ends
+    return [max(boards, key=_discs) for boards in zip(*(_by_game(robot) for robot in robots), strict=True)]
 
 
 def _by_game(robot: Robot) -> list[list[str]]:
@@ -118,8 +115,9 @@ def test_telnet_against_a_socket(make_daemon: DaemonMaker) -> None:
             return over
 
         async def scenario() -> dict[str, Any]:
-            over, _ = await asyncio.gather(asyncio.to_thread(game), robot.play(games=1))
-            return over
+            playing = asyncio.ensure_future(asyncio.to_thread(game))
+            await robot.play(games=1)
+            return await playing
 
         over = run(scenario, within=60)
     assert (over["reason"], over["winner"], over["line"]) == ("won", 1, [[3, row] for row in range(4)])

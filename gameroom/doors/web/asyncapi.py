@@ -55,8 +55,12 @@ FROM_MEMBERS: dict[str, Message] = {
         optional={"generation": _GENERATION, "results": _OBJECT},
     ),
     "game": Message(
-        "Relay: to the other members, or to those named, whatever it is; up to 64 KiB.", {"body": _ANYTHING}, {"to": or_null(listed(TEXT))}
+        'Relay: to the other members, or to those named, whatever it is; up to 64 KiB. Controller: what the player does, as `{"do": "left"}`.',
+        {"body": _ANYTHING},
+        {"to": or_null(listed(TEXT))},
     ),
+    "add_bot": Message("Controller: the host puts a computer player into a free seat.", optional={"level": WHOLE}),
+    "ack": Message("Controller: the answer to a message of the room that came with an id.", {"reply_to": WHOLE}),
     "resolve": Message("Lock-step: the host says what to do about hashes that differ.", {"how": {"enum": ["abort", "evict", "resync"]}}),
     "snapshot": Message(
         "Lock-step: the answer to snapshot_request; `state` is null where the engine has none to give.",
@@ -78,7 +82,7 @@ TO_MEMBERS: dict[str, Message] = {
             },
             "last_id": WHOLE,
         },
-        {"evicted": YES_NO},
+        {"evicted": YES_NO, "game": or_null(_OBJECT)},
     ),
     "players": Message("The whole roster, at every change.", {"players": listed(ref("Player"))}),
     "state": Message("At every change of state.", {"state": TEXT}, {"reason": TEXT, "members": listed(TEXT)}),
@@ -98,7 +102,7 @@ TO_MEMBERS: dict[str, Message] = {
         },
         {"input_delay": WHOLE, "checksum_interval": WHOLE, "iterations_per_command": WHOLE, "generation": _GENERATION},
     ),
-    "game": Message("Relay: what a member has sent.", {"body": _ANYTHING, "from": TEXT}),
+    "game": Message("Relay: what a member has sent. Controller: an event of the game.", {"body": _ANYTHING}, {"from": TEXT}),
     "master": Message(
         "Lock-step, JSON rooms: everyone's commands for one generation, by seat.",
         {"generation": _GENERATION, "iterations_per_command": WHOLE, "commands": {"type": "object", "additionalProperties": listed(_ANYTHING)}},
@@ -137,7 +141,7 @@ def describe(socket_url: str, version: str) -> dict[str, Any]:
     """The whole document; `socket_url` has `ws://` or `wss://`, host and port."""
     scheme, _, host = socket_url.partition("://")
     asked: Fields = {"id": {"type": "integer", "minimum": 0, "description": "wants an answer, which carries it as reply_to"}}
-    told: Fields = {"reply_to": WHOLE}
+    told: Fields = {"reply_to": WHOLE, "id": {"type": "integer", "minimum": 1, "description": "in controller rooms, to players: wants an answer"}}
     messages = {f"from_{name}": _message(name, message, asked) for name, message in FROM_MEMBERS.items()}
     messages |= {f"to_{name}": _message(name, message, told) for name, message in TO_MEMBERS.items()}
     messages |= {name: {"name": name, "summary": about, "contentType": "application/octet-stream"} for name, about in _PACKETS.items()}

@@ -35,6 +35,7 @@ def object_of(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
 
 
 _PLAYER = object_of(
+    ("bot",),
     user_id=TEXT,
     name=TEXT,
     seat=or_null(WHOLE),
@@ -42,6 +43,7 @@ _PLAYER = object_of(
     host=YES_NO,
     connected=YES_NO,
     ready=YES_NO,
+    bot={**WHOLE, "description": "the level of a computer player"},
 )
 _ENTRY: dict[str, Schema] = {
     "room_id": UUID,

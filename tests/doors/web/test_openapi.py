@@ -198,7 +198,8 @@ class AsyncApiTests(DescriptionCase):
     def test_messages(self) -> None:
         """The room messages of the specification are in it, and those that are said in a room are as it says."""
         self.assertEqual(
-            set(FROM_MEMBERS), {*RoomConversation._DEEDS, *lockstep_messages.MESSAGES, "resolve", "transition", "setup", "commands", "game"}
+            set(FROM_MEMBERS),
+            {*RoomConversation._DEEDS, *lockstep_messages.MESSAGES, "resolve", "transition", "setup", "commands", "game", "add_bot", "ack"},
         )
         self.assertLessEqual({"welcome", "players", "state", "chat", "over", "error", "pong", "ack"}, TO_MEMBERS.keys())
         room_id = self.world.create(self.alice)
