@@ -207,7 +207,8 @@ def test_plain_lines(ann: Shell, dice: str) -> None:
 def test_commands(ann: Shell, dice: str) -> None:
     """Every menu action as a command, with JSON."""
     assert ann.said("register", "ann")["username"] == "ann"
-    assert [game["name"] for game in ann.said("games")] == ["Dice", "Wet Paint"]
+    first, *shipped = [game["name"] for game in ann.said("games")]
+    assert first == "Dice" and "Wet Paint" in shipped
     assert ann.said("game", "dice")["description"] == "Throw them."
     assert ann.said("review", "Dice", "4", "Good.")["score"] == 4
     assert [review["comment"] for review in ann.said("reviews", dice)] == ["Good."]
