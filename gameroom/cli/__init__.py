@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import click
 
 from gameroom import __version__
 from gameroom.cli.dev import dev
+from gameroom.cli.output import shown
 from gameroom.cli.play import play
+from gameroom.cli.reacting import INTERRUPTED
 from gameroom.cli.replay import replay
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class OneLineGroup(click.Group):
+    """A group of commands that says what was wrong about how it was called in one line, as it says everything that is wrong."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            status = super().main(*args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            click.echo(f"gameroom: {shown(_in_one_line(error))}", err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return message if context is None else f"{message}; {context.command_path} --help says how it is called"
+
+
+@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gameroom")
 def main() -> None:
     """What one does with gameroom from a terminal; the daemon itself is `twistd gameroom`."""
