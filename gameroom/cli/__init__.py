@@ -20,11 +20,11 @@ __all__ = ["main"]
 class OneLineGroup(click.Group):
     """A group of commands that says what was wrong about how it was called in one line, as it says everything that is wrong."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+    def main(self, *args: Any, **extra: Any) -> Any:
+        if not extra.pop("standalone_mode", True):
+            return super().main(*args, standalone_mode=False, **extra)  # type: ignore[call-overload]
         try:
-            status = super().main(*args, standalone_mode=False, **extra)
+            status = super().main(*args, standalone_mode=False, **extra)  # type: ignore[call-overload]
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)

@@ -23,7 +23,7 @@ class WrongCallTests(SynchronousTestCase):
             ("dev", "yank"): ("gameroom: Missing argument 'VERSION'; ", "dev yank --help"),
             ("dev", "push", "--bump", "x"): ("Invalid value for '--bump'", "dev push --help"),
             ("play", "game", "--loud"): ("No such option", "play game --help"),
-            ("replay", "show", "\x1b[31m/nowhere"): ("\\x1b[31m", "replay show"),
+            ("replay", "show", "--wh\x1b[31m"): ("\\x1b[31m", "replay show"),
         }.items():
             said = self.wrong(*words)
             for part in parts:
