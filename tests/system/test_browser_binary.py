@@ -15,7 +15,7 @@ def test_a_binary_match_watched_again_when_its_room_is_gone(daemon: Daemon) -> N
     """Both have the same states to the end; an account of a player has the recording also without the room, and going back gives the same states."""
     web, base = Web(daemon.web_port), f"http://{LOOPBACK}:{daemon.web_port}"
     session = web.register("Ada-Lovelace")
-    game = web.ask("GET", "/games")["games"][0]["game_id"]
+    game = web.game("Wet Paint")
     room = web.create(session, engine={"game_id": game}, encoding="binary", configuration={"seconds": 10, "bots": 1, "arena": "rooms"})
     with Browser(base) as ada, Browser(base) as grace:
         ada.driver.get(base + "/static/favicon.svg")

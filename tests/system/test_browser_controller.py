@@ -26,8 +26,7 @@ STRETCH = "return [innerWidth, innerHeight]"
 def room_of(daemon: Daemon, game: str, **fields: object) -> str:
     """A room of a game that ships with the daemon; gives its URL."""
     web = Web(daemon.web_port)
-    [game_id] = [entry["game_id"] for entry in web.ask("GET", "/games")["games"] if entry["name"] == game]
-    return f"http://{LOOPBACK}:{daemon.web_port}/join/{web.create(web.register(), engine={'game_id': game_id}, **fields)}"
+    return f"http://{LOOPBACK}:{daemon.web_port}/join/{web.create(web.register(), engine={'game_id': web.game(game)}, **fields)}"
 
 
 def take_seat(one: Browser, url: str, name: str) -> None:

@@ -120,7 +120,7 @@ def test_the_host_puts_right_who_has_gone_wrong_and_then_goes_on_without(trio: T
 def test_a_room_that_puts_its_players_right_by_itself(patient_daemon: Daemon, pictures: Path) -> None:
     """Nobody is asked for anything, and a short notice says what has happened."""
     web, base = Web(patient_daemon.web_port), f"http://{LOOPBACK}:{patient_daemon.web_port}"
-    game = web.ask("GET", "/games")["games"][0]["game_id"]
+    game = web.game("Wet Paint")
     url = f"{base}/join/{web.create(web.register(), engine={'game_id': game}, on_divergence='resync', states=OWN_STATES)}"
     with Browser(base) as ada, Browser(base) as grace, Browser(base, PHONE, dark=True) as linus:
         table = (ada, grace, linus)
@@ -214,7 +214,12 @@ def test_a_room_is_made_with_options(daemon: Daemon, pictures: Path) -> None:
             assert each.overflow() <= 0
         asked = "const real = fetch; window.fetch = (url, options) => (url === '/create' && (window.asked = options.body), real(url, options));"
         one.driver.execute_script(asked)
-        for select, choice in zip(one.driver.find_elements(By.TAG_NAME, "select"), ("put it right", None, "600 turns later"), strict=True):
+        card = one.until(lambda one: one.named("button", "Play Wet Paint"), "the game is there").find_element(By.XPATH, "./ancestor::li")
+        if not card.find_element(By.TAG_NAME, "details").get_attribute("open"):
+            card.find_element(By.TAG_NAME, "summary").click()
+        for select, choice in zip(
+            card.find_elements(By.TAG_NAME, "select"), ("put it right", None, "600 turns later", None, None, None), strict=True
+        ):
             assert select.accessible_name
             if choice:
                 Select(select).select_by_visible_text(choice)

@@ -72,6 +72,11 @@ class Web:
         answer = self.ask("POST", "/register", {"username": username or f"player{next(_names)}{secrets.token_hex(3)}", "password": "correct horse"})
         return str(answer["session_token"])
 
+    def game(self, name: str) -> str:
+        """The game_id of the one that is called so."""
+        [game_id] = [game["game_id"] for game in self.ask("GET", "/games")["games"] if game["name"] == name]
+        return str(game_id)
+
     def create(self, session: str, **content: Any) -> str:
         """A new lock-step room's id; the engine is ours and is never fetched."""
         room = self.ask("POST", "/create", {"engine": {"url": "http://127.0.0.1/toy.js"}, "seed": 7, **content}, session)

@@ -115,10 +115,11 @@ export class ControllerPage {
     this.wants = false;
     // Where more may come than must, each says when all are in.
     const { min_players, max_players } = this.around.view;
+    const seated = () => this.room.players.filter(({ viewer }) => !viewer).length;
     if (this.client.player && min_players !== max_players) return;
     try {
       const { full } = await this.client.join();
-      if (full) this.around.notice("The game is full: you are watching.");
+      if (full) this.around.notice(seated() < max_players ? "A game is on: you are watching, and can take a seat when it is over." : "The game is full: you are watching.");
     } catch (error) {
       this.around.notice(/** @type {Error} */ (error).message, true);
     }
