@@ -190,6 +190,9 @@ class IReferee(Interface):
     def restore(play_id: str, players: Sequence[Player]) -> Deferred[None]:
         """After a restart of the daemon: take up the play where it stood, with everyone away. Failing ends the play."""
 
+    def recall() -> Deferred[None]:
+        """After a restart of the daemon, where nothing is played: what members may not have heard of the last play is told once more."""
+
     def welcome_fields(user_id: str) -> dict[str, Any]:
         """What the hosting kind adds to `welcome`."""
 

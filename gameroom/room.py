@@ -274,6 +274,8 @@ class LivingRoom:
             except Exception:
                 self._log.failure("play {play_id} of room {room_id} cannot be taken up", play_id=room.play_id, room_id=self.room_id)
                 self.refereed.over(LOST)
+        else:
+            await self.referee.recall()
         self.audience.refresh()
 
     def close(self, why: str) -> None:

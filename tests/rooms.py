@@ -93,6 +93,9 @@ class NotingReferee:
             raise self.restoring
         return succeed(None)
 
+    def recall(self) -> Deferred[None]:
+        return succeed(None)
+
     def welcome_fields(self, user_id: str) -> dict[str, Any]:
         return {"extra": user_id}
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from gameroom.errors import BadState, InvalidRequest
+from gameroom.errors import BadState, GameroomError, InvalidRequest
 from gameroom.interfaces import IDatabase, IReferee, ITurnRoom
-from gameroom.referees.controller_play import TurnPlay
+from gameroom.referees.controller_play import TurnPlay, tell_end
 from gameroom.rules.turn_clock import TurnClock
 from gameroom.rules.turn_games import BUTTONS, ITurnGame
 from gameroom.rules.turn_games.bots import BOTS, bot_of
@@ -36,6 +37,8 @@ class ControllerReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = True
+
+    _log = Logger()
 
     def __init__(self, room: ITurnRoom, *, database: IDatabase, thinking: Thinking | None = None) -> None:
         """`thinking` is what computer players think with; without it there are none."""
@@ -88,6 +91,17 @@ class ControllerReferee:
         table = TurnTable.from_json(self._kind(), self._room.options, kept)
         self._play = TurnPlay(self._room, table, self._thinking_of_this())
         self._play.missing(players)
+
+    def recall(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._recall())
+
+    async def _recall(self) -> None:
+        kept = await self._database.interact(turn_games.load, self._room.room_id)
+        try:
+            if kept is not None:
+                tell_end(self._room, TurnTable.from_json(self._kind(), self._room.options, kept))
+        except GameroomError as error:
+            self._log.error("what room {room_id} played last is not known any more: {error}", room_id=self._room.room_id, error=error)
 
     def end(self) -> None:
         if self._play is not None:

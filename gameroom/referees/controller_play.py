@@ -34,6 +34,18 @@ def of_game(body: Body) -> Outgoing:
     return Outgoing.json({"type": "game", "body": body})
 
 
+def tell_end(room: ITurnRoom, table: TurnTable) -> None:
+    """Tell players how their last game has ended: they may not have heard it when the daemon was killed."""
+    over = table.game.over
+    if over is None:
+        return
+    play_over = {"type": "over", "reason": over.reason, "play_id": table.play_id, "results": {"winner": over.winner}}
+    for seated in table.seats:
+        if seated.user_id in room.seated:
+            room.tell(seated.user_id, of_game(over.event))
+            room.tell(seated.user_id, Outgoing.json(play_over))
+
+
 class TurnPlay:
     """A game that is being played in a room. `table` is what the next move starts from; what was told of it is durable.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -80,6 +80,9 @@ class LockstepReferee:
 
     async def _restore(self, play_id: str, seats: dict[str, int]) -> None:
         self._stage = await self._plays.restore(play_id, seats)
+
+    def recall(self) -> Deferred[None]:
+        return succeed(None)
 
     def end(self) -> None:
         if self._reserved is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from gameroom.errors import BadState
@@ -53,6 +53,9 @@ class UnhostedReferee:
 
     def restore(self, play_id: str, players: Sequence[Player]) -> Deferred[None]:
         return self.begin(play_id, players)
+
+    def recall(self) -> Deferred[None]:
+        return succeed(None)
 
     def end(self) -> None: ...
 

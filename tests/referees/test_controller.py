@@ -396,6 +396,22 @@ class DurableTests(ControllerCase):
         self.assertEqual(self.ada.do("drop"), 105)
         self.assertEqual(self.bob.do("drop")["cursor"], 3)
 
+    def test_killed_at_the_end(self) -> None:
+        """Who may not have heard of the end, because the daemon was killed, is told of it after the start; who plays no more is not."""
+        self.ada.answers = self.bob.answers = False
+        for _ in range(3):
+            self.drop(self.ada, 0)
+            self.drop(self.bob, 1)
+        self.drop(self.ada, 0)
+        self.ada.answers = self.bob.answers = True
+        self.restart()
+        for each in (self.ada, self.bob):
+            self.assertEqual([name for name in each.events() if name != "welcome"], ["game_over", "over"])
+        self.assertEqual(self.vic.events(), ["welcome"])
+        self.bob.do("leave")
+        self.restart()
+        self.assertEqual([self.ada.events(), self.bob.events()], [["welcome", "game_over", "over"], ["welcome"]])
+
     def test_killed_while_one_leaves(self) -> None:
         """Killed between a player's going and the end that follows from it: the game is over after the start."""
         held = self.hold()

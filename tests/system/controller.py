@@ -34,6 +34,8 @@ class Robot:
         self.boards: list[list[str]] = []
         self.reconnections = 0
         self._turn: int | None = None
+        self._result: dict[str, Any] = {}
+        self._plays: set[str] = set()
         self._link: WebSocket | None = None
 
     async def play(self, games: int) -> None:
@@ -86,8 +88,11 @@ class Robot:
             for button in self.choose(body):
                 self.say({"do": button})
         elif body.get("event") == "game_over":
-            self.over.append(body)
-        elif message["type"] == "over":
+            self._result = body
+        elif message["type"] == "over" and message["play_id"] not in self._plays:
+            # After a restart it may be told once more.
+            self._plays.add(message["play_id"])
+            self.over.append(self._result)
             self._turn = None
             self.say({"do": "ready"})
         if "board" in body:
