@@ -140,6 +140,8 @@ class RoomConversation:
 
         Gives the answer's fields (None for a plain ack), or a Deferred of them. Raises, or fails with, `GameroomError`.
         """
+        if message_id is None:
+            message_id = _id_of(message)
         kind, room = message.get("type"), self._room
         deed = self._DEEDS.get(kind) if type(kind) is str else None
         is_packet = room is not None and deed is None and type(kind) is str and room.referee.is_command(kind)

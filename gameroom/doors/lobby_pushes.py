@@ -263,6 +263,9 @@ class LobbySeat:
     def _line(self, data: bytes) -> bytes:
         if data.startswith(b'{"type":"chat",'):
             message: dict[str, Any] = orjson.loads(data)
+            if "id" in message:
+                # A player of a controller room is to answer it.
+                return self._head + data + b"}}\n"
             return lines.push("CHAT", {"room_id": self.room_id, "from": message["from"], "text": message["text"]})
         if b"\n" in data:
             # A member's own bytes may be spread over lines; here a line is a message.

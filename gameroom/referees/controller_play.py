@@ -56,6 +56,7 @@ class TurnPlay:
         self.table = table
         self._room = room
         self._kept = table
+        self._gone: set[str] = set()
         self._bots = None if thinking is None else Bots(thinking, room.options.turn_game, self._press_all)
 
     # What happens.
@@ -85,6 +86,7 @@ class TurnPlay:
 
     def gone(self, user_id: str) -> None:
         """A player is gone for good."""
+        self._gone.add(user_id)
         self._forfeit(self.table.player_of(user_id), GONE)
 
     def missing(self, players: Sequence[Player]) -> None:
@@ -92,7 +94,7 @@ class TurnPlay:
         there = {player.user_id for player in players}
         for seated in self.table.seats:
             if seated.user_id not in there:
-                self._forfeit(seated.player, GONE)
+                self.gone(seated.user_id)
 
     def _forfeit(self, player: int | None, reason: str) -> None:
         game = self.table.game
@@ -144,6 +146,9 @@ class TurnPlay:
     def tick(self, now: float) -> None:
         """Who has run out of time loses, or a computer plays on; called some times a second."""
         self._ask_bots()
+        for user_id in self._gone:
+            # Mostly for nothing: unless that could not be saved, they are out of the game.
+            self._forfeit(self.table.player_of(user_id), GONE)
         clock = self.table.clock
         if clock is None or self.table.game.over is not None:
             return

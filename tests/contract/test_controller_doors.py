@@ -145,6 +145,7 @@ class ControllerContract(SynchronousTestCase):
                 self.assertEqual(first.do("drop", first.number), answer)
                 first.do("right")
             self.assertEqual(first.do("drop")["code"], 105)
+            self.chat(first, second)
             second.do("drop")
             for player in (first, second):
                 self.assertEqual(player.events()[-1], "game_over", (one, other))
@@ -155,6 +156,14 @@ class ControllerContract(SynchronousTestCase):
             for player in (first, second):
                 house.result(self.world.registry.leave(house.room_id, player.user_id))
 
+    def chat(self, one: Any, other: Any) -> None:
+        """What is said between them comes with an id at each door, and is answered like all else."""
+        one.number += 1
+        one.say({"type": "chat", "text": "well", "id": one.number})
+        for player in (one, other):
+            [said] = [message for message in player.read() if message["type"] == "chat"]
+            self.assertEqual((said["text"], said["from"], "id" in said), ("well", one.user_id, True))
+
     def test_a_lobby_that_does_not_listen(self) -> None:
         """A lobby connection without a subscription may speak, and its request is answered when it is done."""
         house = self.lay(0)
@@ -164,5 +173,11 @@ class ControllerContract(SynchronousTestCase):
         self.assertEqual(self.maker.ok("ROOM_MESSAGE", **say), {})
         web.do("join")
         self.assertEqual(self.world.registry.here(house.room_id).value.phase, PLAYING)
+        drop = {"type": "game", "body": {"do": "drop"}}
+        for number in ("x", -1, 1.5):
+            self.assertEqual(self.maker.code("ROOM_MESSAGE", room_id=house.room_id, body={**drop, "id": number}), 100)
+        for _ in range(2):
+            # The repeat is none: it would be out of turn.
+            self.assertEqual(self.maker.ok("ROOM_MESSAGE", room_id=house.room_id, body={**drop, "id": 2}), {})
         wrong = {"room_id": house.room_id, "body": {"type": "game", "body": {"do": "jump"}}}
         self.assertEqual(self.maker.code("ROOM_MESSAGE", **wrong), 100)
