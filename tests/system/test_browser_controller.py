@@ -85,16 +85,18 @@ def drop_by_hand(one: Browser, way: str = "", steps: int = 0) -> None:
     for _ in range(steps):
         one.press(way)
         one.until(lambda one: one.driver.execute_script(ANSWERED), "the press is answered")
+    before = board(one)
     one.press("Drop")
-    one.until(lambda one: live(one) != [True] * 3 or one.status(), "the disc is dropped")
+    one.until(lambda one: board(one) != before or one.status(), "the disc is dropped")
 
 
 def drop_by_keys(one: Browser, *keys: str) -> None:
     """Arrows, then space."""
     awaited(one)
+    before = board(one)
     for key in (*keys, Keys.SPACE):
         ActionChains(one.driver).send_keys(key).pause(0.1).perform()
-    one.until(lambda one: live(one) != [True] * 3 or one.status(), "the disc is dropped")
+    one.until(lambda one: board(one) != before or one.status(), "the disc is dropped")
 
 
 def test_two_phones_and_a_screen_play_to_a_win(make_daemon: DaemonMaker, pictures: Path) -> None:

@@ -52,6 +52,8 @@ export class ControllerPage {
     this.names = new Map();
     /** How the last game ended, until the next begins. @type {any} */
     this.over = null;
+    /** Whether the person has asked for another since. */
+    this.more = false;
     /** Whether the game that is on was on when we came. */
     this.resumed = false;
     /** Whether the person asked for a seat, and has not been answered yet. */
@@ -128,6 +130,7 @@ export class ControllerPage {
 
   /** Another game. @returns {Promise<void>} */
   async again() {
+    this.more = true;
     try {
       await this.client.ready();
     } catch (error) {
@@ -173,6 +176,7 @@ export class ControllerPage {
 
   /** @param {Record<string, any>} body */
   end(body) {
+    this.more = false;
     this.clock.clear();
     this.resumed = false;
     this.over = body;

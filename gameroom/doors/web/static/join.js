@@ -237,7 +237,8 @@ function listen(room) {
   room.on("over", (message) => {
     playId = null;
     room.room.state = "setup";
-    showOutcome(message);
+    // Who was quick has seen the outcome of a turn game before its play is over.
+    if (!table?.more) showOutcome(message);
     showRoom();
   });
   room.on("chat", (message) => chatLine(message));
