@@ -158,3 +158,16 @@ class ControllerCase(KindTestCase):
         self.thinking = FakeThinking()
         super().restart()
         self.ada, self.bob, self.vic = map(self.back, self.all)
+
+    def hold(self) -> list[Deferred[Any]]:
+        """From now on transactions wait for the test."""
+        held: list[Deferred[Any]] = []
+        interact = self.house.database.interact
+
+        def later(work: Any, *args: Any) -> Deferred[Any]:
+            gate: Deferred[Any] = Deferred()
+            held.append(gate)
+            return gate.addCallback(lambda _: interact(work, *args))
+
+        self.patch(self.house.database, "interact", later)
+        return held

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import attrs
-from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from gameroom.interfaces import IReferee, ITurnRoom
@@ -314,19 +313,6 @@ class DurableTests(ControllerCase):
     def setUp(self) -> None:
         super().setUp()
         self.begin()
-
-    def hold(self) -> list[Deferred[Any]]:
-        """From now on transactions wait for the test."""
-        held: list[Deferred[Any]] = []
-        interact = self.house.database.interact
-
-        def later(work: Any, *args: Any) -> Deferred[Any]:
-            gate: Deferred[Any] = Deferred()
-            held.append(gate)
-            return gate.addCallback(lambda _: interact(work, *args))
-
-        self.patch(self.house.database, "interact", later)
-        return held
 
     def test_told_when_it_is_kept(self) -> None:
         """Nobody hears of a move, nor the one who made it, before it is durable; its repeat waits with it."""

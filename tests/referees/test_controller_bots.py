@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from gameroom.rules.room import PLAYING, SETUP
+from gameroom.store.errors import DatabaseUnavailable
 from tests.referees.controller_world import ControllerCase
 
 
@@ -176,6 +177,29 @@ class LonersTests(ControllerCase):
         for _ in range(2):
             self.thinking.drop(self.thinking.asked[0][1])
         self.assertEqual(self.drop(self.ada, 0)["event"], "move_received")
+
+
+class GoneTests(ControllerCase):
+    """Loners for four."""
+
+    game = "loners"
+    seats = 4
+
+    def test_it_cannot_be_kept(self) -> None:
+        """That a player is out is tried again until it is kept, and the others go on."""
+        for _ in range(2):
+            self.ada.ask("add_bot", level=1)
+        self.begin()
+        held = self.hold()
+        self.bob.somebody.say("leave")
+        held.pop(0).callback(None)
+        held.pop(0).errback(DatabaseUnavailable("the disk is full"))
+        self.assertEqual(self.play.table.game.players, (1, 2, 3, 4))
+        for _ in range(3):
+            self.wait(1)
+            while held:
+                held.pop(0).callback(None)
+        self.assertEqual((self.play.table.game.players, self.room.value.phase), ((1, 3, 4), PLAYING))
 
 
 class ClockCase(ControllerCase):
