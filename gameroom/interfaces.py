@@ -158,6 +158,9 @@ class ITurnRoom(IRoom):
     def give_up_seat(user_id: str) -> Deferred[None]:
         """A player becomes a viewer, or is gone where the room takes none; fires when that is durable and told."""
 
+    def withdraw(user_id: str, event: str) -> None:
+        """An event of this name that waits to be told to a player is out of date."""
+
     def send_again() -> None:
         """In a room whose messages are answered: say once more what was not answered in time."""
 

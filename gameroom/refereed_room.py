@@ -129,6 +129,9 @@ class RefereedRoom:
     def give_up_seat(self, user_id: str) -> Deferred[None]:
         return self._room.give_up_seat(user_id)
 
+    def withdraw(self, user_id: str, event: str) -> None:
+        self._room.audience.withdraw(user_id, event)
+
     def send_again(self) -> None:
         self._room.audience.send_again()
 

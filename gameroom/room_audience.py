@@ -55,6 +55,9 @@ class RoomAudience:
         """A member has said this; see `TransactionalAudience.once`. Here it is done as often as it is said."""
         return act()
 
+    def withdraw(self, user_id: str, event: str) -> None:
+        """Nothing waits here."""
+
     def send_again(self) -> None:
         """Nothing is here."""
 

@@ -94,6 +94,11 @@ class TransactionalAudience(RoomAudience):
             del self._senders[user_id]
         super().refresh()
 
+    def withdraw(self, user_id: str, event: str) -> None:
+        """An event of this name that waits to be told to a player is out of date."""
+        if (sender := self._senders.get(user_id)) is not None:
+            sender.drop({event})
+
     def send_again(self) -> None:
         """Say once more what was not answered in time; called some times a second."""
         now = self._room.now()

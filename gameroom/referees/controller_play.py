@@ -233,6 +233,8 @@ class TurnPlay:
         for event in (moved.event for moved in moves):
             if event is not None:
                 self._tell_others(mover, of_game(event))
+        if player is not None and player not in table.game.to_move:
+            self._room.withdraw(table.user_of(player), "request_move")
         self._ask(table, asked)
         if over is not None:
             self._tell_over(over)

@@ -227,6 +227,18 @@ class TransactionTests(ControllerCase):
         self.assertEqual(told[1]["body"]["cursor"], 1)
         self.assertEqual([message["id"] for message in told], sorted(message["id"] for message in told))
 
+    def test_a_request_that_is_out_of_date(self) -> None:
+        """Who has moved before it heard that it is its turn is not asked for that any more."""
+        self.bob.answers = False
+        self.drop(self.ada, 3)
+        [board] = self.bob.heard()
+        self.drop(self.bob, 3)
+        self.bob.answers = True
+        self.bob.somebody.say("ack", reply_to=board["id"])
+        self.assertEqual(self.bob.events(), [])
+        self.drop(self.ada, 3)
+        self.assertEqual(self.bob.events(), ["board", "request_move"])
+
     def test_answers_of_all_kinds(self) -> None:
         """Any message that says what it answers is an answer: an error, and a message of its own, too."""
         self.bob.answers = False
