@@ -61,7 +61,7 @@ def _assert_lobby_plays(port: int) -> str:
     """Register, open a room, see it; gives its id."""
     with LobbyPeer(port) as peer:
         token = peer.register("guest-of-honour")
-        game = peer.good("LIST_GAMES", token=token)["games"][0]
+        [game] = [each for each in peer.good("LIST_GAMES", token=token)["games"] if each["name"] == "Wet Paint"]
         room = peer.good("CREATE_ROOM", {"game_id": game["game_id"]}, token)
         assert [entry["room_id"] for entry in peer.good("LIST_ROOMS", token=token)["rooms"]] == [room["room_id"]]
         return str(room["room_id"])
