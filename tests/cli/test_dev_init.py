@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 import zipfile
 from pathlib import Path
@@ -15,15 +16,28 @@ from tests.cli.dev_world import DevCase, inside
 
 class InitTests(DevCase):
     def test_each_template_is_a_good_bundle(self) -> None:
-        """What is written passes the checks, is of the kind that was asked for, and has a page."""
-        self.assertEqual(HOSTED, ("lockstep", "relay"))
+        """What is written passes the checks, is of the kind that was asked for, and has a page where gameroom has none for it."""
+        self.assertEqual(HOSTED, ("controller", "lockstep", "relay"))
         for kind in HOSTED:
             said = self.said("init", self.folder / kind, "--kind", kind, "--name", "My Game")
             self.assertEqual(said["files"], sorted(said["files"], key=lambda name: name.removeprefix(".")))
             found = self.said("check", self.folder / kind)
             self.assertEqual((found["kind"], found["bundle"], found["game"]["name"]), (kind, True, "My Game"))
-            self.assertIn("index.html", [file["path"] for file in found["files"]])
+            self.assertEqual("index.html" in [file["path"] for file in found["files"]], kind != "controller")
             self.assertEqual(found["left_out"], [])
+
+    def test_settings_in_comments(self) -> None:
+        """What the template of turn games leaves in comments may be taken in, line by line or all of it."""
+        self.said("init", self.folder / "a", "--kind", "controller", "--name", "A")
+        path = self.folder / "a" / "game.toml"
+        lines = path.read_text().splitlines()
+        settings = [place for place, line in enumerate(lines) if re.match(r"# (\w+ = |\[)", line)]
+        self.assertEqual(len(settings), 7)
+        bundles.write(path.parent, {"index.html": "<!doctype html>"})
+        for taken in settings:
+            lines[taken] = lines[taken].removeprefix("# ")
+            path.write_text("\n".join(lines))
+            self.said("check", path.parent)
 
     def test_any_name(self) -> None:
         """Quotes, markup and letters of all scripts are written as TOML and as HTML want them."""

@@ -12,6 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.system.browser import OUTCOMES, PASSWORD, Browser
 from tests.system.developer import Developer
 from tests.system.harness import LOOPBACK, Daemon
+from tests.system.test_browser_controller import awaited, board, drop_by_hand, take_seat, text_of
 
 
 @pytest.fixture
@@ -21,18 +22,24 @@ def people(room_daemon: Daemon) -> Iterator[tuple[Browser, Browser]]:
         yield stack.enter_context(Browser(base)), stack.enter_context(Browser(base))
 
 
-def together(room_daemon: Daemon, folder: Path, kind: str, people: tuple[Browser, Browser]) -> tuple[Browser, Browser]:
-    """A new game of this kind is published, Ann opens a room of it on the page that the push names, and Bob comes by the room's link."""
+def published(room_daemon: Daemon, folder: Path, kind: str, ann: Browser) -> None:
+    """A new game of this kind is published, and Ann opens a room of it on the page that the push names."""
     developer = Developer(room_daemon, folder)
     developer.done("register", "developer")
     developer.done("init", "game", "--kind", kind, "--name", "Test Game")
-    ann, bob = people
     ann.driver.get(developer.said("push", "game")["play_url"])
     ann.press("Play")
     ann.fill("Username", "ann")
     ann.until(lambda one: one.shown("#password"), "a password is asked for").send_keys(PASSWORD)
     ann.press("Create account")
-    ann.until(lambda one: "/join/" in one.driver.current_url and one.named("button", "Ready"), "the room is there")
+    ann.until(lambda one: "/join/" in one.driver.current_url, "the room is there")
+
+
+def together(room_daemon: Daemon, folder: Path, kind: str, people: tuple[Browser, Browser]) -> tuple[Browser, Browser]:
+    """Ann has a room of a new game, Bob comes by the room's link, and both are ready."""
+    ann, bob = people
+    published(room_daemon, folder, kind, ann)
+    ann.until(lambda one: one.named("button", "Ready"), "she is in")
     bob.join(ann.driver.current_url, "Bob")
     for one in (ann, bob):
         one.press("Ready")
@@ -79,3 +86,20 @@ def test_a_relay_game(room_daemon: Daemon, tmp_path: Path, people: tuple[Browser
     ann.in_game("document.getElementById('run').click()")
     assert ended(ann, bob) == ["You won", "You lost"]
     assert bob.in_game("return document.getElementById('say').textContent") == "ann won"
+
+
+def test_a_turn_game(room_daemon: Daemon, tmp_path: Path, people: tuple[Browser, Browser], pictures: Path) -> None:
+    """Two play it with gameroom's own pages, and the clock of its game.toml runs."""
+    ann, bob = people
+    published(room_daemon, tmp_path / "developer", "controller", ann)
+    ann.press("Join")
+    ann.until(lambda one: one.shown("#table"), "she is in")
+    take_seat(bob, str(ann.driver.current_url), "Bob")
+    drop_by_hand(ann)
+    awaited(bob)
+    assert board(bob) == "Board, columns from the bottom. 4: red."
+    assert text_of(ann, ".seats .clock").startswith("0:")
+    bob.screenshot(pictures, "template-controller")
+    drop_by_hand(bob, "Left", 1)
+    ann.until(lambda one: board(one) == "Board, columns from the bottom. 3: yellow. 4: red.", "both have the same board")
+    assert [ann.severe(), bob.severe()] == [[], []]
