@@ -125,8 +125,9 @@ class TurnPlay:
         return done
 
     def _take_back(self, failure: Failure, done: Deferred[Body]) -> None:
-        """It could not be saved, nor could what was worked out from it."""
-        self.table = self._kept
+        """It could not be saved, nor what was worked out from it; but an end of the game the room saves later, with all before it."""
+        if self.table.game.over is None:
+            self.table = self._kept
         done.errback(failure)
 
     # Time.

@@ -122,6 +122,31 @@ class PlayTests(BotCase):
         self.thinking.drop(0)
         self.assertEqual(self.drop(self.ada, 0)["board"][0], "21")
 
+    def test_it_wins_while_nothing_can_be_kept(self) -> None:
+        """A move fails, and with it the win that a computer has made of it meanwhile: the game is over, and nobody makes another of it."""
+        for column in (0, 1, 2):
+            self.drop(self.ada, column)
+            self.thinking.drop(6)
+        self.forget()
+        held = self.hold()
+        self.ada.somebody.say("game", id=50, body={"do": "drop"})
+        self.wait(1)
+        self.thinking.drop(6)
+        held.pop(0).errback(DatabaseUnavailable("the disk is full"))
+        [answer] = [message for message in self.ada.heard() if "reply_to" in message]
+        self.assertEqual((answer["reply_to"], answer["code"]), (50, 199))
+        self.flushLoggedErrors(DatabaseUnavailable)
+        self.assertEqual(self.ada.again("game", 51, body={"do": "drop"})["code"], 105)
+        for _ in range(3):
+            self.wait(1)
+            while held:
+                held.pop(0).callback(None)
+        self.assertEqual(self.room.value.phase, SETUP)
+        told = [each for each in self.vic.told() if isinstance(each, dict)]
+        self.assertEqual([each["event"] for each in told], ["board", "game_over"])
+        self.assertEqual((told[0]["board"], told[1]["winner"]), (["1", "1", "11", "", "", "", "2222"], 2))
+        self.assertEqual(self.thinking.asked, [])
+
     def test_the_game_ends_meanwhile(self) -> None:
         """What it thinks about is given up when the game is over."""
         self.ada.do("drop")
