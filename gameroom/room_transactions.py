@@ -101,6 +101,8 @@ class TransactionalAudience(RoomAudience):
 
     def send_again(self) -> None:
         """Say once more what was not answered in time; called some times a second."""
+        if not self._room.ledger.unsure:
+            self._look_for_ids()
         now = self._room.now()
         for user_id, sender in self._senders.items():
             if self.of(user_id) and (sent := sender.again(now)) is not None:
@@ -139,7 +141,7 @@ class TransactionalAudience(RoomAudience):
                 self._send_next(user_id)
 
         def failed(failure: Failure) -> None:
-            # The ledger has logged it; whoever wants an id next asks again.
+            # The ledger has logged it; it is asked again when the database is there.
             self._asking = False
 
         room.change(room.latest, also=(table.set_aside, (room.room_id, ahead))).addCallbacks(kept, failed)
