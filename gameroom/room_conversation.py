@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gameroom.room import LivingRoom
 
 LARGEST_ID = 2**53 - 1
+LONGEST_TYPE = 64
+"""What is refused may be named in the answer, and that may be remembered for a repeat."""
 LARGE = 32 << 10
 """Bytes. A longer message takes long to read, as long as many short ones: it counts as one more for each `SHORT` bytes."""
 SHORT = 8 << 10
@@ -149,6 +151,8 @@ class RoomConversation:
             self._count()
         if type(kind) is not str:
             raise InvalidRequest("a room message has a type, a string", pointer="/type")
+        if len(kind) > LONGEST_TYPE:
+            raise InvalidRequest("there is no room message with so long a type", pointer="/type")
         if room is None:
             if kind != "hello":
                 raise _unproved()
