@@ -308,3 +308,12 @@ class TakeOverTests(ClockCase):
         self.assertNotIn("request_move", self.ada.events())
         self.wait(1)
         self.assertEqual(len(self.thinking.asked), 1)
+
+    def test_it_has_no_clock(self) -> None:
+        """The computer that plays on has no clock, though the player looks on."""
+        self.wait(21)
+        self.thinking.drop(2)
+        self.bob.do("drop")
+        self.forget()
+        self.wait(50)
+        self.assertEqual((self.room.value.phase, self.bob.events()), (PLAYING, []))
