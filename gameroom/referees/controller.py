@@ -46,6 +46,7 @@ class ControllerReferee:
         self._thinking = thinking
         self._database = database
         self._play: TurnPlay | None = None
+        self._last: TurnTable | None = None
 
     # A play begins and ends.
 
@@ -72,7 +73,7 @@ class ControllerReferee:
         table = TurnTable.lay(kind, play_id, seats, None if before is None else before["first"])
         table = attrs.evolve(table, clock=TurnClock.of(room.options, [seated.player for seated in seats]))
         await room.keep((turn_games.save, (room.room_id, table.to_json())), lambda: None)
-        self._play = TurnPlay(room, table, self._thinking_of_this())
+        self._play, self._last = TurnPlay(room, table, self._thinking_of_this()), None
 
     def _thinking_of_this(self) -> Thinking | None:
         return self._thinking if self._room.options.turn_game in BOTS else None
@@ -99,19 +100,22 @@ class ControllerReferee:
         kept = await self._database.interact(turn_games.load, self._room.room_id)
         try:
             if kept is not None:
-                tell_end(self._room, TurnTable.from_json(self._kind(), self._room.options, kept))
+                self._last = TurnTable.from_json(self._kind(), self._room.options, kept)
+                tell_end(self._room, self._last)
         except GameroomError as error:
             self._log.error("what room {room_id} played last is not known any more: {error}", room_id=self._room.room_id, error=error)
 
     def end(self) -> None:
         if self._play is not None:
             self._play.end()
+            self._last = self._play.table
         self._play = None
 
     # Who is there.
 
     def welcome_fields(self, user_id: str) -> dict[str, Any]:
-        return {"game": None if self._play is None else self._play.welcome(user_id)}
+        game = None if self._play is None else self._play.welcome(user_id)
+        return {"game": game, "last_game": None if self._last is None else self._last.ended(user_id)}
 
     def check_hello(self, hello: Hello) -> None: ...
 

@@ -111,6 +111,11 @@ class TurnTable:
         known = {"player": player, "color": self.color(player), "opponent": self.opponent(player), **self.game.view(player)}
         return known if len(self.seats) == 2 else {**known, "players": self.about()}
 
+    def ended(self, user_id: str) -> Body | None:
+        """`welcome.last_game`: how the game has ended, with what `welcome` says of it; None while it is not over."""
+        over = self.game.over
+        return None if over is None else {**self.welcome(user_id), "players": self.about(), "game_over": over.event}
+
     # How it is kept.
 
     def to_json(self) -> Body:

@@ -196,6 +196,24 @@ class MoveTests(ControllerCase):
         self.bob.do("leave")
         self.assertIsNone(next(message for message in self.back(self.ada).heard() if message["type"] == "welcome")["game"])
 
+    def last_game(self, controller: Controller) -> Any:
+        return next(message for message in self.back(controller).heard() if message["type"] == "welcome")["last_game"]
+
+    def test_welcome_after_the_end(self) -> None:
+        """`welcome` tells how the last game has ended, over a restart too, until the next one begins."""
+        self.assertIsNone(self.last_game(self.ada))
+        self.win(self.ada, self.bob)
+        ended = self.last_game(self.bob)
+        self.assertEqual((ended["player"], ended["color"], ended["to_move"]), (2, "yellow", None))
+        self.assertEqual(ended["game_over"]["winner"], 1)
+        self.assertEqual([each["name"] for each in ended["players"]], ["Ada", "Bob"])
+        self.assertEqual([self.last_game(self.vic)[of] for of in ("player", "board", "game_over")], [None, ended["board"], ended["game_over"]])
+        self.restart()
+        self.assertEqual(self.last_game(self.bob), ended)
+        self.forget()
+        self.begin()
+        self.assertIsNone(self.last_game(self.ada))
+
 
 class TransactionTests(ControllerCase):
     """What is said under an id."""

@@ -161,10 +161,16 @@ def test_two_phones_and_a_screen_play_to_a_win(make_daemon: DaemonMaker, picture
             one.until(lambda one: len(one.driver.find_elements(By.CSS_SELECTOR, ".four .won")) == 4, "the line is shown")
             one.screenshot(pictures, f"four-{where}-3-over")
             assert one.overflow() <= 0
+        for one, outcome in ((ada, "You won"), (wall, "Ada won")):
+            one.driver.refresh()
+            ended(one, outcome)
+            assert len(one.driver.find_elements(By.CSS_SELECTOR, ".four .won")) == 4, "a reload has not forgotten it"
         assert [one.named("button", "Play again") is None for one in (ada, grace, wall)] == [False, False, True]
 
         ada.press("Play again")
         ada.until(lambda one: turn(one) == "Waiting for Grace to be ready.", "the other is waited for")
+        ada.driver.refresh()
+        ada.until(lambda one: turn(one) == "Waiting for Grace to be ready.", "who has asked for another is not shown the last again")
         grace.press("Play again")
         awaited(grace)
         assert [one.status() for one in (ada, grace, wall)] == ["", "", ""]

@@ -82,7 +82,7 @@ TO_MEMBERS: dict[str, Message] = {
             },
             "last_id": WHOLE,
         },
-        {"evicted": YES_NO, "game": or_null(_OBJECT)},
+        {"evicted": YES_NO, "game": or_null(_OBJECT), "last_game": or_null(_OBJECT)},
     ),
     "players": Message("The whole roster, at every change.", {"players": listed(ref("Player"))}),
     "state": Message("At every change of state.", {"state": TEXT}, {"reason": TEXT, "members": listed(TEXT)}),

@@ -52,6 +52,8 @@ export class ControllerPage {
     this.names = new Map();
     /** How the last game ended, until the next begins. @type {any} */
     this.over = null;
+    /** Our number in the game that is on, or was; null for who only saw it. @type {number | null} */
+    this.part = null;
     /** Whether the person has asked for another since. */
     this.more = false;
     /** Whether the game that is on was on when we came. */
@@ -88,7 +90,7 @@ export class ControllerPage {
 
   listen() {
     const { client } = this;
-    client.on("welcome", ({ game }) => this.welcomed(game));
+    client.on("welcome", ({ game, last }) => this.welcomed(game, last));
     client.on("members", () => this.draw());
     client.on("over", () => this.around.changed());
     for (const name of ["game_start", "request_move", "cursor", "board", "game_over", "move_received"]) client.on(name, (body) => this.happened(body));
@@ -101,16 +103,33 @@ export class ControllerPage {
     setInterval(() => this.clock.running && this.seats.tick(), TICK);
   }
 
-  /** @param {any} game the one that is on, or null */
-  welcomed(game) {
+  /** @param {any} game the one that is on, or null @param {any} last else how the one before has ended, or null */
+  welcomed(game, last) {
     this.resumed = !!game;
     if (game) {
       this.game.restore(game);
       this.over = null;
       this.nameAll(game);
+      this.part = game.player;
+    } else if (last && !this.wants) {
+      this.recall(last);
     }
     if (this.wants) this.join();
     this.draw();
+  }
+
+  /** A game that has ended, for who has come back since. @param {any} last */
+  recall(last) {
+    const known = !!this.over;
+    const { user_id } = this.room.you;
+    this.game.restore(last);
+    // Whoever sits there by now may be somebody else.
+    this.names = new Map(last.players.map((/** @type {any} */ { player, name }) => [player, shownName({ user_id: name, name })]));
+    this.part = last.player;
+    this.over = last.game_over;
+    this.game.heed(this.over, this.seen);
+    this.more ||= this.room.players.some((one) => one.user_id === user_id && !one.viewer && one.ready);
+    if (!known && !this.more) this.around.ended();
   }
 
   async join() {
@@ -156,6 +175,8 @@ export class ControllerPage {
 
   /** @param {Record<string, any>} body */
   happened(body) {
+    // Who has come back is told the end twice: by the welcome, and because it may not have been heard.
+    if (body.event === "game_over" && this.over) return;
     // After a new connection the game that is on begins once more: it is known from the welcome.
     const known = body.event === "game_start" && this.resumed;
     if (body.event === "game_start") this.begin(body, known);
@@ -169,6 +190,7 @@ export class ControllerPage {
   /** @param {Record<string, any>} body @param {boolean} known */
   begin(body, known) {
     this.nameAll(body);
+    this.part = this.client.player;
     this.over = null;
     if (!known) this.around.began();
     this.around.changed();
@@ -216,17 +238,17 @@ export class ControllerPage {
   outcome() {
     const body = this.over;
     if (!body) return "";
-    const own = this.client.player;
+    const own = this.part;
     if (body.reason === "left" && !body.winner) return "The game was left";
     const shared = !body.winner && (!body.shared || body.shared.includes(own));
-    if (own && this.names.has(own)) return body.winner === own ? "You won" : shared ? "Draw" : "You lost";
+    if (own) return body.winner === own ? "You won" : shared ? "Draw" : "You lost";
     return this.game.ended(body, this.nameOf);
   }
 
   /** A sentence beside the outcome. @returns {string} */
   because() {
     const { over } = this;
-    const gone = [...this.names].filter(([player]) => player !== this.client.player && !this.room.players.some(({ seat, viewer }) => !viewer && seat === player - 1));
+    const gone = [...this.names].filter(([player]) => player !== this.part && !this.room.players.some(({ seat, viewer }) => !viewer && seat === player - 1));
     if (over?.reason === "left") return gone.length ? `${list(gone.map(([, name]) => name))} left.` : "";
     return over?.reason === "time" ? "The clock ran out." : "";
   }

@@ -18,7 +18,7 @@ export class Seats {
   draw(about) {
     const { room, playing, over, names } = about;
     const sitting = room.players.filter(({ viewer, seat }) => !viewer && seat !== null).map(({ seat }) => seat + 1);
-    const players = playing || over ? [...names.keys()] : sitting;
+    const players = playing ? [...names.keys()] : over ? [...new Set([...names.keys(), ...sitting])] : sitting;
     const rows = players.sort((one, other) => one - other).map((player) => this.row(player, about));
     while (rows.length < about.least) rows.push(this.free());
     const html = rows.map((row) => row.outerHTML).join("");
@@ -49,7 +49,8 @@ export class Seats {
   row(player, about) {
     const { room, game, playing, own, nameOf } = about;
     const member = room.players.find(({ seat, viewer }) => !viewer && seat === player - 1);
-    const there = playing || about.over ? nameOf(player) : member ? shownName(member) : "";
+    // A seat that was left may have been taken since by somebody who did not play.
+    const there = playing || !member ? nameOf(player) : shownName(member);
     const color = element("span", { className: "color", textContent: game.together ? there.slice(0, 1).toUpperCase() : "" });
     color.setAttribute("aria-hidden", "true");
     color.dataset.player = String(player);

@@ -106,7 +106,7 @@ function showDoor() {
   $("watch").textContent = isController(view) ? "Use as the big screen" : "Watch";
   $("door-about").textContent = playing
     ? "You can watch this match, and take a seat when it is over."
-    : full ? "Every seat is taken; you can watch." : `${players.length ? "" : "Nobody is in yet. "}${free} of ${view.max_players} seats are free.`;
+    : full ? "Every seat is taken; you can watch." : `${players.length ? "" : "Nobody is in yet. "}${free} of ${view.max_players} seats ${free === 1 ? "is" : "are"} free.`;
   $("door-roster").replaceChildren(...view.players.map((/** @type {any} */ player) => rosterRow(player, false)));
   // A controller that comes too late is told so, and watches.
   $("join").disabled = (playing || full) && !isController(view);
@@ -316,6 +316,7 @@ function sentence(players, me, on) {
   if (table && room?.you.viewer && players.length < view.max_players) return missing > 0 ? "Scan the code to join" : "Scan the code to join, or be ready";
   if (missing > 0) return table ? `Waiting for ${missing} more ${missing > 1 ? "players" : "player"}` : `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
   const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
+  if (room?.you.viewer && table) return slow.length ? `Waiting for ${list(slow)} to be ready.` : "";
   if (room?.you.viewer) return "You are watching until you take a seat.";
   if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
   return slow.length ? `Waiting for ${list(slow)} to be ready.` : "Here we go.";

@@ -10,7 +10,7 @@ import { Emitter } from "./base.js";
  *
  * What is asked of the room here is answered once and done once, also over lost connections; what the room says is acknowledged
  * by the connection below. Emits `welcome` (connected, the first time and each time after a loss; `game` holds the present game or
- * null), `members`, each event of the game under its name (`game_start`, `request_move`, `cursor`, `board`, `game_over`, and what
+ * null, `last` how the one before has ended, where none is on), `members`, each event of the game under its name (`game_start`, `request_move`, `cursor`, `board`, `game_over`, and what
  * a game has of its own), `move_received` (the answer to our own move), and `over` {reason, results, play_id}.
  */
 export class ControllerClient extends Emitter {
@@ -91,11 +91,11 @@ export class ControllerClient extends Emitter {
   }
 
   /** @param {any} message */
-  welcomed({ you, game, room }) {
+  welcomed({ you, game, last_game, room }) {
     this.playing = !!game;
     // The room asks again, with what follows.
     this.asked = false;
-    this.emit("welcome", { game: game ?? null, room, you });
+    this.emit("welcome", { game: game ?? null, last: last_game ?? null, room, you });
   }
 
   /** @param {Record<string, any>} body */

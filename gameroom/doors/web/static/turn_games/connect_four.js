@@ -25,7 +25,8 @@ export class ConnectFour {
   clear() {
     /** A string for each column, bottom first. @type {string[]} */
     this.board = Array(COLUMNS).fill("");
-    this.cursor = 3;
+    /** Where each player's disc hangs above the board. */
+    this.cursors = [3, 3];
     /** Whose turn it is. @type {number | null} */
     this.mover = null;
     /** The newest disc. @type {Disc | null} */
@@ -38,8 +39,8 @@ export class ConnectFour {
   restore(game) {
     this.clear();
     this.board = game.board;
-    this.cursor = game.cursor ?? 3;
     this.mover = game.to_move;
+    this.hang(game.player ?? game.to_move, game.cursor);
     this.first = game.to_move && (game.turn % 2 ? game.to_move : 3 - game.to_move);
   }
 
@@ -52,7 +53,7 @@ export class ConnectFour {
     if (body.last) this.dropped(body.last);
     if (body.event === "request_move") this.mover = own;
     if (body.event === "cursor") this.mover = body.player;
-    if (body.cursor !== undefined) this.cursor = body.cursor;
+    if (body.cursor !== undefined) this.hang(body.event === "cursor" ? body.player : own, body.cursor);
     if (body.event === "move_received" && body.do === "drop" && own) this.dropped({ player: own, column: body.cursor, row: this.board[body.cursor].length - 1 });
     if (body.event === "game_over") [this.line, this.mover] = [body.line ?? null, null];
   }
@@ -70,7 +71,17 @@ export class ConnectFour {
   dropped(disc) {
     this.last = disc;
     this.mover = 3 - disc.player;
-    this.cursor = disc.column;
+    this.hang(disc.player, disc.column);
+  }
+
+  /** @param {number | null} player @param {number} column */
+  hang(player, column) {
+    if (player) this.cursors[player - 1] = column;
+  }
+
+  /** The column above which the disc hangs that is dropped next. */
+  get cursor() {
+    return this.cursors[(this.mover ?? 1) - 1];
   }
 
   /** @returns {number[]} whose turn it is */

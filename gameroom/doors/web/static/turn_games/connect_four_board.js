@@ -68,8 +68,8 @@ export class ConnectFourBoard {
     for (const [place, player] of added) {
       const [x, row] = place.split(",").map(Number);
       const made = disc(player);
-      // One new disc falls; a whole board that comes at once is there.
-      if (added.length === 1) made.classList.add("falling");
+      // One that was dropped just now falls; a board that comes as a whole is there.
+      if (added.length === 1 && game.last?.column === x && game.last.row === row) made.classList.add("falling");
       const way = drawn("g", { transform: `translate(${x + 0.5} ${ROWS - row + 0.5})` }, made);
       made.style.setProperty("--from", `${row - ROWS}px`);
       made.style.setProperty("--row", String(row));
