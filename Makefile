@@ -74,7 +74,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy gameroom tests
-	MYPYPATH=bench/lockstep $(BIN)/mypy bench
+	MYPYPATH=bench/lockstep $(BIN)/mypy bench/lockstep bench/rules_lockstep.py
+	MYPYPATH=bench/lobby:bench/lockstep $(BIN)/mypy bench/lobby
+	MYPYPATH=bench/transfer:bench/lockstep $(BIN)/mypy bench/transfer
 
 unit: $(READY) $(TOOLS)
 	$(BIN)/python -m pytest -q -n 2 --ignore tests/system $(ARGS)

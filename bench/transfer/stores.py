@@ -51,7 +51,7 @@ def ask(port: int, kind: str, payload: dict[str, Any], token: str | None = None)
     return fields
 
 
-class Gameroom(servers.Gameroom):  # type: ignore[name-defined,misc]
+class Gameroom(servers.Gameroom):  # type: ignore[name-defined]
     """`twistd gameroom` on its embedded database; nothing of it is turned off."""
 
     def __init__(self, reactor: str = "gameroom") -> None:
