@@ -40,8 +40,9 @@ async def plan_room(
     }
     if bundle.hosting == "controller" and (game := GAMES.get(base.get("turn_game", ""))) is not None:
         base["min_players"], base["max_players"] = max(bundle.min_players, game.fewest), min(bundle.max_players, game.most)
-        if request.fields.get("min_players", game.fewest) < game.fewest:
-            raise InvalidRequest(f"this game takes at least {game.fewest} players", pointer="/min_players")
+        for name in ("min_players", "max_players"):
+            if request.fields.get(name, game.fewest) < game.fewest:
+                raise InvalidRequest(f"this game takes at least {game.fewest} players", pointer=f"/{name}")
     return request.options(drawn_seed=drawn, base=base, most_players=base["max_players"])
 
 

@@ -38,5 +38,6 @@ class TurnGameTests(SynchronousTestCase):
     def test_too_few(self) -> None:
         """A room cannot begin with fewer than the game takes."""
         self.assertEqual(self.planned(min_players=4).min_players, 4)
-        refused = self.failureResultOf(self.planning(min_players=2), InvalidRequest)
-        self.assertIn("at least 3", str(refused.value))
+        for name in ("min_players", "max_players"):
+            refused = self.failureResultOf(self.planning(**{name: 2}), InvalidRequest)
+            self.assertIn("at least 3", str(refused.value))
