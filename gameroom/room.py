@@ -160,12 +160,17 @@ class LivingRoom:
         return self.apply(rules.add_bot, by, user_id, level, self.around.limits().members_per_room)
 
     def give_up_seat(self, user_id: str) -> Deferred[None]:
-        """A player becomes a viewer, or is gone where the room takes none. Fires when that is durable and told; raises `BadState` for a viewer."""
+        """A player becomes a viewer, or is gone where the room takes none.
+
+        Fires when that is durable and told, and just before its connections are closed; raises `BadState` for a viewer.
+        """
         member = self.latest.member(user_id)
         if member.seat is None:
             raise BadState("you have no seat to give up")
         if not self.options.viewers:
-            return self.remove([user_id], "left")
+            gone: Deferred[None] = Deferred()
+            self.remove([user_id], "left", lambda room: gone.callback(None)).addErrback(gone.errback)
+            return gone
 
         def told(room: Room) -> None:
             if room.phase == PLAYING and member.locked and member.seat is not None:

@@ -469,10 +469,10 @@ class NoViewersTests(ControllerCase):
         super().setUp()
 
     def test_leave(self) -> None:
-        """Where a room takes no viewers, who leaves the game is gone."""
+        """Where a room takes no viewers, who leaves the game hears that, and is gone."""
         self.ada.do("join")
         self.bob.do("join")
-        self.bob.somebody.say("game", id=9, body={"do": "leave"})
+        self.assertEqual(self.bob.do("leave"), "ack")
         self.assertIsNone(self.room.value.find(self.bob.user_id))
         self.assertIn("game_over", self.ada.events())
 
