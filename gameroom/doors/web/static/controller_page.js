@@ -248,7 +248,9 @@ export class ControllerPage {
   /** A sentence beside the outcome. @returns {string} */
   because() {
     const { over } = this;
-    const gone = [...this.names].filter(([player]) => player !== this.part && !this.room.players.some(({ seat, viewer }) => !viewer && seat === player - 1));
+    const isThere = (/** @type {number} */ player, /** @type {string} */ name) =>
+      this.room.players.some((member) => !member.viewer && member.seat === player - 1 && shownName(member) === name);
+    const gone = [...this.names].filter(([player, name]) => player !== this.part && !isThere(player, name));
     if (over?.reason === "left") return gone.length ? `${list(gone.map(([, name]) => name))} left.` : "";
     return over?.reason === "time" ? "The clock ran out." : "";
   }

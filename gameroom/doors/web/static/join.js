@@ -104,7 +104,7 @@ function showDoor() {
   $("door-title").textContent = playing ? `${gameName} is being played` : `Join ${gameName}`;
   const free = view.max_players - players.length;
   $("watch").textContent = isController(view) ? "Use as the big screen" : "Watch";
-  $("door-about").textContent = playing
+  $("door-about").textContent = playing && !full
     ? "You can watch this match, and take a seat when it is over."
     : full ? "Every seat is taken; you can watch." : `${players.length ? "" : "Nobody is in yet. "}${free} of ${view.max_players} seats ${free === 1 ? "is" : "are"} free.`;
   $("door-roster").replaceChildren(...view.players.map((/** @type {any} */ player) => rosterRow(player, false)));
@@ -313,13 +313,20 @@ function sentence(players, me, on) {
   const missing = (view.min_players ?? 1) - players.length;
   if (isUnhosted(view)) return unhosted(view);
   if (on) return room?.you.viewer || trouble?.evicted ? "You are watching." : "";
-  if (table && room?.you.viewer && players.length < view.max_players) return missing > 0 ? "Scan the code to join" : "Scan the code to join, or be ready";
+  if (table && room?.you.viewer && missing > 0) return "Scan the code to join";
   if (missing > 0) return table ? `Waiting for ${missing} more ${missing > 1 ? "players" : "player"}` : `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
   const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
-  if (room?.you.viewer && table) return slow.length ? `Waiting for ${list(slow)} to be ready.` : "";
+  if (room?.you.viewer && table) return onScreen(players, slow);
   if (room?.you.viewer) return "You are watching until you take a seat.";
   if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
   return slow.length ? `Waiting for ${list(slow)} to be ready.` : "Here we go.";
+}
+
+/** The same for everybody before a big screen, once there are enough. @param {any[]} players @param {string[]} slow */
+function onScreen(players, slow) {
+  if (!slow.length) return "Here we go.";
+  if (slow.length === players.length && players.length < view.max_players) return "Scan the code to join, or be ready";
+  return `Waiting for ${list(slow)} to be ready.`;
 }
 
 /** @param {(player: any) => boolean} is @returns {string | undefined} */
