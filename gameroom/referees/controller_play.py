@@ -90,7 +90,11 @@ class TurnPlay:
         self._forfeit(self.table.player_of(user_id), GONE)
 
     def missing(self, players: Sequence[Player]) -> None:
-        """After a restart: these are still there, and it may not have been noticed that another is gone."""
+        """After a restart: these are still there, and it may not have been noticed that another is gone, or that the game is over."""
+        over = self.table.game.over
+        if over is not None:
+            self._keep(self.table, lambda: self._tell_over(over), {}, None)
+            return
         there = {player.user_id for player in players}
         for seated in self.table.seats:
             if seated.user_id not in there:
@@ -235,7 +239,9 @@ class TurnPlay:
             if event is not None:
                 self._tell_others(mover, of_game(event))
         if player is not None and player not in table.game.to_move:
-            self._room.withdraw(table.user_of(player), "request_move")
+            # Nor is it told a board from before its move, which its answer has shown.
+            for event in ("request_move", "board"):
+                self._room.withdraw(table.user_of(player), event)
         self._ask(table, asked)
         if over is not None:
             self._tell_over(over)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import attrs
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from gameroom.interfaces import IReferee, ITurnRoom
@@ -257,6 +259,20 @@ class TransactionTests(ControllerCase):
         self.drop(self.ada, 3)
         self.assertEqual(self.bob.events(), ["board", "request_move"])
 
+    def test_connected_anew_with_a_move_under_way(self) -> None:
+        """Who moves before it has heard how the game stands is not told an older board behind the answer."""
+        self.drop(self.ada, 3)
+        self.forget()
+        again = self.back(self.bob)
+        again.answers = False
+        begun = next(message for message in again.heard() if "id" in message)
+        self.assertEqual(again.do("drop")["board"][3], "12")
+        again.answers = True
+        again.somebody.say("ack", reply_to=begun["id"])
+        self.assertEqual(again.events(), [])
+        self.drop(self.ada, 3)
+        self.assertEqual([message["body"]["event"] for message in again.heard()], ["board", "request_move"])
+
     def test_answers_of_all_kinds(self) -> None:
         """Any message that says what it answers is an answer: an error, and a message of its own, too."""
         self.bob.answers = False
@@ -442,6 +458,25 @@ class DurableTests(ControllerCase):
         self.assertEqual(self.room.value.phase, SETUP)
         self.ada = self.back(self.ada)
         self.assertIn({"event": "game_over", "reason": "left", "winner": None}, self.ada.told())
+
+    def test_killed_before_the_end_was_sure(self) -> None:
+        """The end was kept, which nobody knew, and the room was kept as one that plays: after a restart the game is over all the same."""
+        for _ in range(3):
+            self.drop(self.ada, 0)
+            self.drop(self.bob, 1)
+        interact = self.house.database.interact
+
+        def lost(work: Any, *args: Any) -> Any:
+            return interact(work, *args).addCallback(lambda _: Failure(DatabaseUnavailable("lost while it committed")))
+
+        with patch.object(self.house.database, "interact", lost):
+            self.ada.somebody.say("game", id=60, body={"do": "drop"})
+        self.wait(1)
+        self.assertEqual(self.room.value.phase, PLAYING)
+        self.restart()
+        self.wait(1)
+        self.assertEqual(self.room.value.phase, SETUP)
+        self.assertEqual(self.bob.events().count("game_over"), 1)
 
     def test_many_ids(self) -> None:
         """Ids are set aside in time, over restarts as well: none comes twice."""
