@@ -70,3 +70,13 @@ class TransactionalAudienceTests(ControllerCase):
             while held:
                 held.pop(0).callback(None)
         self.assertGreater(len(self.bob.heard()), 50)
+
+    def test_a_repeat_of_what_fails(self) -> None:
+        """Who asks again while a move is being kept is answered with the first: that it could not be."""
+        held = self.hold()
+        for _ in range(2):
+            self.ada.somebody.say("game", id=60, body={"do": "left"})
+        self.assertEqual(self.ada.heard(), [])
+        held.pop(0).errback(DatabaseUnavailable("the disk is full"))
+        self.assertEqual([(answer["reply_to"], answer["code"]) for answer in self.ada.heard()], [(60, 199), (60, 199)])
+        self.flushLoggedErrors(DatabaseUnavailable)
