@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.doors.web.asyncapi import FROM_MEMBERS, TO_MEMBERS, Message
-from gameroom.rules import states
+from gameroom.rules import states, turn_states
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -55,6 +55,18 @@ class FigureTests(SynchronousTestCase):
             self.assertRaises(ValueError, chart.draw)
         with mock.patch.object(chart, "MOVES", chart.MOVES[1:]):
             self.assertRaises(ValueError, chart.draw)
+
+    def test_a_new_step_of_a_turn_game(self) -> None:
+        """A state or a step that is new, gone or leads elsewhere must be drawn so."""
+        chart = importlib.import_module("diagrams.turnchart")
+        for good in (chart.ROOM, chart.CONTROLLERS):
+            first, *others = good.table.items()
+            self.assertIn(good.title.partition("'")[0], chart.draw(good))
+            for changed in (dict(others), {**good.table, ("new", "step"): first[1]}, {**good.table, first[0]: "new"}):
+                self.assertRaises(ValueError, chart.draw, good._replace(table=changed))
+        left = dict(chart.CONTROLLERS.table)
+        del left[turn_states.OVER, "left"]
+        self.assertRaises(ValueError, chart.draw, chart.CONTROLLERS._replace(table=left))
 
     def test_the_pages_description(self) -> None:
         """The description that the page shows is one."""

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from diagrams import sequence, statechart
+from diagrams import sequence, statechart, turnchart
 
 IMAGES = Path(__file__).parents[1] / "images"
-FIGURES: dict[str, Callable[[], str]] = {"lockstep-states.svg": statechart.draw, "lockstep-play.svg": sequence.draw}
+FIGURES: dict[str, Callable[[], str]] = {
+    "lockstep-states.svg": statechart.draw,
+    "lockstep-play.svg": sequence.draw,
+    "turn-game-states.svg": turnchart.draw_room,
+    "turn-controller-states.svg": turnchart.draw_controller,
+}
 
 
 def write() -> None:
