@@ -1,11 +1,12 @@
 // @ts-check
-/** The page of one room: the door to it, who is there, the invitation, chat, and the frame that the game is played in. */
+/** The page of one room: who is there, the invitation, chat, and the frame that the game is played in. */
 import { ControllerPage, isController } from "./controller_page.js";
 import { Bots } from "./controller_bots.js";
 import { $, element } from "./dom.js";
+import { Door } from "./door.js";
 import { frameless, hasNoFrame, isUnhosted, unhosted } from "./frameless.js";
 import { gameFrame } from "./game_frame.js";
-import { FrameHost, RoomConnection, SocketTransport, api, joinRoom, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
+import { FrameHost, RoomConnection, SocketTransport, api, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
 import { Trouble } from "./trouble.js";
 import { list } from "./words.js";
@@ -33,8 +34,16 @@ let gameName = "Game";
 let revision = 0;
 /** The play that we saw begin and not end. @type {string | null} */
 let playId = null;
-/** Whether the person came as a guest although this browser has an account. */
-let asGuest = false;
+const door = new Door({
+  roomId,
+  view: () => view,
+  look: async () => (view = await viewRoom(roomId)),
+  gameName: () => gameName,
+  row: (player) => rosterRow(player, false),
+  show: () => show("door"),
+  gone,
+  enter,
+});
 
 /** @param {"door" | "room" | "gone"} which */
 function show(which) {
@@ -60,13 +69,13 @@ async function arrive() {
   await nameGame();
   const known = kept.seat(roomId);
   if (known) return enter(known);
-  showDoor();
+  door.show();
   // Who opens a room of a game for controllers may have opened it for the screen on the wall: the door asks.
   if (kept.arriving === roomId && kept.account && !isController(view)) {
     kept.arriving = null;
-    await join(false);
+    await door.join(false);
   } else {
-    look();
+    door.look();
   }
 }
 
@@ -79,87 +88,6 @@ async function nameGame() {
 
 /** @param {string} what */
 const title = (what) => (document.title = [what, gameName, `room ${view?.party_code ?? ""}`, "gameroom"].filter(Boolean).join(" · "));
-
-/** Who waits inside, every few seconds. */
-async function look() {
-  if ($("door").hidden) return;
-  setTimeout(look, LOOK_EVERY);
-  if (document.hidden) return;
-  try {
-    view = await viewRoom(roomId);
-    showDoor();
-  } catch (error) {
-    if (/** @type {RoomError} */ (error).code === 103) gone("This room is gone", "Its last player left. Open another, or ask for a new link.");
-  }
-}
-
-function showDoor() {
-  if ($("door").hidden) {
-    show("door");
-    $("name").value ||= kept.name;
-  }
-  const players = view.players.filter((/** @type {any} */ player) => !player.viewer);
-  const playing = view.state.startsWith("running");
-  const full = players.length >= view.max_players;
-  $("door-title").textContent = playing ? `${gameName} is being played` : `Join ${gameName}`;
-  const free = view.max_players - players.length;
-  $("watch").textContent = isController(view) ? "Use as the big screen" : "Watch";
-  $("door-about").textContent = playing && !full
-    ? "You can watch this match, and take a seat when it is over."
-    : full ? "Every seat is taken; you can watch." : `${players.length ? "" : "Nobody is in yet. "}${free} of ${view.max_players} seats ${free === 1 ? "is" : "are"} free.`;
-  $("door-roster").replaceChildren(...view.players.map((/** @type {any} */ player) => rosterRow(player, false)));
-  // A controller that comes too late is told so, and watches.
-  $("join").disabled = (playing || full) && !isController(view);
-  showIdentity(players);
-}
-
-/** Under which name one comes: the account's, unless it is in here already, in another window. @param {any[]} players */
-function showIdentity(players) {
-  const account = kept.account;
-  const seated = !!account && players.some((player) => player.user_id === account.username && player.connected);
-  const guest = asGuest || !account || seated;
-  $("name-field").hidden = !guest;
-  $("as-account").hidden = !account;
-  $("as-account").textContent = seated ? `${account?.username} plays here in another window already; this one joins as a guest.` : guest ? "" : `You join as ${account?.username}.`;
-  $("switch").hidden = !account || seated;
-  $("switch").textContent = guest ? `Use the account ${account?.username}` : "Come as a guest";
-  return guest;
-}
-
-$("switch").addEventListener("click", () => {
-  asGuest = !asGuest;
-  showDoor();
-});
-$("join-form").addEventListener("submit", (/** @type {Event} */ event) => {
-  event.preventDefault();
-  join(false);
-});
-$("watch").addEventListener("click", () => join(true));
-
-/** @param {boolean} viewer */
-async function join(viewer) {
-  // The big screen takes no account with it: that may be needed on a phone.
-  const screen = viewer && isController(view);
-  const guest = screen || showIdentity(view.players.filter((/** @type {any} */ player) => !player.viewer));
-  const name = $("name").value.trim() || (screen ? "Big screen" : "");
-  $("join-problem").textContent = "";
-  $("join").disabled = $("watch").disabled = true;
-  try {
-    const taken = await joinRoom(roomId, { name: guest ? name : undefined, viewer, session: guest ? null : kept.account?.token });
-    if (guest && !screen) kept.name = name;
-    await enter(taken, !viewer);
-  } catch (error) {
-    const { code, message } = /** @type {RoomError} */ (error);
-    $("join-problem").textContent = code === 104 ? "That name is taken here or belongs to an account; choose another." : message;
-    if (!guest && (await kept.loggedOut(code))) {
-      $("join-problem").textContent = "You were logged out, perhaps by logging in elsewhere. Join as a guest, or log in on the start page first.";
-      showDoor();
-    }
-    look();
-  } finally {
-    $("join").disabled = $("watch").disabled = false;
-  }
-}
 
 /** @param {string} heading @param {string} why @param {(() => void) | null} [retry] */
 function gone(heading, why, retry = null) {
@@ -269,7 +197,7 @@ function connection({ state, code, reason }) {
   if (code === 4105) return gone("You play in another window", reason, () => location.reload());
   kept.keepSeat(roomId, null);
   if (code === 4101) {
-    asGuest = false;
+    door.asGuest = false;
     return arrive().then(() => ($("join-problem").textContent = "Your seat was given up while you were away; join again."));
   }
   if (code === 4102) return gone("You were sent away", "The host asked you to leave this room.");
