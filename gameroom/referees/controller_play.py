@@ -210,6 +210,8 @@ class TurnPlay:
         """Nothing more happens here."""
         if self._bots is not None:
             self._bots.end()
+            # What was being kept is still told, and asks nobody.
+            self._bots = None
 
     def tell_present(self, user_id: str, connection: Any) -> None:
         """Tell one who has come how it stands: a viewer over this connection, a player as everything."""
@@ -238,10 +240,10 @@ class TurnPlay:
         for event in (moved.event for moved in moves):
             if event is not None:
                 self._tell_others(mover, of_game(event))
-        if player is not None and player not in table.game.to_move:
+        if mover is not None and player not in table.game.to_move:
             # Nor is it told a board from before its move, which its answer has shown.
-            for event in ("request_move", "board"):
-                self._room.withdraw(table.user_of(player), event)
+            for name in ("request_move", "board"):
+                self._room.withdraw(mover, name)
         self._ask(table, asked)
         if over is not None:
             self._tell_over(over)

@@ -226,6 +226,19 @@ class GoneTests(ControllerCase):
                 held.pop(0).callback(None)
         self.assertEqual((self.play.table.game.players, self.room.value.phase), ((1, 3, 4), PLAYING))
 
+    def test_nobody_is_left(self) -> None:
+        """Computers do not play on in a room that is gone."""
+        for each in (self.bob, self.vic):
+            each.somebody.say("leave")
+        for _ in range(3):
+            self.ada.ask("add_bot", level=1)
+        self.ada.do("ready")
+        for place in (1, 2, 3):
+            self.thinking.drop(place)
+        self.ada.somebody.say("leave")
+        self.assertTrue(self.room.closing)
+        self.assertEqual(self.thinking.asked, [])
+
 
 class ClockCase(ControllerCase):
     """Time for turns."""
