@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from gameroom.cli import dev_account, dev_games, dev_init, dev_push, dev_run
-from gameroom.cli.dev_link import SERVER
+from gameroom.cli import account, dev_games, dev_init, dev_push, dev_run
+from gameroom.cli.dev_link import Link
+from gameroom.cli.link import SERVER
 
 __all__ = ["dev"]
 
@@ -20,10 +21,7 @@ for _command in (
     dev_init.init,
     dev_run.run,
     dev_push.check,
-    dev_account.register,
-    dev_account.login,
-    dev_account.logout,
-    dev_account.whoami,
+    *account.commands(Link, about_whoami="Who is logged in at the server."),
     dev_push.push,
     dev_push.cancel,
     dev_games.games,

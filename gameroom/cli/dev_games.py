@@ -40,7 +40,7 @@ def create(link: Link, folder: Path, **given: Any) -> None:
         own = {} if entry is None else {key: getattr(entry, key) for key in ("name", *defaults)}
         fields: dict[str, Any] = {**defaults, **own, **_without_none(given)}
         game_id = await client.create_game(**fields)
-        _say(link, {"game_id": game_id, **fields}, f"{fields['name']} is there, with the id {game_id}; gameroom dev push uploads its first version")
+        link.say({"game_id": game_id, **fields}, f"{fields['name']} is there, with the id {game_id}; gameroom dev push uploads its first version")
 
     link.talk(deed)
 
@@ -88,7 +88,7 @@ def update(link: Link, game: str | None, **given: Any) -> None:
             changes = {"description": entry.description, "game_type": entry.game_type, "max_players": entry.max_players}
         meant = await game_meant(client, game)
         await client.update_game(meant["game_id"], **changes)
-        _say(link, {"game_id": meant["game_id"], **changes}, f"{meant['name']} is changed: {', '.join(changes)}")
+        link.say({"game_id": meant["game_id"], **changes}, f"{meant['name']} is changed: {', '.join(changes)}")
 
     link.talk(deed)
 
@@ -131,7 +131,7 @@ def yank(link: Link, version: str, game: str | None) -> None:
         latest = next((each["version"] for each in await client.versions(meant["game_id"]) if each["is_latest"]), None)
         about = f"the latest is {latest} now" if latest else "there is no other version, so nobody can play it now"
         fields = {"game_id": meant["game_id"], "version": version, "latest_version": latest}
-        _say(link, fields, f"{meant['name']} {version} is yanked; {about}")
+        link.say(fields, f"{meant['name']} {version} is yanked; {about}")
 
     link.talk(deed)
 
@@ -165,7 +165,7 @@ def _set_status(link: Link, wanted: str, game: str | None) -> None:
     async def deed(client: DeveloperClient) -> None:
         meant = await game_meant(client, game)
         await client.set_status(meant["game_id"], wanted)
-        _say(link, {"game_id": meant["game_id"], "status": wanted}, f"{meant['name']} is {wanted}")
+        link.say({"game_id": meant["game_id"], "status": wanted}, f"{meant['name']} is {wanted}")
 
     link.talk(deed)
 
@@ -189,10 +189,3 @@ def logs(link: Link, game: str | None, lines: int | None) -> None:
             click.echo("Nothing has been written lately.", err=True)
 
     link.talk(deed)
-
-
-def _say(link: Link, fields: dict[str, Any], text: str) -> None:
-    if link.as_json:
-        print_json(fields)
-    else:
-        click.echo(shown(text))

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Literal
 
 import attrs
 import semver
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -62,11 +61,11 @@ class Outcome:
 
 @attrs.define
 class Publishing:
-    """One push. `connect` gives a connection with a session; `progress` hears of bytes there and in all, `tell` of trouble, in words."""
+    """One push. Inside of `session` is a connection of who is logged in; `progress` hears of bytes there and in all, `tell` of trouble, in words."""
 
     found: Preview
     wish: Wish
-    connect: Callable[[], Deferred[DeveloperClient]]
+    session: Callable[[], AbstractAsyncContextManager[DeveloperClient]]
     clock: IReactorTime
     progress: Callable[[int, int], None]
     tell: Callable[[str], None]
@@ -81,18 +80,17 @@ class Publishing:
 
     async def carry_out(self) -> Outcome:
         """Raises the server's `GameroomError`, `CannotDo`, and `ConnectionFailed` where there was no server, or none for too long."""
-        client: DeveloperClient | None = await self.connect()
-        self._progressed = self.clock.seconds()
+        reached = False
         while True:
             try:
-                client = client or await self.connect()
-                return await self._attempt(client)
+                async with self.session() as client:
+                    if not reached:
+                        reached, self._progressed = True, self.clock.seconds()
+                    return await self._attempt(client)
             except (ConnectionFailed, RateLimited) as error:
+                if not reached:
+                    raise
                 await self._wait_before_next(error)
-            finally:
-                if client is not None:
-                    await client.close()
-                client = None
 
     async def _wait_before_next(self, error: ConnectionFailed | RateLimited) -> None:
         """Ever longer, until something has moved. Raises the error where nothing has for too long."""

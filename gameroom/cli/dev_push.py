@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 from rich.filesize import decimal
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 
 from gameroom.cli.dev_link import Link, game_meant, linked, web_url
 from gameroom.cli.dev_pack import CannotPack
@@ -63,7 +63,7 @@ def push(link: Link, source: Path, everything: bool, web: str | None, **given: A
     wish = Wish(**given)
     _require(wish)
     try:
-        link.token()
+        link.who()
     except CannotDo as error:
         fail(str(error))
     with looked_at(source) as found:
@@ -75,7 +75,7 @@ def push(link: Link, source: Path, everything: bool, web: str | None, **given: A
             publishing = Publishing(
                 found=found,
                 wish=wish,
-                connect=lambda: _session(link, reactor),
+                session=lambda: link.session(reactor),
                 clock=reactor,
                 progress=bar.at,
                 tell=_teller(bar, link),
@@ -85,10 +85,6 @@ def push(link: Link, source: Path, everything: bool, web: str | None, **given: A
             _show_outcome(link, outcome, found, wish, f"{web_url(link.server, web)}/games/{outcome.game_id}" if outcome.game_id else "")
 
         link.world.run(main)
-
-
-def _session(link: Link, reactor: Any) -> Deferred[Any]:
-    return Deferred.fromCoroutine(link.session(reactor))
 
 
 def _teller(bar: Bar, link: Link) -> Callable[[str], None]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from gameroom.cli import play_account, play_rooms, play_store
-from gameroom.cli.play_link import SERVER, Link, link_of
+from gameroom.cli import account, play_rooms, play_store
+from gameroom.cli.link import SERVER
+from gameroom.cli.play_link import Link
 from gameroom.cli.play_screens import Home
 from gameroom.cli.play_store import DOWNLOADS
 from gameroom.cli.play_terminal import Left, Terminal
@@ -19,11 +20,8 @@ from gameroom.client.stream import ConnectionFailed
 __all__ = ["play"]
 
 _COMMANDS = (
-    play_account.register,
-    play_account.login,
-    play_account.logout,
-    play_account.whoami,
-    play_account.players,
+    *account.commands(Link, about_whoami="Who is logged in at the server, and the room that they sit in."),
+    play_rooms.players,
     play_store.games,
     play_store.game,
     play_store.reviews,
@@ -49,7 +47,7 @@ def play(context: click.Context, /, server: str | None, folder: Path) -> None:
     """Find games and people, and play: by menus, or by the commands below."""
     if context.invoked_subcommand is not None:
         return
-    link = link_of(context, server, as_json=False)
+    link = Link.of(context, server, as_json=False)
 
     async def main(reactor: Any) -> None:
         await visit(link, reactor, Terminal(reactor, sys.stdin.fileno(), sys.stdout), folder)

@@ -60,7 +60,7 @@ async def install(
     if version is None:
         version = str((await client.latest_version(game_id))["version"])
     try:
-        place = place_of(downloads, link.player(), game_id, name, version)
+        place = place_of(downloads, link.who().username, game_id, name, version)
         there = place.installed(game_id, version)
         if there is not None:
             return Installed(place, there, False)

@@ -49,7 +49,7 @@ async def launch(link: Link, client: LobbyClient, reactor: Any, installed: Insta
     if not installed.record.command:
         raise CannotDo(f"{installed.record.game} has no program of its own; it is played at {join_url(room)}")
     assert client.token is not None
-    surroundings = environment(link, room, link.player(), client.token)
+    surroundings = environment(link, room, link.who().username, client.token)
     return await link.world.spawn(reactor, installed.record.command, installed.place.folder, surroundings)
 
 

@@ -1,10 +1,8 @@
-"""The lobby, as `gameroom play` reaches it: which server, who is logged in, which game or room is meant."""
+"""The lobby, as `gameroom play` reaches it, and which game or room is meant."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,25 +11,18 @@ import click
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
-from gameroom.cli.output import fail
+from gameroom.cli import link
 from gameroom.cli.play_process import spawn
-from gameroom.cli.reacting import CannotDo, Main, carry_out
+from gameroom.cli.reacting import CannotDo
 from gameroom.client.lobby import LobbyClient
-from gameroom.client.servers import HOST, LOBBY_PORT, endpoint_of, name_of
-from gameroom.client.sessions import Kept, Sessions, default_path
-from gameroom.client.stream import ConnectionFailed
-from gameroom.errors import BadState, NotFound, Unauthorized
+from gameroom.client.servers import LOBBY_PORT
+from gameroom.errors import NotFound
 from gameroom.rules import party_codes
 from gameroom.wire.commands import PAGE
 
-ROLE: Final = "player"
 FOLDER: Final = Path("user") / "downloads"
 Payload = dict[str, Any]
-Deed = Callable[[LobbyClient], Coroutine[Deferred[Any], Any, None]]
-
-
-def _connect(server: str, reactor: Any) -> Deferred[LobbyClient]:
-    return LobbyClient.connect(endpoint_of(server, LOBBY_PORT, reactor), reactor)
+_connect = link.connecting(LobbyClient, LOBBY_PORT)
 
 
 def _in_thread(reactor: Any, work: Callable[..., Any], *args: Any) -> Deferred[Any]:
@@ -39,129 +30,25 @@ def _in_thread(reactor: Any, work: Callable[..., Any], *args: Any) -> Deferred[A
 
 
 @attrs.frozen(kw_only=True)
-class World:
-    """What the commands need of the world outside; a test hands them another one as click's `obj`."""
+class World(link.World[LobbyClient]):
+    """What the commands of `gameroom play` need of the world outside."""
 
-    run: Callable[[Main], None] = carry_out
-    connect: Callable[[str, Any], Deferred[LobbyClient]] = _connect
-    sessions: Sessions = attrs.field(factory=lambda: Sessions(default_path()))
+    connect: link.Connect[LobbyClient] = _connect
     in_thread: Callable[..., Deferred[Any]] = _in_thread
     spawn: Callable[..., Deferred[int]] = spawn
     browse: Callable[[str], Any] = click.launch
 
 
 @attrs.frozen(kw_only=True)
-class Link:
-    """One command's server and its way of showing things."""
+class Link(link.Link[LobbyClient]):
+    """One command's server, and the player who is logged in there."""
 
-    world: World
-    server: str
-    as_json: bool
+    group, role, port = "play", LobbyClient.role, LOBBY_PORT
 
-    @property
-    def key(self) -> str:
-        """What the server's session is kept under."""
-        return name_of(self.server, LOBBY_PORT)
-
-    async def open(self, reactor: Any) -> LobbyClient:
-        """A connection, without a session. Raises `ConnectionFailed`."""
-        try:
-            return await self.world.connect(self.server, reactor)
-        except ConnectionFailed as error:
-            raise ConnectionFailed(f"{self.key}: {error}; is the server there? --server or GAMEROOM_SERVER names another") from None
-
-    def kept(self) -> Kept | None:
-        """Who is logged in."""
-        return self.world.sessions.get(ROLE, self.key)
-
-    def player(self) -> str:
-        """The name of who is logged in. Raises `CannotDo` where nobody is."""
-        kept = self.kept()
-        if kept is None:
-            raise CannotDo(f"you are not logged in at {self.key}: gameroom play login, or gameroom play register for a new account")
-        return kept.username
-
-    def talk(self, deed: Deed, *, always: bool = False) -> None:
-        """Carry out a deed on a connection of who is logged in, and exit. `always`: also where nobody is."""
-
-        async def main(reactor: Any) -> None:
-            kept = self.kept()
-            if not always:
-                self.player()
-            client = await self.open(reactor)
-            client.token = None if kept is None else kept.token
-            try:
-                await self._carried_out(deed, client)
-            finally:
-                await client.close()
-
-        self.world.run(main)
-
-    async def _carried_out(self, deed: Deed, client: LobbyClient) -> None:
-        try:
-            await deed(client)
-        except Unauthorized as error:
-            if client.token is None:
-                raise
-            raise Unauthorized(f"{error.message}; gameroom play login begins a new session") from None
-        except BadState as error:
-            if client.connected and await superseded(client):
-                raise BadState(f"{error.message}; gameroom play login takes {self.player()} back") from None
-            raise
-
-    def keep(self, username: str, token: str) -> None:
-        """Remember who is logged in. Raises `CannotDo`."""
-        self._written(lambda: self.world.sessions.keep(ROLE, self.key, Kept(username, token)))
-
-    def forget(self) -> None:
-        """Raises `CannotDo`."""
-        self._written(lambda: self.world.sessions.forget(ROLE, self.key))
-
-    def _written(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except OSError as error:
-            raise CannotDo(f"the session cannot be kept: {error.filename}: {error.strerror}") from None
+    world: World = attrs.field(factory=World)
 
 
-async def superseded(client: LobbyClient) -> bool:
-    """Whether a 105 was about the session, which a newer login has ended, and not about what was asked."""
-    try:
-        await client.who_am_i()
-    except BadState:
-        return client.token is not None
-    except Exception:
-        return False
-    return False
-
-
-SERVER: Final = click.option(
-    "--server", metavar="SERVER", help=f"Host, host:port, or an endpoint; GAMEROOM_SERVER names one, too.  [default: {HOST}]"
-)
-
-
-def link_of(context: click.Context, server: str | None, as_json: bool) -> Link:
-    """The link of a command; `gameroom play --server HOST rooms` means the same as `gameroom play rooms --server HOST`."""
-    above = context.parent.params.get("server") if context.parent is not None else None
-    server = server or above or os.environ.get("GAMEROOM_SERVER") or HOST
-    try:
-        name_of(server, LOBBY_PORT)
-    except ValueError as error:
-        fail(f"--server: {error}")
-    return Link(world=context.obj or World(), server=server, as_json=as_json)
-
-
-def linked(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command `--server` and `--json`, and hands it the `Link` of both as its first argument."""
-
-    @SERVER
-    @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
-    @click.pass_context
-    @wraps(command)
-    def with_link(context: click.Context, /, server: str | None, as_json: bool, **given: Any) -> None:
-        command(link_of(context, server, as_json), **given)
-
-    return with_link
+linked = link.linked(Link)
 
 
 async def all_of(page: Callable[..., Deferred[list[Payload]]], key: str, *args: Any) -> list[Payload]:

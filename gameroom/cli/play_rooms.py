@@ -1,4 +1,4 @@
-"""`gameroom play rooms`, `room`, `create`, `join`, `leave`, `start`, `run`, `chat`, `kick`: rooms, and what is played in them."""
+"""`gameroom play rooms`, `room`, `create`, `join`, `leave`, `start`, `run`, `chat`, `kick`, `players`: rooms, what is played in them, and by whom."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gameroom.cli.output import fail, print_json, shown
 from gameroom.cli.play_launch import WARNING, allow, join_url, launch
 from gameroom.cli.play_link import Link, all_of, game_meant, joined, linked, room_meant
 from gameroom.cli.play_store import DOWNLOADS, GAME, brought
-from gameroom.cli.play_views import news_of, show_room, show_rooms
+from gameroom.cli.play_views import news_of, show_players, show_room, show_rooms
 from gameroom.cli.reacting import CannotDo
 from gameroom.client.lobby import LobbyClient
 from gameroom.client.stream import ConnectionFailed
@@ -228,6 +228,21 @@ def kick(link: Link, player: str) -> None:
         room_id = await room_meant(client, None)
         await client.kick(room_id, player)
         _say(link, {"room_id": room_id, "player": player}, f"{player} is out of the room.")
+
+    link.talk(deed)
+
+
+@click.command(short_help="Who is online.")
+@linked
+def players(link: Link) -> None:
+    """Who is online, sorted."""
+
+    async def deed(client: LobbyClient) -> None:
+        found = await client.players()
+        if link.as_json:
+            print_json(found)
+        else:
+            show_players(found)
 
     link.talk(deed)
 

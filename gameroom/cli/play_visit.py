@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from gameroom.cli.account import entered
+from gameroom.cli.link import superseded
 from gameroom.cli.output import shown
-from gameroom.cli.play_account import entered
 from gameroom.cli.play_launch import WARNING, allow, join_url, launch
-from gameroom.cli.play_link import Link, superseded
+from gameroom.cli.play_link import Link
 from gameroom.cli.play_menu import Menu
 from gameroom.cli.play_store import brought
 from gameroom.cli.play_terminal import Left, Terminal

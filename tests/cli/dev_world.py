@@ -40,6 +40,8 @@ class Server:
 
     passwords: dict[str, str] = attrs.field(factory=dict)
     tokens: dict[str, str] = attrs.field(factory=dict)
+    superseded: set[str] = attrs.field(factory=set)
+    """The tokens after which a newer login came."""
     games: list[Payload] = attrs.field(factory=list)
     versions: dict[str, list[Payload]] = attrs.field(factory=dict)
     received: dict[tuple[str, str], int] = attrs.field(factory=dict)
@@ -91,6 +93,8 @@ class Client:
         self.server.asked.append(name)
         if token and self.token not in self.server.tokens:
             return fail(Unauthorized("your session is over; log in again"))
+        if token and self.token in self.server.superseded:
+            return fail(BadState("this account has logged in again somewhere else"))
         try:
             return succeed(deed())
         except GameroomError as error:

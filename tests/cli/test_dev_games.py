@@ -42,8 +42,17 @@ class AccountTests(DevCase):
         """The server's word is told, with the command that helps; logging out of it works."""
         self.server.tokens.clear()
         self.assertIn("log in again", self.refused(1, "whoami"))
+        for arguments in (["games"], ["push", bundles.dots(self.folder / "dots")]):
+            self.assertIn("gameroom dev login begins a new session", self.call(*arguments).stderr)
         self.done("logout")
         self.assertIsNone(self.sessions.get("developer", SERVER))
+
+    def test_superseded(self) -> None:
+        """A newer login elsewhere is told as what it is; another 105 is not taken for it."""
+        self.done("create", bundles.dots(self.folder / "dots"))
+        self.assertNotIn("dev login", self.refused(1, "online", "Dots"))
+        self.server.superseded |= self.server.tokens.keys()
+        self.assertIn("gameroom dev login takes ann back", self.refused(1, "games"))
 
     def test_nowhere_to_keep_it(self) -> None:
         """A session that cannot be kept is a line, not a traceback."""

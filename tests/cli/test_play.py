@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import attrs
+
+from gameroom.cli.play_link import World
 from gameroom.client.sessions import Kept
 from tests.cli.play_world import PASSWORD, SERVER, PlayCase
 
@@ -60,6 +63,11 @@ class AccountTests(PlayCase):
         """It says which, and how to name another."""
         self.down = True
         self.assertIn(f"{SERVER}: cannot connect: refused; is the server there?", self.refused(2, "login", "ann"))
+
+    def test_no_endpoint(self) -> None:
+        """An endpoint that only connecting finds to be wrong is a line as well."""
+        self.world = attrs.evolve(self.world, connect=World().connect)
+        self.assertIn("--server: 'foo:1:2' names no server", self.refused(2, "login", "ann", "--server", "foo:1:2"))
 
     def test_which_server(self) -> None:
         """--server before or behind the command, or GAMEROOM_SERVER; the nearest counts."""
