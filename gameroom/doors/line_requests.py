@@ -53,13 +53,15 @@ class LineRequests:
         if self._working or self.waiting or self._stopped:
             return
         self._working = True
-        now = self._rounds.seconds()
+        rounds = self._rounds
+        now = rounds.seconds()
         try:
-            self._carry_out(self._rounds.until(now, self._mark))
+            self._carry_out(now, rounds.until(now, self._mark))
         finally:
             self._working = False
-            self.flush()
-            self._mark = self._rounds.spend(self._rounds.seconds() - now, self._mark)
+            if self._answers:
+                self.flush()
+            self._mark = rounds.spend(rounds.seconds() - now, self._mark)
             if self._postponed:
                 self._postponed = False
                 self._rounds.turn(self._turn, self._mark)
@@ -92,12 +94,12 @@ class LineRequests:
         self._stopped = True
         self._lines.clear()
 
-    def _carry_out(self, until: float) -> None:
+    def _carry_out(self, now: float, until: float) -> None:
         """As `go_on`; each request of each peer comes through here."""
         conversation, outbox, take, answers = self.conversation, self._outbox, self._lines.take, self._answers
         seconds = self._rounds.seconds
         while not (self.waiting or self._stopped or conversation.closing or (outbox.paused and self.full)):
-            if seconds() >= until:
+            if now >= until:
                 self.waiting = self._postponed = True
                 return
             try:
@@ -114,6 +116,9 @@ class LineRequests:
                 self._answered_bytes += len(answer)
                 if self._answered_bytes > _BATCH:
                     self.flush()
+                if not self._lines.more:
+                    return
+                now = seconds()
             else:
                 self.waiting = True
                 answer.addCallback(self._answered)

@@ -41,14 +41,16 @@ class Rounds:
             return now
         if not 0.0 <= now - self._since < WINDOW:
             self._since, self._spent = now, 0.0
-        return now + min(SLICE, BUDGET - self._spent)
+        left = BUDGET - self._spent
+        return now + (left if left < SLICE else SLICE)
 
     def spend(self, seconds: float, mark: float) -> float:
         """A peer's requests have taken so long; gives its new mark."""
         # The clock may be set, and then nobody is to pay for hours.
-        seconds = min(max(seconds, 0.0), WINDOW)
+        if not 0.0 <= seconds <= WINDOW:
+            seconds = 0.0 if seconds < 0.0 else WINDOW
         self._spent += seconds
-        return max(mark, self._mark) + seconds
+        return (mark if mark > self._mark else self._mark) + seconds
 
     def turn(self, go_on: Callable[[], None], mark: float) -> None:
         """Call `go_on` when it is its turn, which is later."""

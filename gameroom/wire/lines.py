@@ -85,6 +85,11 @@ class LineBuffer:
         else:
             self._pieces.append(bytearray(piece))
 
+    @property
+    def more(self) -> bool:
+        """Whether anything is left, ended or not."""
+        return bool(self._lines) or self._length > 0
+
     def take(self, limit: int) -> bytes | None:
         """The next line without its end, or None until more has come. Empty lines are skipped.
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.harness import LOOPBACK, free_port, twistd
 
-OFF = ("--lobby", "off", "--web", "off", "--admin", "off")
+OFF = ("--lobby", "off", "--developer", "off", "--web", "off", "--admin", "off")
 
 
 def _start(folder: Path, *options: str, config: str | None = None) -> str:
@@ -35,7 +35,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("door", ["lobby", "web", "admin"])
+@pytest.mark.parametrize("door", ["lobby", "developer", "web", "admin"])
 def test_a_port_in_use(tmp_path: Path, door: str) -> None:
     """The line names the port and the door."""
     with socket.create_server((LOOPBACK, 0)) as taken:
