@@ -42,7 +42,7 @@ class Rounds:
         if not 0.0 <= now - self._since < WINDOW:
             self._since, self._spent = now, 0.0
         left = BUDGET - self._spent
-        return now + (left if left < SLICE else SLICE)
+        return now + min(SLICE, left)
 
     def spend(self, seconds: float, mark: float) -> float:
         """A peer's requests have taken so long; gives its new mark."""
@@ -50,7 +50,7 @@ class Rounds:
         if not 0.0 <= seconds <= WINDOW:
             seconds = 0.0 if seconds < 0.0 else WINDOW
         self._spent += seconds
-        return (mark if mark > self._mark else self._mark) + seconds
+        return max(self._mark, mark) + seconds
 
     def turn(self, go_on: Callable[[], None], mark: float) -> None:
         """Call `go_on` when it is its turn, which is later."""
