@@ -97,7 +97,12 @@ class Gameroom:
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
-        doors = {"lobby": "off", "web": f"tcp:{self.port}:interface=127.0.0.1", "admin": f"tcp:{self.admin_port}:interface=127.0.0.1"}
+        doors = {
+            "lobby": "off",
+            "developer": "off",
+            "web": f"tcp:{self.port}:interface=127.0.0.1",
+            "admin": f"tcp:{self.admin_port}:interface=127.0.0.1",
+        }
         command = [self.twistd, f"--reactor={self.reactor}", "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
         return command + [part for door, endpoint in doors.items() for part in (f"--{door}", endpoint)]
 

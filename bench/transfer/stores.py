@@ -61,7 +61,7 @@ class Gameroom(servers.Gameroom):  # type: ignore[name-defined]
 
     def command(self) -> list[str]:
         ports = {"lobby": self.download_port, "developer": self.upload_port}
-        command = [part for part in super().command() if part not in ("--lobby", "off")]
+        command = [part for part in super().command() if part not in ("--lobby", "--developer", "off")]
         return command + [part for door, port in ports.items() for part in (f"--{door}", f"tcp:{port}:interface=127.0.0.1")]
 
     def start(self, core: int | None) -> None:
