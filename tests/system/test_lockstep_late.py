@@ -37,7 +37,7 @@ def test_back_in_play_after_twenty_thousand_generations(make_daemon: DaemonMaker
     async def disturb() -> None:
         await second.reached(50)
         await _drop(first, second)
-        await first.reached(LONG + 100)
+        await first.reached(second.player.next + LONG)
         came["had"], came["applied"], came["missed"] = second.player.next, second.player.applied, first.player.next - second.player.next
         before = time.monotonic()
         second.come_back()
