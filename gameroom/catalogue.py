@@ -224,7 +224,7 @@ class Catalogue:
 
 def _there(found: T | None) -> T:
     if found is None:
-        raise NotFound("there is no such game; LIST_GAMES names those that there are")
+        raise table.unknown_game()
     return found
 
 

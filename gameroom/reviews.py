@@ -15,13 +15,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gameroom.deferring import deferring
-from gameroom.errors import InvalidRequest, NotFound
+from gameroom.errors import InvalidRequest
 from gameroom.interfaces import IDatabase
 from gameroom.rules.sessions import Account
 from gameroom.rules.times import milliseconds_of, rfc3339
 from gameroom.rules.usernames import plain_text
 from gameroom.settings import StoreSettings
 from gameroom.store import reviews as sql
+from gameroom.store.catalogue import unknown_game
 
 SCORES = range(1, 5 + 1)
 COMMENT_BYTES = 2048
@@ -116,4 +117,4 @@ def _moment(before: str) -> int:
 def _require_text(game_id: str) -> None:
     """No id holds a NUL, and PostgreSQL would not take one."""
     if "\0" in game_id:
-        raise NotFound("there is no such game; LIST_GAMES names those that there are")
+        raise unknown_game()

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import orjson
 
-from gameroom.errors import InvalidRequest
+from gameroom.errors import InvalidRequest, NotFound
 from gameroom.interfaces import ICursor, Row
 from gameroom.rules import versions
 
@@ -20,6 +20,11 @@ ONLINE = "ONLINE"
 _NEWEST = """
     (SELECT v.version FROM versions AS v WHERE v.game_id = g.game_id AND v.yanked = 0 ORDER BY v.pre_release, v.precedence DESC LIMIT 1)
 """
+
+
+def unknown_game() -> NotFound:
+    """What a player is told of an id that no game has."""
+    return NotFound("there is no such game; LIST_GAMES names those that there are")
 
 
 @attrs.frozen(kw_only=True)

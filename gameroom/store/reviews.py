@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import attrs
 
-from gameroom.errors import Forbidden, NotFound
+from gameroom.errors import Forbidden
 from gameroom.interfaces import ICursor
+from gameroom.store.catalogue import unknown_game
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +34,7 @@ async def put(cursor: ICursor, game_id: str, account_id: str, review: Review) ->
         "UPDATE games SET score_count = score_count WHERE game_id = :game_id RETURNING score_sum, score_count", {"game_id": game_id}
     )
     if not held:
-        raise _no_game()
+        raise unknown_game()
     [(score_sum, score_count)] = held
     of_this = {"game_id": game_id, "account_id": account_id}
     earlier = await cursor.execute("DELETE FROM reviews WHERE game_id = :game_id AND account_id = :account_id RETURNING score, created_ms", of_this)
@@ -103,8 +104,4 @@ async def has_had(cursor: ICursor, game_id: str, account_key: str) -> bool:
 async def require_game(cursor: ICursor, game_id: str) -> None:
     """Raises `NotFound` where there is no such game."""
     if not await cursor.execute("SELECT 1 FROM games WHERE game_id = :game_id", {"game_id": game_id}):
-        raise _no_game()
-
-
-def _no_game() -> NotFound:
-    return NotFound("there is no such game; LIST_GAMES names those that there are")
+        raise unknown_game()

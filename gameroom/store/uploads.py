@@ -10,11 +10,12 @@ from typing import Any
 
 import attrs
 
-from gameroom.errors import Forbidden, NotFound
+from gameroom.errors import Forbidden
 from gameroom.interfaces import ICursor, Row
 from gameroom.rules import transfer, versions
 from gameroom.rules.sessions import suspended
 from gameroom.store import catalogue
+from gameroom.store.developer_games import require_own
 from gameroom.store.free_disk import DiskFull
 
 _COLUMNS = "upload_id, game_id, developer, version, size_bytes, checksum, begun_ms, boot"
@@ -43,7 +44,7 @@ async def begin(cursor: ICursor, upload: UploadRow, spare: int) -> UploadRow:
 
     Raises `NotFound` (the game), `Forbidden` (another developer's), `Conflict` (the version) or `BadState` (too many, or too large).
     """
-    await _require_game(cursor, upload.game_id, upload.developer)
+    await require_own(cursor, upload.developer, upload.game_id)
     key = {"game_id": upload.game_id, "precedence": versions.parse(upload.version).precedence}
     there = await _version(cursor, key)
     if there is not None:
@@ -82,7 +83,7 @@ async def everything(cursor: ICursor) -> list[UploadRow]:
 async def own(cursor: ICursor, developer: str, game_id: str | None = None) -> list[UploadRow]:
     """A developer's, of this game or of all, the oldest first. Raises `NotFound` or `Forbidden` where the game is not theirs."""
     if game_id is not None:
-        await _require_game(cursor, game_id, developer)
+        await require_own(cursor, developer, game_id)
     rows = await _select(cursor, "WHERE developer = :developer ORDER BY begun_ms, upload_id", {"developer": developer})
     # There are at most four.
     return [row for row in rows if game_id in (None, row.game_id)]
@@ -127,7 +128,7 @@ async def check_publishable(cursor: ICursor, upload: UploadRow) -> str:
     """
     if await find(cursor, upload.upload_id) is None:
         raise transfer.unknown_upload()
-    await _require_game(cursor, upload.game_id, upload.developer)
+    await require_own(cursor, upload.developer, upload.game_id)
     there = await _version(cursor, {"game_id": upload.game_id, "precedence": versions.parse(upload.version).precedence})
     if there is not None:
         raise transfer.is_uploaded(there)
@@ -164,15 +165,6 @@ async def published(cursor: ICursor, upload: UploadRow) -> bool | None:
     if game is None or version is None:
         return None
     return game.latest_version == version.version
-
-
-async def _require_game(cursor: ICursor, game_id: str, developer: str) -> None:
-    # No id of ours holds a NUL, and PostgreSQL would not take one.
-    rows = [] if "\0" in game_id else await cursor.execute("SELECT developer FROM games WHERE game_id = :game_id", {"game_id": game_id})
-    if not rows:
-        raise NotFound("there is no such game; look at its id in LIST_MY_GAMES")
-    if rows[0][0] != developer:
-        raise Forbidden("this game is another developer's")
 
 
 async def _version(cursor: ICursor, key: dict[str, Any]) -> str | None:
