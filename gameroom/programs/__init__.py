@@ -1,0 +1,1 @@
+"""Programs of bundles, in their sandbox (docs/protocol/bundles.md, "Running a bundle's program")."""
