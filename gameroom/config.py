@@ -19,7 +19,16 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from gameroom.settings import AccountSettings, Limits, LockstepSettings, RoomSettings, StoreSettings, WebSettings
+from gameroom.settings import (
+    AccountSettings,
+    Limits,
+    LockstepSettings,
+    RoomSettings,
+    SandboxSettings,
+    ServerSettings,
+    StoreSettings,
+    WebSettings,
+)
 
 
 class ConfigError(Exception):
@@ -120,6 +129,33 @@ def seconds(value: Any) -> float:
     return float(value)
 
 
+def an_interval(value: Any) -> float:
+    """A number of seconds between two things that are done again and again."""
+    every = seconds(value)
+    if every < 0.05:
+        raise ConfigError("must be at least 0.05 seconds")
+    return every
+
+
+def ports(value: Any) -> tuple[int, int]:
+    """A range of ports, as "20000-20999"."""
+    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", a_text(value), re.ASCII)
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 0 < first <= last < 1 << 16:
+        raise ConfigError('must be a range of ports, as "20000-20999"')
+    return first, last
+
+
+def an_interface(value: Any) -> str:
+    """An IP address of this machine; empty for all of them."""
+    if value == "":
+        return ""
+    try:
+        return str(ip_address(a_text(value)))
+    except ValueError as error:
+        raise ConfigError(f'{value!r} is no IP address of this machine, as 192.0.2.1; "" stands for all of them') from error
+
+
 def whole(least: int, most: int = 1 << 53) -> Callable[[Any], int]:
     """A whole number between two bounds, both included."""
 
@@ -168,6 +204,7 @@ OPTIONS = (
     Option("database", "URL", "", "sqlite:<path> (default: in the data folder) or postgresql://user@host/db", a_database),
     Option("lobby", "ENDPOINTS", "tcp:7000", "where players' clients and telnet come in, or off", an_endpoint),
     Option("developer", "ENDPOINTS", "tcp:7001", "where game developers' clients and telnet come in, or off", an_endpoint),
+    Option("game", "ENDPOINTS", "tcp:7002", "where native game clients come in, or off", an_endpoint),
     Option("web", "ENDPOINTS", "tcp:8080", "where browsers and REST clients come in, or off", an_endpoint),
     Option("admin", "ENDPOINTS", "tcp:9090:interface=127.0.0.1", "where operators look at health and metrics, or off", an_endpoint),
     Option("public-host", "NAME", "127.0.0.1", "what clients are told to connect to", a_host),
@@ -191,6 +228,8 @@ SECTIONS: Mapping[str, type[Any]] = {
     "rooms": RoomSettings,
     "lockstep": LockstepSettings,
     "store": StoreSettings,
+    "sandbox": SandboxSettings,
+    "server": ServerSettings,
     "web": WebSettings,
     "admin": AdminSettings,
 }
@@ -200,6 +239,10 @@ CHECKS: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("accounts", "hashing_threads"): whole(1, 64),
     ("lockstep", "journal"): one_of("async", "sync"),
     ("store", "reviews"): one_of("everyone", "players"),
+    ("sandbox", "kind"): one_of("bubblewrap", "none"),
+    ("sandbox", "direct_ports"): ports,
+    ("sandbox", "direct_interface"): an_interface,
+    ("server", "ping_interval"): an_interval,
     ("limits", "line_bytes"): whole(1024),
     ("limits", "unauthenticated_bytes"): whole(1024),
     ("limits", "queue_bytes"): whole(65536),
@@ -221,6 +264,7 @@ class Settings:
     database: str
     lobby: tuple[str, ...]
     developer: tuple[str, ...]
+    game: tuple[str, ...]
     web: tuple[str, ...]
     admin: tuple[str, ...]
     public_host: str
@@ -234,6 +278,8 @@ class Settings:
     rooms: RoomSettings = attrs.field(factory=RoomSettings)
     lockstep: LockstepSettings = attrs.field(factory=LockstepSettings)
     store: StoreSettings = attrs.field(factory=StoreSettings)
+    sandbox: SandboxSettings = attrs.field(factory=SandboxSettings)
+    server: ServerSettings = attrs.field(factory=ServerSettings)
     web_settings: WebSettings = attrs.field(factory=WebSettings)
     admin_token: str = ""
 
@@ -250,7 +296,7 @@ def read_settings(given: Mapping[str, Any], environ: Mapping[str, str], *, node:
     values |= in_file | told
     data = Path(values["data"]).absolute()
     settings = Settings(
-        **{key: values[key] for key in ("lobby", "developer", "web", "admin", "public_host", "public_url", "json_log", "drain")},
+        **{key: values[key] for key in ("lobby", "developer", "game", "web", "admin", "public_host", "public_url", "json_log", "drain")},
         data=data,
         database=values["database"] or f"sqlite:{data / 'gameroom.db'}",
         node=values["node"] or node,

@@ -66,6 +66,8 @@ class Metrics(Collector):
         """Gives status, hosting and number of members of each room; asked at each scrape."""
         self.uploads: Callable[[], int] = int
         """Gives the number of uploads that are begun and not finished; asked at each scrape."""
+        self.programs: Callable[[], int] = int
+        """Gives the number of games' programs that run; asked at each scrape."""
         self._connections: Counter[str] = Counter()
         self._closed: Counter[tuple[str, ...]] = Counter()
         self._requests: Counter[tuple[str, ...]] = Counter()
@@ -117,6 +119,9 @@ class Metrics(Collector):
         uploads = GaugeMetricFamily("gameroom_uploads_active", "Uploads that are begun and not finished.")
         uploads.add_metric([], self.uploads())
         yield uploads
+        programs = GaugeMetricFamily("gameroom_programs", "Programs of games that run.")
+        programs.add_metric([], self.programs())
+        yield programs
         yield self.turn_seconds.family("gameroom_turn_seconds", "From a generation's first command packet to its master.")
         yield self.login_seconds.family("gameroom_login_seconds", "From a log-in's arrival to its answer.")
         yield self.database_seconds.family("gameroom_database_seconds", "From asking for a transaction to its being durable.")

@@ -74,6 +74,25 @@ class StoreSettings:
 
 
 @attrs.frozen(kw_only=True)
+class SandboxSettings:
+    """`[sandbox]`: how games' programs are run, and where those listen that clients connect to themselves."""
+
+    kind: str = "bubblewrap"
+    """`bubblewrap`, or `none`: with all that the daemon's user may do."""
+    direct_ports: tuple[int, int] = (20000, 20999)
+    """The first and the last."""
+    direct_interface: str = ""
+    """The address of this machine that those ports are opened on; all of them where it is empty."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerSettings:
+    """`[server]`: how often a GameServer is asked whether it lives."""
+
+    ping_interval: float = 10.0
+
+
+@attrs.frozen(kw_only=True)
 class WebSettings:
     """`[web]`: origins that may use the web door beside its own, and proxies whose forwarded address counts."""
 

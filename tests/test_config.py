@@ -48,7 +48,8 @@ class DefaultsTests(SynchronousTestCase):
         """What stands in the table of docs/operations.md counts where nothing is said."""
         made = settings()
         self.assertEqual(
-            (made.lobby, made.developer, made.web, made.admin), (("tcp:7000",), ("tcp:7001",), ("tcp:8080",), ("tcp:9090:interface=127.0.0.1",))
+            (made.lobby, made.developer, made.game, made.web, made.admin),
+            (("tcp:7000",), ("tcp:7001",), ("tcp:7002",), ("tcp:8080",), ("tcp:9090:interface=127.0.0.1",)),
         )
         self.assertEqual((made.public_host, made.public_url, made.json_log, made.drain, made.node), ("127.0.0.1", "", False, 30.0, "here-1"))
         self.assertEqual(made.data, Path("var").absolute())
@@ -158,6 +159,12 @@ class RefusalTests(FileCase):
             ("[limits]\nlogin_tries = true", "FILE: [limits] login_tries"),
             ("[accounts]\nbcrypt_cost = 40", "FILE: [accounts] bcrypt_cost: must be a whole number of at least 4 and at most 31"),
             ("[lockstep]\njournal = 'never'", "FILE: [lockstep] journal: must be async or sync"),
+            ("[sandbox]\nkind = 'docker'", "FILE: [sandbox] kind: must be bubblewrap or none"),
+            ("[sandbox]\ndirect_ports = '20999-20000'", "FILE: [sandbox] direct_ports: must be a range of ports"),
+            ("[sandbox]\ndirect_ports = '1-65536'", "FILE: [sandbox] direct_ports: must be a range of ports"),
+            ("[sandbox]\ndirect_ports = 20000", "FILE: [sandbox] direct_ports: must be"),
+            ("[sandbox]\ndirect_interface = 'eth0'", "FILE: [sandbox] direct_interface: 'eth0' is no IP address"),
+            ("[server]\nping_interval = 0", "FILE: [server] ping_interval: must be at least 0.05 seconds"),
             ("[web]\norigins = 'https://x'", "FILE: [web] origins: must be a list"),
             ("[web]\ntrusted_proxies = ['x']", "FILE: [web] trusted_proxies: 'x' is no IP address"),
             ("[admin]\ntoken = ''", "FILE: [admin] token"),

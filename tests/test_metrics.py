@@ -20,6 +20,7 @@ NAMES = {
     "gameroom_turn_seconds": "histogram",
     "gameroom_queued_bytes": "gauge",
     "gameroom_uploads_active": "gauge",
+    "gameroom_programs": "gauge",
     "gameroom_requests": "counter",
     "gameroom_login_seconds": "histogram",
     "gameroom_database_seconds": "histogram",

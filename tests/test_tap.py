@@ -69,11 +69,12 @@ class OptionsTests(SynchronousTestCase):
             "drain": "0.5",
             "data": "/srv/d",
         }
-        given |= {"lobby": "tcp:1 tcp:2", "developer": "tcp:3", "web": "off", "admin": "unix:/run/x"}
+        given |= {"lobby": "tcp:1 tcp:2", "developer": "tcp:3", "game": "tcp:4", "web": "off", "admin": "unix:/run/x"}
         words = [word for name, value in given.items() for word in (f"--{name}", value)]
         settings = self.parse(*words, "--json-log")
         self.assertEqual({option.name for option in OPTIONS}, {*given, "config", "json-log"})
-        self.assertEqual((settings.lobby, settings.developer, settings.web, settings.admin), (("tcp:1", "tcp:2"), ("tcp:3",), (), ("unix:/run/x",)))
+        doors = (settings.lobby, settings.developer, settings.game, settings.web, settings.admin)
+        self.assertEqual(doors, (("tcp:1", "tcp:2"), ("tcp:3",), ("tcp:4",), (), ("unix:/run/x",)))
         self.assertEqual((settings.database, settings.drain, settings.json_log, settings.node), ("sqlite:x.db", 0.5, True, "n"))
 
     def test_environment(self) -> None:

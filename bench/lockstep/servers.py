@@ -100,6 +100,7 @@ class Gameroom:
         doors = {
             "lobby": "off",
             "developer": "off",
+            "game": "off",
             "web": f"tcp:{self.port}:interface=127.0.0.1",
             "admin": f"tcp:{self.admin_port}:interface=127.0.0.1",
         }

@@ -60,9 +60,11 @@ class Gameroom(servers.Gameroom):  # type: ignore[name-defined]
         self.developer = self.player = self.game_id = ""
 
     def command(self) -> list[str]:
-        ports = {"lobby": self.download_port, "developer": self.upload_port}
-        command = [part for part in super().command() if part not in ("--lobby", "--developer", "off")]
-        return command + [part for door, port in ports.items() for part in (f"--{door}", f"tcp:{port}:interface=127.0.0.1")]
+        doors = {"lobby": self.download_port, "developer": self.upload_port}
+        command = super().command()
+        for door, port in doors.items():
+            command[command.index(f"--{door}") + 1] = f"tcp:{port}:interface=127.0.0.1"
+        return command
 
     def start(self, core: int | None) -> None:
         super().start(core)

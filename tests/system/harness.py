@@ -102,13 +102,19 @@ class Daemon:
         self.options = options
         self.descriptors = descriptors
         self.expects = expects
-        self.lobby_port, self.developer_port, self.web_port, self.admin_port = (free_port() for _ in range(4))
+        self.lobby_port, self.developer_port, self.game_port, self.web_port, self.admin_port = (free_port() for _ in range(5))
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "gameroom.toml").write_text(toml_of(merged(QUICK, settings or {})))
 
     def command(self) -> list[str]:
-        doors = {"lobby": self.lobby_port, "developer": self.developer_port, "web": self.web_port, "admin": self.admin_port}
+        doors = {
+            "lobby": self.lobby_port,
+            "developer": self.developer_port,
+            "game": self.game_port,
+            "web": self.web_port,
+            "admin": self.admin_port,
+        }
         command = [twistd(), f"--reactor={REACTOR}", "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
         for door, port in doors.items():
             command += [f"--{door}", f"tcp:{port}:interface={LOOPBACK}"]

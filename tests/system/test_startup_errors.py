@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.harness import LOOPBACK, free_port, twistd
 
-OFF = ("--lobby", "off", "--developer", "off", "--web", "off", "--admin", "off")
+OFF = ("--lobby", "off", "--developer", "off", "--game", "off", "--web", "off", "--admin", "off")
 
 
 def _start(folder: Path, *options: str, config: str | None = None) -> str:
