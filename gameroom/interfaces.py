@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gameroom.entrance import Guest, Joined
     from gameroom.errors import GameroomError
+    from gameroom.gameservers.link import ServerLink
     from gameroom.room import LivingRoom
     from gameroom.rules.room import Member, Player, RoomOptions
     from gameroom.rules.room_options import RoomRequest
@@ -82,6 +83,26 @@ class IConnection(Interface):
 
     def close(error: GameroomError | None) -> None:
         """End it: with 4000 + the code of `error`, or normally. At the lobby this only ends the room's part of it."""
+
+
+class IPipeConnection(IConnection):
+    """A connection that can become a byte pipe between the member and a GameServer (game port)."""
+
+    def enter(link: ServerLink) -> None:
+        """The play is at a GameServer: from the next envelope boundary on this connection is the member's pipe to it.
+
+        The connection opens the link, and takes it. Messages are dropped from now on. Never raises.
+        """
+
+
+class IFramedConnection(IConnection):
+    """A connection that carries binary frames in a stream of its own, and can make its peer wait (web)."""
+
+    def hold() -> None:
+        """Take nothing more from the peer for now. What is read already may still come. Never raises."""
+
+    def let_go() -> None:
+        """Go on with taking what the peer sends. Never raises."""
 
 
 class IRoom(Interface):
@@ -181,6 +202,8 @@ class IReferee(Interface):
 
     transactional: bool = Attribute("True where messages are answered and players are told one thing at a time (controller).")
 
+    at_server: bool = Attribute("True while the play is at a GameServer to which members' connections become pipes (server rooms in proxy mode).")
+
     def check_start() -> None:
         """May a play begin here at all? Raises `BadState` where games of this kind cannot be run; asked before anything is locked."""
 
@@ -204,6 +227,9 @@ class IReferee(Interface):
 
     def welcomed(user_id: str, connection: Any, hello: Hello) -> None:
         """While it plays: the `IConnection` has its `welcome`, and `check_hello` did not refuse; bring it up to date."""
+
+    def returned(user_id: str, connection: Any) -> None:
+        """While nothing is played: the `IConnection` has its `welcome`."""
 
     def text(user_id: str, message: dict[str, Any], connection: Any) -> dict[str, Any] | None | Deferred[Any]:
         """A room message of a type that the room itself does not know.

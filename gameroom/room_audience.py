@@ -87,6 +87,8 @@ class RoomAudience:
             room.referee.welcomed(user_id, connection, hello)
             if first:
                 room.referee.connected(user_id)
+        else:
+            room.referee.returned(user_id, connection)
         self.refresh()
 
     def detach(self, user_id: str, connection: Any) -> None:

@@ -68,10 +68,13 @@ class NotingReferee:
     keeps_seats = True
     packets_are_messages = False
     transactional = False
+    at_server = False
 
     def __init__(self, room: Any) -> None:
         self.room = room
         self.told: list[tuple[Any, ...]] = []
+        self.came_back: list[str] = []
+        """Who was welcomed while nothing was played."""
         self.beginning: Deferred[None] | None = None
         self.restoring: Exception | None = None
         self.unable: Exception | None = None
@@ -105,6 +108,9 @@ class NotingReferee:
 
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
         self.told.append(("welcomed", user_id, hello.last_generation))
+
+    def returned(self, user_id: str, connection: Any) -> None:
+        self.came_back.append(user_id)
 
     def text(self, user_id: str, message: dict[str, Any], connection: Any) -> Any:
         if message["type"] == "boom":

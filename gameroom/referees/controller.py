@@ -37,6 +37,7 @@ class ControllerReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = True
+    at_server = False
 
     _log = Logger()
 
@@ -122,6 +123,8 @@ class ControllerReferee:
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
         if self._play is not None:
             self._play.tell_present(user_id, connection)
+
+    def returned(self, user_id: str, connection: Any) -> None: ...
 
     def connected(self, user_id: str) -> None:
         if self._play is not None:

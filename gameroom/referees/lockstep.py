@@ -37,6 +37,7 @@ class LockstepReferee:
     keeps_seats = True
     packets_are_messages = False
     transactional = False
+    at_server = False
 
     def __init__(
         self,
@@ -107,6 +108,8 @@ class LockstepReferee:
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
         if self._stage is not None and self._stage.on:
             self._stage.welcomed(user_id, connection, hello)
+
+    def returned(self, user_id: str, connection: Any) -> None: ...
 
     def connected(self, user_id: str) -> None:
         if self._stage is not None:

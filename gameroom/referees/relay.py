@@ -39,6 +39,7 @@ class RelayReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = False
+    at_server = False
 
     def __init__(self, room: IRoom) -> None:
         self._room = room
@@ -85,6 +86,8 @@ class RelayReferee:
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
         if self._start is not None:
             connection.deliver(self._start)
+
+    def returned(self, user_id: str, connection: Any) -> None: ...
 
     def connected(self, user_id: str) -> None: ...
 

@@ -30,6 +30,7 @@ class UnhostedReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = False
+    at_server = False
 
     def __init__(self, room: IRoom, *, log: Callable[[str, str], None] = lambda game_id, text: None) -> None:
         self._room = room
@@ -65,6 +66,8 @@ class UnhostedReferee:
     def check_hello(self, hello: Hello) -> None: ...
 
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None: ...
+
+    def returned(self, user_id: str, connection: Any) -> None: ...
 
     def text(self, user_id: str, message: dict[str, Any], connection: Any) -> None:
         raise BadState(self._why())
