@@ -11,6 +11,7 @@
  * - room:         `RoomConnection` (hello, requests, ping, made-up latency and loss), `connect`
  * - frame:        `FrameHost` (the page's side of a sandboxed game)
  * - relay:        `RelayClient` (what one member sends the others get)
+ * - server:       `ServerClient` (the game's own GameServer), over `envelopes`
  * - controller:   `ControllerClient` (three buttons of a turn game that runs in the server), over `transactions`
  * - lockstep:     `LockstepClient` (the pipeline of generations), with `sending` (our own packets) and `saving` (snapshots, dumps)
  *
@@ -27,6 +28,8 @@ export { FINAL, PortTransport, SUBPROTOCOL, SocketTransport, socketUrl, socketUr
 export { RoomConnection, connect } from "/static/gameroom/room.js";
 export { FRAME_MAY_SEND, FrameHost } from "/static/gameroom/frame.js";
 export { RelayClient } from "/static/gameroom/relay.js";
+export { encodeEnvelope, envelopesOf } from "/static/gameroom/envelopes.js";
+export { ServerClient } from "/static/gameroom/server.js";
 export { ControllerClient } from "/static/gameroom/controller.js";
 export { LockstepClient } from "/static/gameroom/lockstep.js";
 
@@ -39,5 +42,7 @@ export { LockstepClient } from "/static/gameroom/lockstep.js";
 /** @typedef {import("/static/gameroom/packets.js").BinaryMaster} BinaryMaster */
 /** @typedef {import("/static/gameroom/packets.js").BinaryCommands} BinaryCommands */
 /** @typedef {import("/static/gameroom/relay.js").RelayStart} RelayStart */
+/** @typedef {import("/static/gameroom/server.js").Connected} Connected */
+/** @typedef {import("/static/gameroom/server.js").GameMessage} GameMessage */
 /** @typedef {import("/static/gameroom/lockstep.js").Start} Start */
 /** @typedef {import("/static/gameroom/lockstep.js").Engine} Engine */

@@ -139,10 +139,10 @@ export class RoomConnection extends Emitter {
     return true;
   }
 
-  /** Send a binary packet. @param {ArrayBuffer | Uint8Array} data @returns {boolean} whether there is a connection */
-  sendBinary(data) {
+  /** Send a binary frame. @param {ArrayBuffer | Uint8Array} data @param {boolean} [isPacket] one that `conditions.loss` may take @returns {boolean} whether there is a connection */
+  sendBinary(data, isPacket = true) {
     if (this.state !== "welcomed") return false;
-    this.outgoing(data, true);
+    this.outgoing(data, isPacket);
     return true;
   }
 
