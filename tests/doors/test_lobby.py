@@ -136,6 +136,50 @@ class PipeliningTests(SynchronousTestCase):
         peer.raw(PING * 50)
         self.assertEqual([PONG * 50], writes)
 
+    def test_again(self) -> None:
+        """Who polls sends the same read again and again, and each is carried out: what was true the last time may not be so any more."""
+        peer = self.world.peer("alice")
+        asking, leaving = peer.line("WHOAMI"), peer.line("LOGOUT")
+        for _ in range(3):
+            peer.raw(asking)
+        self.assertEqual([0, 0, 0], codes(peer))
+        peer.raw(leaving)
+        for _ in range(3):
+            peer.raw(asking)
+        self.assertEqual([0, 101, 101, 101], codes(peer))
+        for size in range(1, len(PING)):
+            peer.raw(PING[:size])
+            peer.raw(PING[size:])
+            peer.raw(PING)
+        self.assertEqual([0, 0] * (len(PING) - 1), codes(peer))
+
+    def test_again_for_the_last_time(self) -> None:
+        """The same bad token three times ends the connection, as three different ones do."""
+        peer = self.world.peer()
+        for _ in range(3):
+            peer.raw(b'{"type":"WHOAMI","token":"never issued"}\n')
+        self.assertEqual([101, 101, 101], codes(peer))
+        peer.raw(PING)
+        self.assertEqual([], codes(peer))
+
+    def test_again_waits(self) -> None:
+        """A repeated read waits as others do, behind what waits already and for a peer that does not read."""
+        peer = self.world.peer("alice")
+        login = b'{"type":"LOGIN_PLAYER","payload":{"username":"alice","password":"correct horse"}}\n'
+        peer.raw(PING)
+        self.world.hashing.held = True
+        peer.raw(login)
+        peer.raw(PING)
+        self.assertEqual([0], codes(peer))
+        self.world.hashing.go_on()
+        peer.raw(PING)
+        self.assertEqual([0, 0, 0], codes(peer))
+        peer.protocol.pauseProducing()
+        peer.raw(PING)
+        self.assertEqual([], codes(peer))
+        peer.protocol.resumeProducing()
+        self.assertEqual([0], codes(peer))
+
     def test_in_order(self) -> None:
         """Answers come in the order of the requests, also where one has to wait; what follows it is not begun before."""
         peer = self.world.peer("alice")
