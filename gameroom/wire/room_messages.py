@@ -11,6 +11,7 @@ import attrs
 import orjson
 
 from gameroom.errors import InvalidRequest
+from gameroom.wire.room_parts import room_message
 
 LEVELS_AROUND: Final = 16
 """So much deeper than what a member gave may the messages, lines and answers be that carry it."""
@@ -21,14 +22,16 @@ class Outgoing:
 
     `data` is the message's bytes, UTF-8 JSON unless `binary`.
     `frame` is for the WebSocket door: the bytes of the whole unmasked frame, made when a socket first asks `framed` for it.
+    `envelope` is for the game port: the bytes of its envelopes, made when a connection first asks `enveloped` for them.
     """
 
-    __slots__ = ("binary", "data", "frame")
+    __slots__ = ("binary", "data", "envelope", "frame")
 
     def __init__(self, data: bytes, binary: bool = False) -> None:
         self.data = data
         self.binary = binary
         self.frame = b""
+        self.envelope = b""
 
     @classmethod
     def json(cls, message: dict[str, Any]) -> Outgoing:
@@ -39,6 +42,12 @@ class Outgoing:
         if not self.frame:
             self.frame = _frame_of(self.data, self.binary)
         return self.frame
+
+    def enveloped(self) -> bytes:
+        """The envelopes, made where they are not there yet."""
+        if not self.envelope:
+            self.envelope = room_message(self.data, self.binary)
+        return self.envelope
 
 
 def _frame_of(data: bytes, binary: bool) -> bytes:

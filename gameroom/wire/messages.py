@@ -1,0 +1,231 @@
+"""How messages are declared that are said as JSON or as Protocol Buffers: once, in a table.
+
+Checking, both codecs, the text of the .proto file and the tables in docs/protocol come from the same declaration.
+A field that is JSON of somebody's own (`json`, `object`) is a value in JSON, and its JSON text in `bytes` in Protocol Buffers.
+Pure: no Twisted, no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+
+from gameroom.errors import InvalidRequest
+from gameroom.wire.room_messages import size_of
+
+UINT32: Final = 0xFFFFFFFF
+
+_WORDS: Final = {
+    "string": "a string",
+    "uint32": "an integer from 0 to 4294967295",
+    "double": "a number from 0",
+    "object": "an object",
+}
+_IN_PROTO: Final = {"json": "bytes", "object": "bytes"}
+
+
+@attrs.frozen
+class Field:
+    """One field of a message. `kind` is string, uint32, double, json (any value), object, or another message."""
+
+    name: str
+    number: int
+    kind: str | Message = "string"
+    optional: bool = attrs.field(default=False, kw_only=True)
+    repeated: bool = attrs.field(default=False, kw_only=True)
+    choices: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """The only values there are."""
+    most_bytes: int = attrs.field(default=0, kw_only=True)
+    """Of compact JSON, for json and object; 0 where the message's own size is enough."""
+
+    @property
+    def type_in_proto(self) -> str:
+        return self.kind.name if isinstance(self.kind, Message) else _IN_PROTO.get(self.kind, self.kind)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is JSON of somebody's own."""
+        return self.kind in _IN_PROTO
+
+    def checked(self, value: Any, above: str) -> Any:
+        """The value, when it may stand here. `above` is the JSON pointer of the message. Raises `InvalidRequest`."""
+        where = f"{above}/{self.name}"
+        if not self.repeated:
+            return self._checked(value, where)
+        if type(value) is not list:
+            raise _wrong(where, "an array")
+        return [self._checked(one, f"{where}/{index}") for index, one in enumerate(value)]
+
+    def _checked(self, value: Any, where: str) -> Any:
+        kind = self.kind
+        if isinstance(kind, Message):
+            return kind.checked(value, where)
+        # Not isinstance: to Python `true` is an integer, to JSON it is not.
+        if kind == "string":
+            good = type(value) is str
+        elif kind == "uint32":
+            good = type(value) is int and 0 <= value <= UINT32
+        elif kind == "double":
+            good = type(value) in (int, float) and value >= 0 and math.isfinite(value)
+            value = float(value) if good else value
+        else:
+            good = kind == "json" or type(value) is dict
+        if not good:
+            raise _wrong(where, _WORDS[kind])
+        if self.choices and value not in self.choices:
+            raise _wrong(where, " or ".join(self.choices))
+        if self.is_json and size_of(where[1:], value) > (self.most_bytes or math.inf):
+            raise InvalidRequest(f"{where[1:]} is larger than {self.most_bytes >> 10} KiB of JSON", pointer=where)
+        return value
+
+
+@attrs.frozen
+class Message:
+    """One message: `name` as in the .proto file, and its fields."""
+
+    name: str
+    fields: tuple[Field, ...] = ()
+    whole_with: str = attrs.field(default="", kw_only=True)
+    """A field without which a message is a short one: optional fields are all that it has."""
+
+    def checked(self, value: Any, above: str = "") -> dict[str, Any]:
+        """The fields that this message has, in their order; others are left out, and null is the same as none. Raises `InvalidRequest`."""
+        if type(value) is not dict:
+            raise _wrong(above, "an object")
+        short = self.whole_with and value.get(self.whole_with) in ("", None)
+        found = {}
+        for field in self.fields:
+            given = value.get(field.name)
+            if short and not field.optional:
+                continue
+            if given is not None:
+                found[field.name] = field.checked(given, above)
+            elif not field.optional:
+                raise InvalidRequest(f"{self.name} lacks {field.name}", pointer=f"{above}/{field.name}")
+        return found
+
+
+def _wrong(where: str, words: str) -> InvalidRequest:
+    return InvalidRequest(f"{where[1:] or 'a message'} must be {words}", pointer=where or None)
+
+
+class Messages:
+    """All messages of one .proto file."""
+
+    def __init__(self, *, package: str, file: str, about: str, messages: Iterable[Message]) -> None:
+        self.package = package
+        self.about = about
+        self.messages = tuple(messages)
+        described = descriptor_pb2.FileDescriptorProto(name=file, package=package, syntax="proto3")
+        for each in self.messages:
+            _describe(described.message_type.add(name=each.name), each, package)
+        # A pool of its own: another program's file of the same name is not in its way.
+        pool = descriptor_pool.DescriptorPool()
+        pool.Add(described)
+        self._classes = {each.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{each.name}")) for each in self.messages}
+
+    def to_json(self, kind: Message, values: Mapping[str, Any]) -> bytes:
+        """Raises `InvalidRequest` for values that this message cannot say."""
+        return orjson.dumps(kind.checked(dict(values)))
+
+    def to_protobuf(self, kind: Message, values: Mapping[str, Any]) -> bytes:
+        """Raises `InvalidRequest` for values that this message cannot say."""
+        packed: bytes = self._classes[kind.name](**_packed(kind, kind.checked(dict(values)))).SerializeToString(deterministic=True)
+        return packed
+
+    def from_json(self, kind: Message, data: bytes) -> dict[str, Any]:
+        """Strict UTF-8 JSON. Raises `InvalidRequest`."""
+        return kind.checked(_json(kind.name, data))
+
+    def from_protobuf(self, kind: Message, data: bytes) -> dict[str, Any]:
+        """What the same message in JSON gives. Raises `InvalidRequest`."""
+        read = self._classes[kind.name]()
+        try:
+            read.ParseFromString(data)
+        except message.DecodeError:
+            raise InvalidRequest(f"this is no {kind.name} in Protocol Buffers") from None
+        return kind.checked(_unpacked(kind, read))
+
+    def proto(self) -> str:
+        """The text of the .proto file."""
+        lines = [*(f"// {line}" for line in self.about.splitlines()), 'syntax = "proto3";', "", f"package {self.package};", ""]
+        for each in self.messages:
+            lines += [f"message {each.name} {{", *(f"  {_in_proto(field)}" for field in each.fields), "}", ""]
+        return "\n".join(lines)
+
+
+def _describe(described: Any, kind: Message, package: str) -> None:
+    """The message as protobuf's own description of one."""
+    types = descriptor_pb2.FieldDescriptorProto
+    for field in kind.fields:
+        added = described.field.add(name=field.name, number=field.number)
+        added.label = types.LABEL_REPEATED if field.repeated else types.LABEL_OPTIONAL
+        if isinstance(field.kind, Message):
+            added.type, added.type_name = types.TYPE_MESSAGE, f".{package}.{field.kind.name}"
+        else:
+            added.type = types.Type.Value(f"TYPE_{field.type_in_proto.upper()}")
+        if field.optional:
+            # What protoc makes of `optional` in proto3: a oneof of one.
+            added.proto3_optional, added.oneof_index = True, len(described.oneof_decl)
+            described.oneof_decl.add(name=f"_{field.name}")
+
+
+def _in_proto(field: Field) -> str:
+    label = "repeated " if field.repeated else "optional " if field.optional else ""
+    note = "  // JSON" if field.is_json else ""
+    return f"{label}{field.type_in_proto} {field.name} = {field.number};{note}"
+
+
+def _packed(kind: Message, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked values as protobuf's constructors take them."""
+    packed = {}
+    for field in kind.fields:
+        if field.name not in values:
+            continue
+        value = values[field.name]
+        inner = field.kind
+        if isinstance(inner, Message):
+            value = [_packed(inner, one) for one in value] if field.repeated else _packed(inner, value)
+        elif field.is_json:
+            value = orjson.dumps(value)
+        packed[field.name] = value
+    return packed
+
+
+def _unpacked(kind: Message, read: Any) -> dict[str, Any]:
+    """What was read, unchecked; what was not said and may be left out is left out."""
+    unpacked: dict[str, Any] = {}
+    for field in kind.fields:
+        inner = field.kind
+        if (field.optional or (isinstance(inner, Message) and not field.repeated)) and not read.HasField(field.name):
+            continue
+        value = getattr(read, field.name)
+        if isinstance(inner, Message):
+            value = [_unpacked(inner, one) for one in value] if field.repeated else _unpacked(inner, value)
+        elif field.is_json:
+            value = _json(field.name, value) if value or field.optional else None
+        elif field.repeated:
+            value = list(value)
+        unpacked[field.name] = value
+    return unpacked
+
+
+def own_object(name: str, data: bytes) -> dict[str, Any]:
+    """A JSON object of somebody's own. Raises `InvalidRequest`."""
+    value = _json(name, data)
+    if type(value) is not dict:
+        raise _wrong(f"/{name}", "an object")
+    size_of(name, value)
+    return value
+
+
+def _json(name: str, data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError as error:
+        raise InvalidRequest(f"{name} is not JSON: {getattr(error, 'msg', 'it is not UTF-8')}") from None
