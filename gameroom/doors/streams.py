@@ -46,8 +46,7 @@ _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
 class StreamProtocol(Protocol):
     """One connection. It is its transport's streaming producer.
 
-    A subclass says what is done with what comes (`received`), when the peer has said its last (`said_all`), when it reads again (`reads_again`),
-    when the time without proof is over (`never_proved`), and when it is gone (`lost`).
+    A subclass says what happens with what comes (`received`) and at the turns of a connection's life: the methods up to `lost`.
     """
 
     __slots__ = ("_leave", "_met", "_reading", "_timer", "address", "connected", "door", "ending", "half_closed", "outbox", "transport")
@@ -85,6 +84,12 @@ class StreamProtocol(Protocol):
         """The time without proof is over; `proved` would have ended it."""
         self.end("never authorized")
 
+    def met(self) -> None:
+        """Its address is another one than that of who connected: a proxy has said so."""
+
+    def last_words(self) -> None:
+        """It begins to end: what is said now is the last."""
+
     def lost(self) -> None:
         """The connection is gone."""
 
@@ -92,7 +97,7 @@ class StreamProtocol(Protocol):
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
-            _tune(self.transport)
+            tune(self.transport)
         self.transport.registerProducer(self, True)
         self._timer = self.door.clock.callLater(self.door.seconds_without_proof(), self._too_late)
         self.door.opened(self)
@@ -116,6 +121,7 @@ class StreamProtocol(Protocol):
             self.transport.abortConnection()
             return
         self._leave, self.address = leave, address
+        self.met()
 
     def readConnectionLost(self) -> None:
         self.half_closed = True
@@ -167,6 +173,7 @@ class StreamProtocol(Protocol):
         self.ending = why
         if why != "done":
             self.linger()
+        self.last_words()
         self.outbox.when_sent(self._close)
 
     def linger(self) -> None:
@@ -299,7 +306,7 @@ def _why(reason: Failure) -> str:
     return "lost" if reason.check(ConnectionLost) is not None else "error"
 
 
-def _tune(transport: Any) -> None:
+def tune(transport: Any) -> None:
     """Answers go out at once, and a peer that has vanished is found."""
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
