@@ -6,6 +6,7 @@ Envelopes are cut from the stream one at a time, so that the bytes behind one ca
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,6 +23,10 @@ RAW: Final = 0
 JSON: Final = 1
 PROTOBUF: Final = 2
 """What `en` says of the data; 3 is reserved."""
+
+_header: Final = struct.Struct("!BBH").unpack_from
+_SOME_TIMES: Final = 4
+"""So many times a read may what it is put behind be copied for it; what is longer is kept as a bytearray, which grows without being copied."""
 
 
 class WrongVersion(InvalidRequest):
@@ -71,16 +76,18 @@ class EnvelopeReader:
 
     def feed(self, data: bytes) -> None:
         """Take more of the stream."""
-        if self._at == len(self._data):
-            self._data, self._at = data, 0
-            return
-        unread = self._data
-        if isinstance(unread, bytearray):
-            del unread[: self._at]
+        unread = len(self._data) - self._at
+        if not unread:
+            self._data = data
+        elif unread <= _SOME_TIMES * len(data):
+            self._data = b"".join((memoryview(self._data)[self._at :], data))
+        elif isinstance(self._data, bytearray):
+            del self._data[: self._at]
+            self._data += data
         else:
-            unread = self._data = bytearray(memoryview(unread)[self._at :])
+            self._data = bytearray(memoryview(self._data)[self._at :])
+            self._data += data
         self._at = 0
-        unread += data
 
     def next(self) -> Envelope | None:
         """The next envelope, or None until more has come.
@@ -95,26 +102,32 @@ class EnvelopeReader:
     def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
         """The envelopes that are there as plain tuples of type, encoding and data; raises what `next` raises, when the faulty one's turn comes.
 
-        One may stop between any two: what was not given stays here.
+        One may stop between any two, `feed`, or take the `rest`: what was not given stays here.
         """
-        while True:
-            data, at = self._data, self._at
-            size = len(data)
-            if at == size:
-                self._data, self._at = b"", 0
-                return
-            if data[at] != VERSION:
-                raise WrongVersion(f"this is the game port's envelope, version {VERSION}; a byte {data[at]} stands where the version belongs")
-            if size - at < HEADER_BYTES:
-                return
-            end = at + HEADER_BYTES + (data[at + 2] << 8 | data[at + 3])
-            if end - at - HEADER_BYTES > self.most:
-                raise InvalidRequest(f"an envelope may hold at most {self.most} bytes here; this one announces {end - at - HEADER_BYTES}")
+        data, at, size = self._data, self._at, len(self._data)
+        while size - at >= HEADER_BYTES:
+            version, kind, length = _header(data, at)
+            if version != VERSION or length > self.most:
+                raise self._fault(version, length)
+            at += HEADER_BYTES
+            end = at + length
             if end > size:
                 return
-            kind = data[at + 1]
             self._at = end
-            yield kind >> 2, kind & 3, bytes(data[at + HEADER_BYTES : end])
+            piece = data[at:end]
+            yield kind >> 2, kind & 3, piece if type(piece) is bytes else bytes(piece)
+            at = end
+            if self._at != end or self._data is not data:
+                data, at, size = self._data, self._at, len(self._data)
+        if at == size:
+            self._data, self._at = b"", 0
+        elif data[at] != VERSION:
+            raise self._fault(data[at], 0)
+
+    def _fault(self, version: int, length: int) -> InvalidRequest:
+        if version != VERSION:
+            return WrongVersion(f"an envelope begins with the byte {VERSION}, its version; this one begins with {version}")
+        return InvalidRequest(f"an envelope may hold at most {self.most} bytes of data here; this one announces {length}")
 
     def rest(self) -> bytes:
         """All bytes that were not given yet; nothing is left here."""

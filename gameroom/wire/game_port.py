@@ -13,7 +13,7 @@ import attrs
 import orjson
 
 from gameroom.errors import GameroomError, InvalidRequest
-from gameroom.wire.envelope import JSON, PROTOBUF, Envelope, to_bytes
+from gameroom.wire.envelope import JSON, MOST_TYPE, PROTOBUF, Envelope, to_bytes
 from gameroom.wire.messages import Field, Message, Messages, own_object
 from gameroom.wire.room_parts import ROOM, ROOM_PART, RoomParts, room_message
 
@@ -92,10 +92,17 @@ class Kind:
     path: str
     message: Message | None
     about: str
+    own_data: str = attrs.field(default="", kw_only=True)
+    """What the data is where it is no message of ours."""
     by_client: bool = attrs.field(default=False, kw_only=True)
     """Whether a client may say it to gameroom."""
     by_server: bool = attrs.field(default=False, kw_only=True)
     """Whether a GameServer may, on its control connection or while it lets a client in."""
+
+    @property
+    def data(self) -> str:
+        """As docs write it: `{game_id, version?}`."""
+        return self.own_data if self.message is None else f"`{self.message.fields_shown}`"
 
 
 KINDS: Final = (
@@ -145,7 +152,15 @@ KINDS: Final = (
         "you are in; a GameServer says `details` alone",
         by_server=True,
     ),
-    Kind(GAME_CONFIG, "GAME_CONFIG", "GameServer → proxy → client", None, "the game's own object", by_server=True),
+    Kind(
+        GAME_CONFIG,
+        "GAME_CONFIG",
+        "GameServer → proxy → client",
+        None,
+        "what all clients are to know first",
+        own_data="the game's own object",
+        by_server=True,
+    ),
     Kind(
         HOST,
         "HOST",
@@ -171,19 +186,19 @@ KINDS: Final = (
         by_client=True,
         by_server=True,
     ),
-    Kind(PING, "PING", "any", None, f"up to {PING_BYTES} bytes of any encoding", by_client=True, by_server=True),
-    Kind(PONG, "PONG", "any", None, "the same bytes and encoding back", by_client=True, by_server=True),
+    Kind(PING, "PING", "any", None, "is somebody there?", own_data=f"up to {PING_BYTES} bytes", by_client=True, by_server=True),
+    Kind(PONG, "PONG", "any", None, "the answer to PING", own_data="the same bytes, and the same `en`", by_client=True, by_server=True),
     Kind(LEAVE, "LEAVE", "client → proxy", Message("Leave"), "leave the room and close", by_client=True),
     Kind(
         STATUS,
         "STATUS",
         "GameServer → proxy",
         Message("Status", (Field("state", 1, choices=("ready", "finished")), Field("results", 2, "json", optional=True))),
-        "on the control connection",
+        "on the control connection: it can be played, or the play is over",
         by_server=True,
     ),
-    Kind(ROOM_PART, "ROOM_PART", "both", None, "a part of a room message; more follow", by_client=True),
-    Kind(ROOM, "ROOM", "both", None, "a room message, or its last part", by_client=True),
+    Kind(ROOM_PART, "ROOM_PART", "both", None, "more follow", own_data="a part of a room message", by_client=True),
+    Kind(ROOM, "ROOM", "both", None, "`en` 1 is text, `en` 0 binary", own_data="a room message, or its last part", by_client=True),
     Kind(START, "START", "client → proxy", Message("Start"), "begin the play", by_client=True),
 )
 BY_TYPE: Final[Mapping[int, Kind]] = {kind.type: kind for kind in KINDS}
@@ -251,9 +266,21 @@ def name_of(type: int) -> str:
 
 
 def error(problem: GameroomError, en: int = JSON) -> bytes:
-    """An `ERROR` envelope. Never raises; whoever answers raw data answers in JSON."""
-    message = problem.message
+    """An `ERROR` envelope, in JSON where `en` names no encoding of messages. Never raises.
+
+    A fault of ours has its incident in the sentence, since ERROR has no field for it.
+    """
+    message, incident = problem.message, problem.payload.get("incident")
     if len(message) > MESSAGE_CHARACTERS:
         message = message[: MESSAGE_CHARACTERS - 1] + "…"
+    if incident:
+        message = f"{message} (incident {incident})"
     values = {"code": problem.code, "message": message, "retry_after": problem.payload.get("retry_after")}
     return encode(ERROR, values, PROTOBUF if en == PROTOBUF else JSON)
+
+
+def markdown() -> str:
+    """The table of types in docs/protocol."""
+    rows = ["| type | name | from → to | data | |", "|---|---|---|---|---|"]
+    rows += [f"| {kind.type} | `{kind.name}` | {kind.path} | {kind.data} | {kind.about} |" for kind in KINDS]
+    return "\n".join([*rows, f"| {FIRST_OF_GAME} to {MOST_TYPE} | | both | the game's own | passed on untouched |"])

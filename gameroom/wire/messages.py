@@ -8,6 +8,7 @@ Pure: no Twisted, no clock, no I/O.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ _WORDS: Final = {
     "object": "an object",
 }
 _IN_PROTO: Final = {"json": "bytes", "object": "bytes"}
+_WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @attrs.frozen
@@ -51,6 +53,15 @@ class Field:
     def is_json(self) -> bool:
         """Whether it is JSON of somebody's own."""
         return self.kind in _IN_PROTO
+
+    @property
+    def shown(self) -> str:
+        """`version?`, `players: [{seat, name}]`, `state: "ready" or "finished"`."""
+        name = f"{self.name}?" if self.optional else self.name
+        if isinstance(self.kind, Message):
+            inner = self.kind.fields_shown
+            return f"{name}: [{inner}]" if self.repeated else f"{name}: {inner}"
+        return f"{name}: {' or '.join(map(repr, self.choices))}".replace("'", '"') if self.choices else name
 
     def checked(self, value: Any, above: str) -> Any:
         """The value, when it may stand here. `above` is the JSON pointer of the message. Raises `InvalidRequest`."""
@@ -96,7 +107,7 @@ class Message:
     def checked(self, value: Any, above: str = "") -> dict[str, Any]:
         """The fields that this message has, in their order; others are left out, and null is the same as none. Raises `InvalidRequest`."""
         if type(value) is not dict:
-            raise _wrong(above, "an object")
+            raise _wrong(above, "an object", self.shown)
         short = self.whole_with and value.get(self.whole_with) in ("", None)
         found = {}
         for field in self.fields:
@@ -106,12 +117,22 @@ class Message:
             if given is not None:
                 found[field.name] = field.checked(given, above)
             elif not field.optional:
-                raise InvalidRequest(f"{self.name} lacks {field.name}", pointer=f"{above}/{field.name}")
+                raise InvalidRequest(f"{above[1:] or self.shown} lacks {field.name}", pointer=f"{above}/{field.name}")
         return found
 
+    @property
+    def fields_shown(self) -> str:
+        """`{game_id, version?, players: [{seat, name}]}`, as docs write it."""
+        return "{" + ", ".join(field.shown for field in self.fields) + "}"
 
-def _wrong(where: str, words: str) -> InvalidRequest:
-    return InvalidRequest(f"{where[1:] or 'a message'} must be {words}", pointer=where or None)
+    @property
+    def shown(self) -> str:
+        """What people call it: CLIENT_AUTH for ClientAuth."""
+        return _WORD.sub("_", self.name).upper()
+
+
+def _wrong(where: str, words: str, name: str = "") -> InvalidRequest:
+    return InvalidRequest(f"{where[1:] or name} must be {words}", pointer=where or None)
 
 
 class Messages:
@@ -140,7 +161,7 @@ class Messages:
 
     def from_json(self, kind: Message, data: bytes) -> dict[str, Any]:
         """Strict UTF-8 JSON. Raises `InvalidRequest`."""
-        return kind.checked(_json(kind.name, data))
+        return kind.checked(_json(kind.shown, data))
 
     def from_protobuf(self, kind: Message, data: bytes) -> dict[str, Any]:
         """What the same message in JSON gives. Raises `InvalidRequest`."""
@@ -148,7 +169,7 @@ class Messages:
         try:
             read.ParseFromString(data)
         except message.DecodeError:
-            raise InvalidRequest(f"this is no {kind.name} in Protocol Buffers") from None
+            raise InvalidRequest(f"this is no {kind.shown} in Protocol Buffers") from None
         return kind.checked(_unpacked(kind, read))
 
     def proto(self) -> str:
@@ -219,7 +240,7 @@ def own_object(name: str, data: bytes) -> dict[str, Any]:
     """A JSON object of somebody's own. Raises `InvalidRequest`."""
     value = _json(name, data)
     if type(value) is not dict:
-        raise _wrong(f"/{name}", "an object")
+        raise _wrong("", "an object", name)
     size_of(name, value)
     return value
 

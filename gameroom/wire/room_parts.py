@@ -37,7 +37,8 @@ class RoomParts:
     def take(self, type: int, en: int, data: bytes) -> bytes | None:
         """The whole message with its last part, `ROOM`; None with a `ROOM_PART`. It is binary where `en` is 0, and text where it is 1.
 
-        Raises `InvalidRequest` for another encoding, one that changes within a message, and a message over `most` bytes; its parts are forgotten then.
+        Raises `InvalidRequest` for another encoding, one that changes within a message, and a message over `most` bytes.
+        The parts before it are forgotten then.
         """
         gathered = self._gathered
         if type == ROOM and gathered is None and en <= JSON and len(data) <= self.most:
