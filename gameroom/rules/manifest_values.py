@@ -12,11 +12,13 @@ import orjson
 
 from gameroom.errors import InvalidRequest
 from gameroom.rules import versions
+from gameroom.wire.room_messages import size_of
 
 GAME_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 LONGEST_NAME = 64
 LONGEST_DESCRIPTION = 4096
-CONFIG_BYTES: Final = 64 << 10
+CONFIG_BYTES: Final = 32 << 10
+"""So much CONTROL has room for (docs/protocol/game-port.md)."""
 MOST_WORDS: Final = 256
 LONGEST_WORD: Final = 4096
 
@@ -152,11 +154,13 @@ def file_of_command(words: tuple[str, ...]) -> str | None:
 
 def config(key: str, value: Any) -> dict[str, Any]:
     """A table that is handed on as JSON."""
+    table(key, value)
     try:
-        data = orjson.dumps(table(key, value), option=orjson.OPT_PASSTHROUGH_DATETIME)
-    except TypeError:
+        orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        size = size_of(key, value)
+    except (TypeError, InvalidRequest):
         raise fault(key, "must hold what JSON can say: no dates, no integers of over 64 bits, and not nested too deeply") from None
-    if len(data) > CONFIG_BYTES:
+    if size > CONFIG_BYTES:
         raise fault(key, f"must not be over {CONFIG_BYTES >> 10} KiB as JSON")
     return value  # type: ignore[no-any-return]
 

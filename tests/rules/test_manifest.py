@@ -222,7 +222,8 @@ class ManifestTests(SynchronousTestCase):
             f"{command}\nconfig = 1": "server.config must be a table",
             f"{command}\nconfig = {{a = 2026-01-01}}": "server.config must hold what JSON can say",
             f"{command}\nconfig = {{a = {2**64}}}": "server.config must hold what JSON can say",
-            f'{command}\nconfig = {{a = "{"x" * 65536}"}}': "server.config must not be over 64 KiB",
+            f"{command}\nconfig = {{a = {'[' * 240}{']' * 240}}}": "server.config must hold what JSON can say",
+            f'{command}\nconfig = {{a = "{"x" * 32768}"}}': "server.config must not be over 32 KiB",
             f'{command}\nendpoint = "tcp:x:1"': "server.endpoint is not known",
         }.items():
             self.assertIn(reason, self.wrong("server", line), line)
