@@ -53,11 +53,11 @@ class EnvelopeProtocol(StreamProtocol):
     says: ClassVar[Collection[int]] = ()
     _log = Logger()
 
-    def __init__(self, door: StreamFactory, address: str, leave: Callable[[], None]) -> None:
-        super().__init__(door, address, leave)
+    def __init__(self, factory: StreamFactory, address: str, leave: Callable[[], None]) -> None:
+        super().__init__(factory, address, leave)
         self.is_proved = False
         """Whether a token was good here, once."""
-        self._reader = EnvelopeReader(min(MOST_BYTES, door.limits().unauthenticated_bytes))
+        self._reader = EnvelopeReader(min(MOST_BYTES, factory.limits().unauthenticated_bytes))
         self._flood: Flood | None = None
         self._misses = 0
         self._waiting = self._working = False
@@ -75,9 +75,9 @@ class EnvelopeProtocol(StreamProtocol):
     def count(self) -> None:
         """Count an envelope to whoever sends it, before it is taken; raises `RateLimited`. Here it counts to the connection."""
         if self._flood is None:
-            self._flood = Flood(self.door.limits().messages_per_second)
+            self._flood = Flood(self.factory.limits().messages_per_second)
         try:
-            self._flood.count(self.door.clock.seconds())
+            self._flood.count(self.factory.clock.seconds())
         except RateLimited as error:
             if self._flood.storms:
                 self.refuse(error, "flood")
@@ -196,7 +196,7 @@ class EnvelopeProtocol(StreamProtocol):
 
     def _take_turns(self) -> None:
         self._waiting = True
-        self.door.clock.callLater(0, self._done)
+        self.factory.clock.callLater(0, self._done)
 
     def _done(self) -> None:
         self._waiting = False
@@ -251,18 +251,20 @@ class EnvelopeProtocol(StreamProtocol):
         self.say(wire.error(problem, en))
         if isinstance(problem, Unauthorized) and not self.is_proved:
             self._misses += 1
-            if self._misses >= self.door.limits().unauthenticated_tries:
+            if self._misses >= self.factory.limits().unauthenticated_tries:
                 self.end("unauthorized")
 
     def _counted(self, type_: int, code: int) -> None:
-        if self.door.metrics is not None and type_ not in (wire.ROOM, wire.ROOM_PART):
+        if self.factory.metrics is not None and type_ not in (wire.ROOM, wire.ROOM_PART):
             kind = wire.BY_TYPE.get(type_)
-            self.door.metrics.request(self.door.door, "unreadable" if kind is None else kind.name, code)
+            self.factory.metrics.request(self.factory.door, "unreadable" if kind is None else kind.name, code)
 
     def _incident(self, type_: int, error: BaseException) -> GameroomError:
         incident = str(uuid4())
         what = wire.name_of(type_)
-        self._log.failure("incident {incident}: {what} failed at the {door} port", Failure(error), incident=incident, what=what, door=self.door.door)
+        self._log.failure(
+            "incident {incident}: {what} failed at the {door} port", Failure(error), incident=incident, what=what, door=self.factory.door
+        )
         return ServerError(incident=incident)
 
     # The pipe.
@@ -289,4 +291,4 @@ class EnvelopeProtocol(StreamProtocol):
 
     def _become_pipe(self, link: ServerLink) -> None:
         self.transport.unregisterProducer()
-        self._pipe = Pipe(self.transport, link, self._reader.rest(), clock=self.door.clock)
+        self._pipe = Pipe(self.transport, link, self._reader.rest(), clock=self.factory.clock)

@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 class LineProtocol(StreamProtocol):
     """One connection of a JSON-lines door."""
 
-    door: LineFactory
-
-    def __init__(self, door: LineFactory, address: str, leave: Callable[[], None]) -> None:
-        super().__init__(door, address, leave)
-        self._requests = LineRequests(self.outbox, self._progressed, door.rounds)
-        self.conversation = door.converse(address, self._requests.push, self.outbox.catch_up)
+    def __init__(self, factory: LineFactory, address: str, leave: Callable[[], None]) -> None:
+        super().__init__(factory, address, leave)
+        self._requests = LineRequests(self.outbox, self._progressed, factory.rounds)
+        self.conversation = factory.converse(address, self._requests.push, self.outbox.catch_up)
         self._requests.conversation = self.conversation
         self.conversation.attach(self.outbox, self._requests)
 

@@ -49,19 +49,20 @@ class StreamProtocol(Protocol):
     A subclass says what happens with what comes (`received`) and at the turns of a connection's life: the methods up to `lost`.
     """
 
-    __slots__ = ("_leave", "_met", "_reading", "_timer", "address", "connected", "door", "ending", "half_closed", "outbox", "transport")
+    __slots__ = ("_leave", "_met", "_reading", "_timer", "address", "connected", "ending", "factory", "half_closed", "outbox", "transport")
 
     transport: Any
+    factory: Any
 
-    def __init__(self, door: StreamFactory, address: str, leave: Callable[[], None]) -> None:
-        self.door = door
+    def __init__(self, factory: StreamFactory, address: str, leave: Callable[[], None]) -> None:
+        self.factory = factory
         self.address = address
         """The peer's host."""
         self.ending = ""
         """Why it is ended, in a word or two, from when that has begun."""
         self.half_closed = False
         """Whether the peer has sent its last byte."""
-        self.outbox = Outbox(self._write, door.limits().queue_bytes, self._overflowed)
+        self.outbox = Outbox(self._write, factory.limits().queue_bytes, self._overflowed)
         self._leave = leave
         self._met = False
         self._reading = True
@@ -99,8 +100,8 @@ class StreamProtocol(Protocol):
         if ITCPTransport.providedBy(self.transport):
             tune(self.transport)
         self.transport.registerProducer(self, True)
-        self._timer = self.door.clock.callLater(self.door.seconds_without_proof(), self._too_late)
-        self.door.opened(self)
+        self._timer = self.factory.clock.callLater(self.factory.seconds_without_proof(), self._too_late)
+        self.factory.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
         if not self._met:
@@ -115,7 +116,7 @@ class StreamProtocol(Protocol):
         if address == self.address:
             return
         self._leave()
-        leave = self.door.enter(address)
+        leave = self.factory.enter(address)
         if leave is None:
             self.ending = "refused"
             self.transport.abortConnection()
@@ -140,7 +141,7 @@ class StreamProtocol(Protocol):
         self.outbox.stopProducing()
         self.lost()
         self._leave()
-        self.door.closed(self, self.ending or _why(reason))
+        self.factory.closed(self, self.ending or _why(reason))
         self.ending = self.ending or "lost"
 
     # What our transport asks of us, as its producer.
@@ -179,7 +180,7 @@ class StreamProtocol(Protocol):
     def linger(self) -> None:
         """From now on the connection has so long for whatever is still to be done."""
         self._stop_timer()
-        self._timer = self.door.clock.callLater(LINGER_SECONDS, self._too_late)
+        self._timer = self.factory.clock.callLater(LINGER_SECONDS, self._too_late)
 
     def read(self, wanted: bool) -> None:
         """Whether more of what the peer sends is to be read."""
