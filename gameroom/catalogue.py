@@ -38,6 +38,10 @@ class BundleInfo:
     size_bytes: int
     checksum: str
     """SHA-256, 64 hex digits."""
+    hosting: str
+    """The kind of its rooms."""
+    has_page: bool
+    """Whether it is played in a page of its own."""
 
 
 @attrs.frozen(kw_only=True)
@@ -131,7 +135,15 @@ class Catalogue:
         game, found = await self._find(game_id, None)
         if found is None:
             raise _no_version(game, None)
-        return BundleInfo(game_id=game_id, version=found.version, size_bytes=found.size_bytes, checksum=found.checksum)
+        said = Manifest.from_json(found.hosting)
+        return BundleInfo(
+            game_id=game_id,
+            version=found.version,
+            size_bytes=found.size_bytes,
+            checksum=found.checksum,
+            hosting=said.kind,
+            has_page=said.web is not None,
+        )
 
     @deferring
     async def stored(self, game_id: str, version: str | None = None) -> Stored:

@@ -14,6 +14,7 @@ _OBJECT: Schema = {"type": "object"}
 _NUMBER: Schema = {"type": "number"}
 
 Fields = dict[str, Schema]
+_ADDRESS: Fields = {"game_host": TEXT, "game_port": WHOLE}
 
 
 class Message:
@@ -82,10 +83,14 @@ TO_MEMBERS: dict[str, Message] = {
             },
             "last_id": WHOLE,
         },
-        {"evicted": YES_NO, "game": or_null(_OBJECT), "last_game": or_null(_OBJECT)},
+        {"evicted": YES_NO, "game": or_null(_OBJECT), "last_game": or_null(_OBJECT), **_ADDRESS},
     ),
     "players": Message("The whole roster, at every change.", {"players": listed(ref("Player"))}),
-    "state": Message("At every change of state.", {"state": TEXT}, {"reason": TEXT, "members": listed(TEXT)}),
+    "state": Message(
+        "At every change of state. Server rooms of direct mode: game_host and game_port are the GameServer's own, while it plays.",
+        {"state": TEXT},
+        {"reason": TEXT, "members": listed(TEXT), "message": TEXT, **_ADDRESS},
+    ),
     "chat": Message("From a member.", {"from": TEXT, "text": TEXT}),
     "over": Message("The play ended; the room is in setup again.", {"reason": TEXT, "play_id": UUID}, {"results": _ANYTHING}),
     "pong": Message("The answer to ping.", optional={"t": _ANYTHING}),
@@ -133,6 +138,11 @@ _PACKETS = {
     ),
     "gamePacket": "Relay rooms, from a player: up to 64 KiB that are the game's own.",
     "gameFrame": "Relay rooms, to everyone else: u16 seat of the sender, then those bytes.",
+    "toGameServer": (
+        "Server rooms that play, from a player: whole envelopes for the GameServer, each u8 version 1, u8 en + 4 * type, u16 length, "
+        "then that many bytes (docs/protocol/game-port.md). Types 32 to 63 are the game's own."
+    ),
+    "fromGameServer": "Server rooms that play, to a player: one such envelope a frame; CONNECTED (5) first, then what the GameServer says.",
     "masterPackets": "Binary rooms, history: u8 kind 3, u32 from, u32 count, then u32 length and a master each.",
 }
 
@@ -145,7 +155,7 @@ def describe(socket_url: str, version: str) -> dict[str, Any]:
     messages = {f"from_{name}": _message(name, message, asked) for name, message in FROM_MEMBERS.items()}
     messages |= {f"to_{name}": _message(name, message, told) for name, message in TO_MEMBERS.items()}
     messages |= {name: {"name": name, "summary": about, "contentType": "application/octet-stream"} for name, about in _PACKETS.items()}
-    received = [name for name in messages if name.startswith("from_") or name in ("commandPacket", "gamePacket")]
+    received = [name for name in messages if name.startswith("from_") or name in ("commandPacket", "gamePacket", "toGameServer")]
     sent = [name for name in messages if name not in received]
     return {
         "asyncapi": "3.0.0",

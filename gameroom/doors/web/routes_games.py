@@ -67,7 +67,15 @@ class GameRoutes:
 
     async def latest(self, call: Call) -> Answer:
         latest = await self._catalogue.latest(call.path["game_id"])
-        return Answer(value={"version": latest.version, "size_bytes": latest.size_bytes, "checksum": latest.checksum})
+        return Answer(
+            value={
+                "version": latest.version,
+                "size_bytes": latest.size_bytes,
+                "checksum": latest.checksum,
+                "hosting": latest.hosting,
+                "page": latest.has_page,
+            }
+        )
 
 
 class PlayRoutes:

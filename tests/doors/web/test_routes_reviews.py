@@ -37,7 +37,8 @@ class GamePageTests(DeveloperCase):
     def test_latest(self) -> None:
         """As LATEST_VERSION; without a version, 103."""
         latest = self.world.ask("GET", f"/games/{self.world.game_id()}/versions/latest").json
-        self.assertEqual((set(latest), latest["version"]), ({"version", "size_bytes", "checksum"}, "1.0.0"))
+        self.assertEqual((set(latest), latest["version"]), ({"version", "size_bytes", "checksum", "hosting", "page"}, "1.0.0"))
+        self.assertEqual((latest["hosting"], latest["page"]), ("lockstep", True))
         self.problem(self.world.ask("GET", f"/games/{self.new_game()}/versions/latest"), 404, 103)
 
 

@@ -35,7 +35,7 @@ class UploadTests(DeveloperCase):
         ended = self.developer_asks("POST", f"{upload}/end")
         self.assertEqual((ended.status, ended.json), (200, {"version": "1.0.0", "is_latest": True}))
         latest = self.world.ask("GET", f"/games/{self.game}/versions/latest").json
-        self.assertEqual(latest, {"version": "1.0.0", "size_bytes": 1000, "checksum": checksum})
+        self.assertEqual(latest, {"version": "1.0.0", "size_bytes": 1000, "checksum": checksum, "hosting": "relay", "page": False})
         self.problem(self.developer_asks("GET", upload), 409, 105)
 
     def test_chunk_size(self) -> None:

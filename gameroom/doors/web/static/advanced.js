@@ -1,8 +1,11 @@
 // @ts-check
 /** What can be said of a room when it is made, beyond its game. */
 import { element } from "./dom.js";
+import { api } from "./gameroom.js";
 
-/** @type {{field: string, asks: string, choices: [string, any][]}[]} the first choice is what the game itself says */
+/** @typedef {{field: string, asks: string, choices: [string, any][]}} Choice the first choice is what the game itself says */
+
+/** @type {Choice[]} */
 const LOCKSTEP = [
   {
     field: "on_divergence",
@@ -21,7 +24,7 @@ const LOCKSTEP = [
   },
 ];
 
-/** @type {typeof LOCKSTEP} */
+/** @type {Choice[]} */
 const TURNS = [
   {
     field: "move_seconds",
@@ -40,20 +43,37 @@ const TURNS = [
   },
 ];
 
+/** @type {Choice} */
+const LISTED = { field: "public", asks: "Who can find the room", choices: [["everybody, in the lists of rooms", undefined], ["only who has its link or code", false]] };
+
+/** What can be said of a room of this hosting kind. @param {string} hosting @returns {Choice[]} */
+export const choicesOf = (hosting) => [LISTED, ...(hosting === "lockstep" ? LOCKSTEP : hosting === "controller" ? TURNS : [])];
+
 /**
- * A disclosure with the options, for the card of a game.
+ * A disclosure with the options, for the card of a game. What there is to choose follows from how the game is played, and is asked for once it is opened.
+ * @param {string} gameId
  * @returns {{box: HTMLElement, fields: () => Record<string, any>}} `fields` for `/create`, without those that are the game's
  */
-export function advanced() {
-  const selects = [...LOCKSTEP, ...TURNS].map(({ field, asks, choices }) => {
-    const select = /** @type {HTMLSelectElement} */ (element("select", {}, ...choices.map(([text], i) => element("option", { value: String(i), textContent: text }))));
-    return { field, select, choices, label: element("label", {}, asks, select) };
+export function advanced(gameId) {
+  /** @type {{select: HTMLSelectElement, choice: Choice}[]} */
+  let selects = [];
+  const box = /** @type {HTMLDetailsElement} */ (element("details", { className: "advanced" }, element("summary", { textContent: "Advanced" })));
+  const place = element("div", { className: "stack tight" });
+  box.append(place);
+  box.addEventListener("toggle", async () => {
+    if (!box.open || selects.length) return;
+    try {
+      const { hosting } = await api("GET", `/games/${gameId}/versions/latest`);
+      if (!selects.length) selects = choicesOf(hosting).map((choice) => ({ choice, select: selectOf(choice) }));
+      place.replaceChildren(...selects.map(({ choice, select }) => element("label", {}, choice.asks, select)));
+    } catch (error) {
+      place.replaceChildren(element("p", { className: "problem", textContent: /** @type {Error} */ (error).message }));
+    }
   });
-  const note = (/** @type {string} */ textContent) => element("p", { className: "quiet", textContent });
-  const labels = selects.map(({ label }) => label);
-  const box = element("details", { className: "advanced" }, element("summary", { textContent: "Advanced" }));
-  box.append(note("These concern games that are played in lock-step."), ...labels.slice(0, LOCKSTEP.length));
-  box.append(note("And these games that are played by turns."), ...labels.slice(LOCKSTEP.length));
-  const chosen = () => selects.map(({ field, select, choices }) => [field, choices[select.selectedIndex][1]]).filter(([, value]) => value !== undefined);
+  const chosen = () => selects.map(({ select, choice }) => [choice.field, choice.choices[select.selectedIndex][1]]).filter(([, value]) => value !== undefined);
   return { box, fields: () => Object.fromEntries(chosen()) };
 }
+
+/** @param {Choice} choice */
+const selectOf = ({ choices }) =>
+  /** @type {HTMLSelectElement} */ (element("select", {}, ...choices.map(([text], i) => element("option", { value: String(i), textContent: text }))));

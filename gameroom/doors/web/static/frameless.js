@@ -3,13 +3,15 @@
 import { element } from "./dom.js";
 
 /** Hosting kinds that the server takes bundles of and cannot run yet. */
-const UNHOSTED = new Set(["server", "service"]);
+const UNHOSTED = new Set(["service"]);
+/** Hosting kinds whose games need not have a page. */
+export const PAGELESS = new Set(["relay", "server"]);
 
 /** @param {any} view the room, as `GET /join` shows it */
 export const isUnhosted = (view) => UNHOSTED.has(view?.hosting);
 
 /** Whether it is known that nothing of the game can be shown here. @param {any} view the room, as `GET /join` shows it */
-export const hasNoFrame = (view) => isUnhosted(view) || (view.hosting === "relay" && !view.engine?.page);
+export const hasNoFrame = (view) => isUnhosted(view) || (PAGELESS.has(view.hosting) && !view.engine?.page);
 
 /** @param {any} view @returns {string} */
 export const unhosted = (view) => `This server cannot run games of kind ${view.hosting} yet. You can meet and chat here, but not play.`;
@@ -17,11 +19,16 @@ export const unhosted = (view) => `This server cannot run games of kind ${view.h
 /** @param {string} text */
 const code = (text) => element("code", { textContent: text });
 
-/** @param {any} view the room, as `GET /join` shows it @returns {HTMLElement} */
-export function frameless(view) {
+/** @param {any} view the room, as `GET /join` shows it @param {import("./server_room.js").ServerRoom | null} [server] where a GameServer plays it @returns {HTMLElement} */
+export function frameless(view, server) {
   const card = element("div", { className: "card stack" });
   if (isUnhosted(view)) {
     card.append(element("p", { textContent: unhosted(view) }));
+    return card;
+  }
+  if (server) {
+    server.card = card;
+    server.show();
     return card;
   }
   card.append(

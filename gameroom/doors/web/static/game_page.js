@@ -4,6 +4,7 @@ import { pageAccount } from "./account.js";
 import { advanced } from "./advanced.js";
 import { $, element } from "./dom.js";
 import { fetchBundle } from "./download.js";
+import { PAGELESS } from "./frameless.js";
 import { RoomError, api } from "./gameroom.js";
 import { kept } from "./kept.js";
 import { logInAgain, openRoom } from "./opening.js";
@@ -38,6 +39,8 @@ async function showGame() {
 async function showVersion() {
   const latest = await api("GET", `${path}/versions/latest`);
   $("version").textContent = `Version ${latest.version}, ${size(latest.size_bytes)}`;
+  $("how").hidden = latest.page || !PAGELESS.has(latest.hosting);
+  $("how").textContent = "It is played with its own program and not in the browser. Play opens a room, where you meet and get a party code; the program joins by that. gameroom play, in a terminal, does all of this.";
   $("checksum").textContent = latest.checksum;
   $("checksum-box").hidden = false;
 }
@@ -45,7 +48,7 @@ async function showVersion() {
 const problem = (/** @type {string} */ text) => ($("game-problem").textContent = text);
 const failed = (/** @type {unknown} */ error) => problem(/** @type {Error} */ (error).message);
 
-const options = advanced();
+const options = advanced(gameId);
 $("play-options").append(options.box);
 $("play").addEventListener("click", () => openRoom(game, { account, button: $("play"), options: options.fields(), problem }));
 

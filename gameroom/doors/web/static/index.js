@@ -51,7 +51,7 @@ const detailed = (game) => api("GET", `/games/${game.game_id}`).then((answer) =>
 function gameCard(game) {
   const play = element("button", { type: "button", className: "main", textContent: "Play" });
   play.setAttribute("aria-label", `Play ${game.name}`);
-  const options = advanced();
+  const options = advanced(game.game_id);
   const problem = (/** @type {string} */ text) => {
     $("games-problem").textContent = text;
     $("games-problem").scrollIntoView({ block: "nearest" });

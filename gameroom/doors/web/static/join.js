@@ -8,6 +8,7 @@ import { frameless, hasNoFrame, isUnhosted, unhosted } from "./frameless.js";
 import { gameFrame } from "./game_frame.js";
 import { FrameHost, RoomConnection, SocketTransport, api, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
+import { GETTING_READY, ServerRoom, isServer } from "./server_room.js";
 import { Trouble } from "./trouble.js";
 import { list } from "./words.js";
 
@@ -26,6 +27,8 @@ let host = null;
 let table = null;
 /** @type {Bots | null} */
 let bots = null;
+/** What is said of the GameServer, in a server room. @type {ServerRoom | null} */
+let server = null;
 /** @type {Seat | null} */
 let seat = null;
 /** What anyone may know of the room, newest. @type {any} */
@@ -114,6 +117,7 @@ async function enter(taken, wants = false) {
   room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
   listen(room);
+  server = isServer(view) ? new ServerRoom(room, { view, began, missed: () => showOutcome({ reason: "missed" }), notice, changed: showRoom }) : null;
   if (isController(view)) return enterTable(room, wants);
   const frame = hasNoFrame(view) ? null : await gameFrame(view.engine, gameName);
   if (frame) {
@@ -122,7 +126,7 @@ async function enter(taken, wants = false) {
     $("frame-place").replaceChildren(frame);
     await host.opened();
   } else {
-    $("frame-place").replaceChildren(frameless(view));
+    $("frame-place").replaceChildren(frameless(view, server));
     room.open();
   }
 }
@@ -153,14 +157,12 @@ function listen(room) {
   room.on("players", showRoom);
   room.on("setup", (message) => (revision = message.revision));
   room.on("state", (message) => {
-    if (message.reason === "start_failed") notice("Not everyone came back in time, so the match did not start.");
+    if (message.reason === "start_failed" && !server) notice("Not everyone came back in time, so the match did not start.");
     showRoom();
   });
   room.on("start", (message) => {
     playId = message.play_id;
-    clearOutcome();
-    $("frame-place").firstElementChild?.focus();
-    showRoom();
+    began();
   });
   room.on("over", (message) => {
     playId = null;
@@ -174,6 +176,13 @@ function listen(room) {
   // nor that those of somebody who only watches now do (102).
   room.on("error", (message) => message.reply_to === undefined && ![102, 105].includes(message.code) && notice(message.message, true));
   room.on("connection", connection);
+}
+
+function began() {
+  clearOutcome();
+  notice("");
+  $("frame-place").firstElementChild?.focus();
+  showRoom();
 }
 
 /** The play ended while our connection was lost: its recording says how. @param {string} id */
@@ -194,7 +203,8 @@ async function missedOver(id) {
 function connection({ state, code, reason }) {
   if (state === "away" && code !== 1000) notice("The connection was lost. It comes back by itself…", true);
   if (state !== "closed") return;
-  if (code === 4105) return gone("You play in another window", reason, () => location.reload());
+  // In a game that has no page it is the game's own program, most likely.
+  if (code === 4105) return gone(server?.card ? "You play with the game's program" : "You play in another window", reason, () => location.reload());
   kept.keepSeat(roomId, null);
   if (code === 4101) {
     door.asGuest = false;
@@ -215,8 +225,10 @@ function showRoom() {
   document.body.toggleAttribute("data-playing", on);
   const cannot = isUnhosted(view);
   // Where it takes just so many, to join is to be ready.
+  const busy = !!server && !on && (server.starting || (!!me?.ready && allReady(players)));
   const in_ = table && me?.ready && view.min_players === view.max_players;
   $("ready").hidden = cannot || on || ended || room.you.viewer || in_;
+  $("ready").disabled = $("start").disabled = busy;
   $("ready").setAttribute("aria-pressed", String(!!me?.ready));
   $("ready").classList.toggle("main", !me?.ready);
   $("finish").hidden = !on || view.hosting !== "relay" || !room.you.host;
@@ -225,12 +237,14 @@ function showRoom() {
   $("invite-title").textContent = table && room.you.viewer ? "Join with your phone" : "Invite";
   $("where").textContent = `${room.you.viewer ? "or enter" : "Scan it, or enter"} the code at ${location.host}`;
   $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
-  const because = (ended && table?.because()) || "";
+  const because = (ended && (table ?? server)?.because()) || "";
   if ($("because").textContent !== because) $("because").textContent = because;
   $("because").hidden = !because;
-  const text = ended ? "" : sentence(players, me, on);
+  const text = busy ? GETTING_READY : ended ? "" : sentence(players, me, on);
+  $("say").toggleAttribute("data-busy", busy);
   $("say").textContent = table ? "" : text;
   table?.show(text);
+  server?.show();
   bots?.show(on);
   $("roster").replaceChildren(...room.players.map((player) => rosterRow(player, !!room?.you.host && player.user_id !== room.you.user_id)));
   title(on ? "Playing" : me?.ready ? "Ready" : "");
@@ -240,6 +254,7 @@ function showRoom() {
 function sentence(players, me, on) {
   const missing = (view.min_players ?? 1) - players.length;
   if (isUnhosted(view)) return unhosted(view);
+  if (on && server) return server.during(!!room?.you.viewer);
   if (on) return room?.you.viewer || trouble?.evicted ? "You are watching." : "";
   if (table && room?.you.viewer && missing > 0) return "Scan the code to join";
   if (missing > 0) return table ? `Waiting for ${missing} more ${missing > 1 ? "players" : "player"}` : `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
@@ -249,6 +264,9 @@ function sentence(players, me, on) {
   if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
   return slow.length ? `Waiting for ${list(slow)} to be ready.` : "Here we go.";
 }
+
+/** @param {any[]} players */
+const allReady = (players) => players.length >= (view.min_players ?? 1) && players.every((player) => player.ready && player.connected);
 
 /** The same for everybody before a big screen, once there are enough. @param {any[]} players @param {string[]} slow */
 function onScreen(players, slow) {
@@ -300,8 +318,10 @@ async function ask(message) {
 
 /** How it ended for us: results name the winners' seats (docs/gameroom-js.md). @param {any} over @returns {string} */
 function outcome({ reason, results }) {
-  const winners = results?.winners ?? (typeof results?.winner === "number" ? [results.winner - 1] : null);
+  const winners = results?.winners ?? (typeof results?.winner === "number" ? [server ? results.winner : results.winner - 1] : null);
   if (reason === "draw") return "Draw";
+  if (reason === "missed") return "The match is over";
+  if (server && results?.winner === null) return "Nobody won";
   if (!Array.isArray(winners)) return reason === "finished" ? "The match is over" : "The match was ended";
   const mine = room?.you.seat;
   if (mine !== null && mine !== undefined && !room?.you.viewer) return winners.includes(mine) ? (winners.length > 1 ? "Draw" : "You won") : "You lost";
@@ -339,7 +359,12 @@ $("ready").addEventListener("click", () => {
 $("start").addEventListener("click", async () => {
   // The host's start is the host's readiness too.
   if ($("ready").getAttribute("aria-pressed") !== "true") await ask({ type: "ready", ready: true, revision });
-  if (!playing()) await ask({ type: "start" });
+  if (playing()) return;
+  if (!server) return ask({ type: "start" });
+  const started = server.start(() => ask({ type: "start" }));
+  showRoom();
+  await started;
+  showRoom();
 });
 $("finish").addEventListener("click", () => ask({ type: "finish" }));
 $("sit").addEventListener("click", () => ask({ type: "sit" }));
