@@ -115,9 +115,13 @@ class IRoom(Interface):
     host: str | None = Attribute("the user_id of the member who may start and resolve")
     setup_state: str = Attribute("the full path of its state while it is set up")
     seated: Sequence[str] = Attribute("the user_ids of the players, by seat")
+    last_over: Outgoing | None = Attribute("how the last play ended, as members were told it; None where none has since this process began")
 
     def now() -> float:
         """Unix time in seconds."""
+
+    def connected_fields(user_id: str, details: Any = None) -> dict[str, Any]:
+        """CONNECTED's fields for a member, with what the GameServer has told of itself; raises `NotFound`."""
 
     def member(user_id: str) -> Member:
         """The member; raises `NotFound`."""
@@ -202,7 +206,15 @@ class IReferee(Interface):
 
     transactional: bool = Attribute("True where messages are answered and players are told one thing at a time (controller).")
 
+    begins_once: bool = Attribute(
+        "True where a play that has got ready begins though players have left meanwhile, as long as enough are there: `left` is told behind `begun` (server)."
+    )
+
     at_server: bool = Attribute("True while the play is at a GameServer to which members' connections become pipes (server rooms in proxy mode).")
+
+    played_at: tuple[str, int] | None = Attribute(
+        "(game_host, game_port) while clients connect to the GameServer themselves (direct mode); None where the door is that all rooms of the kind have."
+    )
 
     def check_start() -> None:
         """May a play begin here at all? Raises `BadState` where games of this kind cannot be run; asked before anything is locked."""
@@ -248,6 +260,9 @@ class IReferee(Interface):
 
     def connected(user_id: str) -> None:
         """While it plays: the member has a connection again."""
+
+    def parted(user_id: str, connection: Any) -> None:
+        """While it plays: this `IConnection` of the member is gone; others may be left. Not told of one that was taken over."""
 
     def disconnected(user_id: str) -> None:
         """While it plays: the member's last connection is gone."""

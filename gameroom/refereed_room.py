@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gameroom import room_views as views
 from gameroom.interfaces import ICursor, ITurnRoom, Work
 from gameroom.rules import room as rules
 from gameroom.rules.room import PLAYING, Member, Room, RoomOptions
@@ -51,6 +52,7 @@ class RefereedRoom:
         self.now = room.now
         self._room = room
         self._ending: _Ending | None = None
+        self.last_over: Outgoing | None = None
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -79,6 +81,9 @@ class RefereedRoom:
     def member(self, user_id: str) -> Member:
         return self._room.latest.member(user_id)
 
+    def connected_fields(self, user_id: str, details: Any = None) -> dict[str, Any]:
+        return views.connected(self._room, self.member(user_id), details)
+
     def is_connected(self, user_id: str) -> bool:
         return bool(self._room.audience.of(user_id))
 
@@ -105,14 +110,17 @@ class RefereedRoom:
     def enter(self, state: str) -> Deferred[None]:
         return self._room.change(rules.enter(self._room.latest, state), lambda room: self.show_state(state))
 
-    def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
+    def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None, message: str | None = None) -> None:
+        """`message` is a sentence for a person."""
         self.state = state
-        message: dict[str, Any] = {"type": "state", "state": state}
+        told: dict[str, Any] = {"type": "state", "state": state}
         if reason is not None:
-            message["reason"] = reason
+            told["reason"] = reason
         if members is not None:
-            message["members"] = list(members)
-        self.broadcast(Outgoing.json(message))
+            told["members"] = list(members)
+        if message is not None:
+            told["message"] = message
+        self.broadcast(Outgoing.json({**told, **views.address(self._room)}))
 
     def keep(self, work: Work, told: Callable[[], None]) -> Deferred[None]:
         return self._room.change(self._room.latest, lambda room: told(), work)
@@ -142,6 +150,9 @@ class RefereedRoom:
         self._end(reason, results, also, told)
 
     def _end(self, reason: str, results: Any, also: Work | None, told: Callable[[], None] | None) -> None:
+        if self._room.around.stopped():
+            # What ends as the daemon goes down is no end of the play: the next start decides what becomes of it.
+            return
         if self._room.latest.phase == PLAYING and self._ending is None:
             self._ending = _Ending(reason, results, also, told)
             self._end_play()
@@ -164,7 +175,8 @@ class RefereedRoom:
             room.referee.end()
             self._log.info("play {play_id} of room {room_id} is over: {reason}", play_id=play_id, room_id=self.room_id, reason=reason)
             message = {"type": "over", "reason": reason, "play_id": play_id}
-            self.broadcast(Outgoing.json(message if results is None else {**message, "results": results}))
+            self.last_over = Outgoing.json(message if results is None else {**message, "results": results})
+            self.broadcast(self.last_over)
             room.audience.restart_clocks()
             self.show_state(after.state, reason)
 

@@ -125,6 +125,10 @@ class LivingRoom:
         """GET_ROOM's `room`."""
         return views.lobby_detail(self)
 
+    def played_at(self) -> tuple[str, int]:
+        """`(game_host, game_port)` of where it is played: a door, or the GameServer itself where clients connect to that."""
+        return self.referee.played_at or self.around.addresses.played_at(self.options.hosting)
+
     def join_view(self) -> dict[str, Any]:
         """The answer of `GET /join`."""
         return views.join_view(self)
@@ -281,6 +285,7 @@ class LivingRoom:
                 self.refereed.over(LOST)
         else:
             await self.referee.recall()
+            self.starting.restored()
         self.audience.refresh()
 
     def close(self, why: str) -> None:
@@ -291,6 +296,7 @@ class LivingRoom:
         room = self.value
         self._log.info("room {room_id} is gone: {why}", room_id=self.room_id, why=why)
         self.referee.end()
+        self.starting.closed()
         self.audience.dismiss_all(NotFound(f"this room is gone: {why}"))
         self.around.closed(self)
         Deferred.fromCoroutine(self._delete(room)).addErrback(

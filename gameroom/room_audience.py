@@ -93,8 +93,13 @@ class RoomAudience:
 
     def detach(self, user_id: str, connection: Any) -> None:
         """A connection of the member is gone."""
-        if self._attendance.depart(user_id, connection):
-            if self._room.value.phase == PLAYING:
+        if connection not in self._attendance.of(user_id):
+            return
+        last, plays = self._attendance.depart(user_id, connection), self._room.value.phase == PLAYING
+        if plays:
+            self._room.referee.parted(user_id, connection)
+        if last:
+            if plays:
                 self._room.referee.disconnected(user_id)
             self.refresh()
 

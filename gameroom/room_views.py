@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from gameroom.rules.room import Member, Room
+from gameroom.rules.manifest import SERVER
+from gameroom.rules.room import PLAYING, STARTING, Member, Room
 
 if TYPE_CHECKING:
     from gameroom.room import LivingRoom
@@ -35,9 +36,42 @@ def lobby_detail(living: LivingRoom) -> dict[str, Any]:
         "seats": {str(member.seat): member.name for member in room.players},
         "join_url": living.around.addresses.join_url(room.room_id),
     }
-    if room.status == "PLAYING":
-        detail["game_host"], detail["game_port"] = living.around.addresses.played_at(room.options.hosting)
+    if room.phase == PLAYING or (room.phase == STARTING and room.options.hosting != SERVER):
+        detail["game_host"], detail["game_port"] = living.played_at()
     return detail
+
+
+def address(living: LivingRoom) -> dict[str, Any]:
+    """Where clients connect to the GameServer of the play themselves; nothing where they do not."""
+    where = living.referee.played_at
+    return {} if where is None else {"game_host": where[0], "game_port": where[1]}
+
+
+def connected(living: LivingRoom, member: Member, details: Any = None, seat_token: str | None = None) -> dict[str, Any]:
+    """The fields of the game port's CONNECTED (`gameroom.wire.game_port`).
+
+    Of a server room `PLAYING` means that what follows is the byte pipe to the GameServer: whoever gets none, a viewer say, reads `WAITING`.
+    A viewer has no `seat`.
+    """
+    room, options = living.value, living.options
+    plays = living.referee.at_server and member.seat is not None if options.hosting == SERVER else room.status == "PLAYING"
+    fields: dict[str, Any] = {
+        "room_id": room.room_id,
+        "game_id": options.game_id,
+        "version": options.version,
+        "hosting": options.hosting,
+        "status": "PLAYING" if plays else "WAITING",
+        "players": [{"seat": player.seat, "name": player.name} for player in room.players],
+        "max_players": options.max_players,
+        "party_code": room.party_code,
+    }
+    if member.seat is not None:
+        fields["seat"] = member.seat
+    if seat_token is not None:
+        fields["seat_token"] = seat_token
+    if details is not None:
+        fields["details"] = details
+    return fields
 
 
 def roster(room: Room, there: Collection[str]) -> list[dict[str, Any]]:

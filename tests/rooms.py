@@ -68,13 +68,17 @@ class NotingReferee:
     keeps_seats = True
     packets_are_messages = False
     transactional = False
+    begins_once = False
     at_server = False
+    played_at = None
 
     def __init__(self, room: Any) -> None:
         self.room = room
         self.told: list[tuple[Any, ...]] = []
         self.came_back: list[str] = []
         """Who was welcomed while nothing was played."""
+        self.gone: list[Any] = []
+        """The connections that went during a play."""
         self.beginning: Deferred[None] | None = None
         self.restoring: Exception | None = None
         self.unable: Exception | None = None
@@ -129,6 +133,9 @@ class NotingReferee:
 
     def connected(self, user_id: str) -> None:
         self.told.append(("connected", user_id))
+
+    def parted(self, user_id: str, connection: Any) -> None:
+        self.gone.append(connection)
 
     def disconnected(self, user_id: str) -> None:
         self.told.append(("disconnected", user_id))

@@ -367,6 +367,7 @@ class StartingTests(RegistryTestCase):
         self.ready(room, "Anna", "Bert")
         anna.take()
         slow.errback(OSError("disk full"))
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
         self.assertIn("start_failed", [message.get("reason") for message in anna.take()])
         self.assertEqual(room.value.phase, SETUP)
         self.house.referees[-1].beginning = None

@@ -248,7 +248,7 @@ class RoomCommands:
 
     async def start(self, call: Call) -> Payload:
         room = await self._registry.start_room(call.payload["room_id"], call.account.username)
-        host, port = self._addresses.played_at(room.options.hosting)
+        host, port = room.played_at()
         return {"room_id": room.room_id, "game_host": host, "game_port": port, "version": room.options.version}
 
     async def kick(self, call: Call) -> None:

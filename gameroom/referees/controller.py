@@ -37,7 +37,9 @@ class ControllerReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = True
+    begins_once = False
     at_server = False
+    played_at = None
 
     _log = Logger()
 
@@ -129,6 +131,8 @@ class ControllerReferee:
     def connected(self, user_id: str) -> None:
         if self._play is not None:
             self._play.came(user_id)
+
+    def parted(self, user_id: str, connection: Any) -> None: ...
 
     def disconnected(self, user_id: str) -> None:
         if self._play is not None:

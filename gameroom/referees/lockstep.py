@@ -37,7 +37,9 @@ class LockstepReferee:
     keeps_seats = True
     packets_are_messages = False
     transactional = False
+    begins_once = False
     at_server = False
+    played_at = None
 
     def __init__(
         self,
@@ -114,6 +116,8 @@ class LockstepReferee:
     def connected(self, user_id: str) -> None:
         if self._stage is not None:
             self._stage.connected(user_id)
+
+    def parted(self, user_id: str, connection: Any) -> None: ...
 
     def disconnected(self, user_id: str) -> None:
         if self._stage is not None:

@@ -39,7 +39,9 @@ class RelayReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = False
+    begins_once = False
     at_server = False
+    played_at = None
 
     def __init__(self, room: IRoom) -> None:
         self._room = room
@@ -90,6 +92,8 @@ class RelayReferee:
     def returned(self, user_id: str, connection: Any) -> None: ...
 
     def connected(self, user_id: str) -> None: ...
+
+    def parted(self, user_id: str, connection: Any) -> None: ...
 
     def disconnected(self, user_id: str) -> None: ...
 

@@ -30,7 +30,9 @@ class UnhostedReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = False
+    begins_once = False
     at_server = False
+    played_at = None
 
     def __init__(self, room: IRoom, *, log: Callable[[str, str], None] = lambda game_id, text: None) -> None:
         self._room = room
@@ -82,6 +84,8 @@ class UnhostedReferee:
         return False
 
     def connected(self, user_id: str) -> None: ...
+
+    def parted(self, user_id: str, connection: Any) -> None: ...
 
     def disconnected(self, user_id: str) -> None: ...
 
