@@ -69,7 +69,8 @@ def _require(kind: str, name: str) -> None:
 
 def _written(target: Path, kind: str, name: str) -> list[str]:
     """Write the template's files; gives their names."""
-    sources = sorted(path for path in (TEMPLATES / kind).rglob("*") if path.is_file())
+    # Whoever installs gameroom may have its Python files compiled.
+    sources = sorted(path for path in (TEMPLATES / kind).rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     places = {HIDDEN.get(source.name, source.relative_to(TEMPLATES / kind).as_posix()): source for source in sources}
     there = [place for place in places if (target / place).exists() or (target / place).is_symlink()]
     if there:

@@ -4,27 +4,53 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tomllib
 import zipfile
 from pathlib import Path
 
 from gameroom.cli import main
-from gameroom.cli.dev_init import HOSTED, slug
+from gameroom.cli.dev_init import HOSTED, TEMPLATES, slug
 from tests.cli import bundles
 from tests.cli.dev_world import DevCase, inside
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class InitTests(DevCase):
     def test_each_template_is_a_good_bundle(self) -> None:
         """What is written passes the checks, is of the kind that was asked for, and has a page where gameroom has none for it."""
-        self.assertEqual(HOSTED, ("controller", "lockstep", "relay"))
+        self.assertEqual(HOSTED, ("controller", "lockstep", "relay", "server"))
         for kind in HOSTED:
             said = self.said("init", self.folder / kind, "--kind", kind, "--name", "My Game")
             self.assertEqual(said["files"], sorted(said["files"], key=lambda name: name.removeprefix(".")))
             found = self.said("check", self.folder / kind)
             self.assertEqual((found["kind"], found["bundle"], found["game"]["name"]), (kind, True, "My Game"))
-            self.assertEqual("index.html" in [file["path"] for file in found["files"]], kind != "controller")
+            self.assertEqual("index.html" in [file["path"] for file in found["files"]], kind not in ("controller", "server"))
             self.assertEqual(found["left_out"], [])
+
+    def test_compiled_files_are_not_written(self) -> None:
+        """Python files of a template that an installation has compiled stay where they are."""
+        cache = TEMPLATES / "server" / "__pycache__"
+        if not cache.exists():
+            self.addCleanup(shutil.rmtree, cache)
+            cache.mkdir()
+        (cache / "server.test.pyc").write_bytes(b"\xff")
+        self.addCleanup((cache / "server.test.pyc").unlink, missing_ok=True)
+        names = self.said("init", self.folder / "a", "--kind", "server", "--name", "A")["files"]
+        self.assertEqual(names, ["client.py", "game.toml", ".gameroomignore", "screen.py", "server.py", "trails.py"])
+
+    def test_the_examples_are_what_is_written(self) -> None:
+        """examples/ holds the server game as it is begun, and its client beside the GameServer in Node and on its own."""
+        written = self.folder / "a"
+        self.said("init", written, "--kind", "server", "--name", "Trails")
+        files = {path.name: path.read_text() for path in written.iterdir() if path.name != ".gameroomignore"}
+        for name in ("game-server-python", "game-server-node", "native-client"):
+            programs = {path.name: path.read_text() for path in (EXAMPLES / name).glob("*.py")}
+            self.assertEqual(programs, {each: files[each] for each in programs})
+            self.assertIn("client.py", programs)
+        for name in ("game-server-python", "game-server-node"):
+            self.assertEqual((self.said("check", EXAMPLES / name)["kind"], self.said("check", EXAMPLES / name)["left_out"]), ("server", []))
 
     def test_settings_in_comments(self) -> None:
         """What the template of turn games leaves in comments may be taken in, line by line or all of it."""
@@ -65,7 +91,7 @@ class InitTests(DevCase):
     def test_refused(self) -> None:
         """Kinds that are not hosted yet, kinds that there are not, and names that no game may have, each in a line; no file is written."""
         for arguments, words in (
-            (("--kind", "server", "--name", "A"), "cannot host server games yet"),
+            (("--kind", "service", "--name", "A"), "cannot host service games yet"),
             (("--kind", "other", "--name", "A"), "there is no hosting kind other"),
             (("--name", "x" * 65), "64"),
             (("--name", "a\x07b"), "--name"),
