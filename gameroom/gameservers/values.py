@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,10 @@ SERVER_SILENT: Final = "server_silent"
 SERVER_MISBEHAVED: Final = "server_misbehaved"
 """It said on its control connection what does not belong there."""
 
-DETAILS_BYTES: Final = 32 << 10
-"""`details` of CONNECTED, as compact JSON."""
 RESULTS_BYTES: Final = 16 << 10
 """`results` of STATUS, as compact JSON: as in a relay room."""
+LINE_CHARACTERS: Final = 500
+"""Of a sentence of a GameServer's, as a person sees it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,3 +64,12 @@ class ServerEnd:
     """What the GameServer said with STATUS `finished`; None elsewhere and where it said nothing."""
     message: str = ""
     """One sentence for a person and for logs, where the reason is not that the play is finished."""
+
+
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str, most: int = LINE_CHARACTERS) -> str:
+    """What a GameServer says to a person, on one line of at most `most` characters; what would change a reader's terminal is replaced."""
+    line = _UNSEEN.sub("\ufffd", " ".join(text.split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
