@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given
@@ -21,6 +23,10 @@ def read(stream: bytes, most: int = MOST_BYTES) -> list[Envelope]:
     return list(iter(reader.next, None))
 
 
+def joined(said: list[Envelope]) -> bytes:
+    return b"".join(each.to_bytes() for each in said)
+
+
 class EnvelopeTests(SynchronousTestCase):
     def test_bits(self) -> None:
         """Version, then the encoding in the two low bits beside the type, then the length in network order."""
@@ -37,21 +43,130 @@ class EnvelopeTests(SynchronousTestCase):
     @given(st.lists(envelopes, max_size=6))
     def test_round_trip(self, said: list[Envelope]) -> None:
         """What was said is read."""
-        self.assertEqual(read(b"".join(each.to_bytes() for each in said)), said)
+        self.assertEqual(read(joined(said)), said)
 
 
 class ReaderTests(SynchronousTestCase):
     @given(st.lists(envelopes, max_size=5), st.data())
     def test_any_split(self, said: list[Envelope], data: Any) -> None:
-        """The same bytes give the same envelopes, however they are split and whenever they are asked for."""
-        stream = b"".join(each.to_bytes() for each in said)
+        """The same bytes give the same envelopes, however they are split, whenever they are asked for, and in which way."""
+        stream = joined(said)
         cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
-        reader, got = EnvelopeReader(), []
+        reader = EnvelopeReader()
+        got: list[Envelope] = []
         for start, end in itertools.pairwise([0, *cuts, len(stream)]):
             reader.feed(stream[start:end])
-            for _ in range(data.draw(st.integers(0, 3))):
-                if (envelope := reader.next()) is not None:
-                    got.append(envelope)
+            self.assertEqual(reader.buffered, end - len(joined(got)))
+            asked = data.draw(st.integers(0, 3))
+            if data.draw(st.booleans()):
+                got += itertools.islice(iter(reader.next, None), asked)
+            else:
+                got += (Envelope(type_, payload, en) for type_, en, payload in itertools.islice(reader, asked))
         got += iter(reader.next, None)
         self.assertEqual(got, said)
         self.assertEqual((reader.buffered, reader.rest()), (0, b""))
+
+    @given(st.lists(envelopes, min_size=1, max_size=5), st.data())
+    def test_rest(self, said: list[Envelope], data: Any) -> None:
+        """What was not given is given up as it came, and the reader begins anew."""
+        taken = data.draw(st.integers(0, len(said)))
+        cut = data.draw(st.integers(0, len(joined(said))))
+        reader = EnvelopeReader()
+        reader.feed(joined(said)[:cut])
+        got = list(itertools.islice(iter(reader.next, None), taken))
+        self.assertEqual(joined(got) + reader.rest(), joined(said)[:cut])
+        self.assertEqual(reader.buffered, 0)
+        reader.feed(said[0].to_bytes())
+        self.assertEqual(reader.next(), said[0])
+
+    def test_between_two(self) -> None:
+        """While envelopes are being taken more may come, the limit may change, and the rest may go elsewhere."""
+        reader = EnvelopeReader(most=2)
+        reader.feed(to_bytes(1, b"aa") + to_bytes(2, b"bbb") + to_bytes(3, b"c"))
+        got = []
+        for type_, _, data in reader:
+            got.append((type_, data))
+            if type_ == 1:
+                reader.most = 3
+                reader.feed(to_bytes(4, b"dd"))
+            if type_ == 3:
+                self.assertEqual(reader.rest(), to_bytes(4, b"dd"))
+                reader.feed(to_bytes(5, b"e"))
+        self.assertEqual(got, [(1, b"aa"), (2, b"bbb"), (3, b"c"), (5, b"e")])
+
+    def test_what_it_gives_is_bytes(self) -> None:
+        """Whatever it was gathered in: data is kept, and used as a key."""
+        reader, whole = EnvelopeReader(), to_bytes(1, b"x" * 50)
+        for start in range(len(whole)):
+            reader.feed(whole[start : start + 1])
+        self.assertEqual([type(data) for _, _, data in reader], [bytes])
+
+    def test_version(self) -> None:
+        """A wrong version is told at its byte, after the good envelopes before it, again and again."""
+        for behind in (b"\x02", b"GET / HTTP/1.1\r\n\r\n", b"\x00\x05\x00\x00"):
+            reader = EnvelopeReader()
+            reader.feed(to_bytes(1, b"{}") + behind)
+            self.assertEqual(reader.next(), Envelope(1, b"{}"))
+            for _ in range(2):
+                with self.assertRaises(WrongVersion):
+                    reader.next()
+
+    def test_most(self) -> None:
+        """A length over the limit is told when it is announced, and one that has just the limit is read."""
+        self.assertEqual(read(to_bytes(1, b"12345"), most=5), [Envelope(1, b"12345")])
+        with self.assertRaisesRegex(InvalidRequest, "at most 5 bytes of data here; this one announces 6"):
+            read(to_bytes(1, b"123456")[:4], most=5)
+
+    @given(st.binary(max_size=200))
+    def test_garbage(self, noise: bytes) -> None:
+        """Raises InvalidRequest and nothing else."""
+        try:
+            read(noise, most=100)
+        except InvalidRequest:
+            pass
+
+
+class CostTests(SynchronousTestCase):
+    """Time is linear in the bytes, and memory is what was fed."""
+
+    def seconds(self, feed: Callable[[], None], times: int = 1) -> float:
+        best = 60.0
+        for _ in range(3):
+            start = time.perf_counter()
+            for _ in range(times):
+                feed()
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    def drip(self, envelope: bytes, step: int, asked: bool) -> None:
+        reader, got = EnvelopeReader(), 0
+        for start in range(0, len(envelope), step):
+            reader.feed(envelope[start : start + step])
+            if asked:
+                got += sum(1 for _ in reader)
+        got += sum(1 for _ in reader)
+        self.assertGreater(got, 0)
+
+    def test_dripped(self) -> None:
+        """The largest envelope a byte at a time costs for each byte what a small one costs."""
+        small = self.seconds(lambda: self.drip(to_bytes(1, bytes(1000)), 1, True), 65)
+        large = self.seconds(lambda: self.drip(to_bytes(1, bytes(65000)), 1, True))
+        self.assertLess(large, small * 4)
+
+    def test_backlog(self) -> None:
+        """So does a stream that is fed in crumbs while nobody asks, or while one envelope is asked for at a time."""
+        stream = to_bytes(1, bytes(60)) * 1000
+        few = self.seconds(lambda: self.drip(stream[:6400], 7, False), 10)
+        many = self.seconds(lambda: self.drip(stream, 7, False))
+        self.assertLess(many, few * 4)
+
+        def one_at_a_time(length: int) -> None:
+            reader = EnvelopeReader()
+            reader.feed(stream[:length])
+            for start in range(0, length, 64):
+                self.assertIsNotNone(reader.next())
+                reader.feed(stream[start : start + 64])
+
+        few = self.seconds(lambda: one_at_a_time(6400), 10)
+        many = self.seconds(lambda: one_at_a_time(64000))
+        self.assertLess(many, few * 4)
