@@ -105,10 +105,10 @@ def you(room: Room, member: Member) -> dict[str, Any]:
 
 
 def join_view(living: LivingRoom) -> dict[str, Any]:
-    """The answer of `GET /join`, which is also `welcome.room`."""
+    """The answer of `GET /join`, which is also `welcome.room`; of a server room with the door that programs come in by."""
     room, options = living.value, living.options
     there = {member.user_id for member in room.members if living.audience.is_there(member)}
-    return {
+    view = {
         "room_id": room.room_id,
         "party_code": room.party_code,
         "engine": _engine(room),
@@ -122,6 +122,9 @@ def join_view(living: LivingRoom) -> dict[str, Any]:
         "max_players": options.max_players,
         "encoding": options.encoding,
     }
+    if options.hosting == SERVER:
+        view["game_host"], view["game_port"] = living.around.addresses.played_at(SERVER)
+    return view
 
 
 def _engine(room: Room) -> dict[str, Any]:

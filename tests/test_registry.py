@@ -18,7 +18,7 @@ from gameroom.store import DatabaseUnavailable
 from gameroom.store import rooms as table
 from gameroom.wire.room_messages import Hello
 from tests.held import HeldDatabase
-from tests.rooms import House, NotingConnection, account
+from tests.rooms import House, NotingConnection, NotingReferee, account
 
 ANNA, BERT, CLEO = account("Anna"), account("Bert"), account("Cleo")
 
@@ -87,6 +87,14 @@ class CreatingTests(RegistryTestCase):
         self.assertEqual((room.lobby_entry()["game_id"], room.lobby_entry()["host"]), ("", ""))
         self.assertIn(room.options.seed, range(2**32))
         self.assertEqual(room.join_view()["engine"], {"url": f"/join/{room.room_id}/engine", "media_type": "text/javascript"})
+
+    def test_where_programs_come_in(self) -> None:
+        """A room that a GameServer plays is shown with the game port; others are played where they are shown."""
+        self.assertNotIn("game_port", self.room(ANNA).join_view())
+        house = House(kinds={"server": NotingReferee})
+        house.catalogue.the = attrs.evolve(house.catalogue.the, hosting="server")
+        shown = self.successResultOf(house.registry.create(house.request(), BERT)).join_view()
+        self.assertEqual((shown["game_host"], shown["game_port"]), ("play.example", 7002))
 
     def test_refused(self) -> None:
         """Unknown games, games that are offline or that nobody hosts here, and hosts who sit elsewhere."""

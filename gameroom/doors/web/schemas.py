@@ -83,6 +83,7 @@ SCHEMAS: dict[str, Schema] = {
         "description": 'Where the engine is: {"url", "media_type"?}, or {"game_id", "version", "url"?} for a game of the store.',
     },
     "Room": object_of(
+        ("game_host", "game_port"),
         room_id=UUID,
         party_code=TEXT,
         engine=ref("Engine"),
@@ -95,6 +96,8 @@ SCHEMAS: dict[str, Schema] = {
         min_players=WHOLE,
         max_players=WHOLE,
         encoding={"type": "string", "enum": ["json", "binary"]},
+        game_host={"type": "string", "description": "of server rooms: the game port, where programs come in"},
+        game_port=WHOLE,
     ),
     "Joined": object_of(
         user_id=TEXT,

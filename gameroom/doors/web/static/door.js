@@ -2,6 +2,7 @@
 /** The door of a room: who is inside, under which name one comes, and whether one plays or watches. */
 import { isController } from "./controller_page.js";
 import { $ } from "./dom.js";
+import { isForPrograms } from "./frameless.js";
 import { joinRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
 
@@ -26,7 +27,7 @@ export class Door {
     });
     $("join-form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      this.join(false);
+      this.join($("join").hidden);
     });
     $("watch").addEventListener("click", () => this.join(true));
   }
@@ -68,6 +69,10 @@ export class Door {
 
   /** @param {any} view @param {number} free @param {boolean} playing */
   about(view, free, playing) {
+    if (isForPrograms(view)) {
+      const hold = kept.account ? " Join to hold a seat for it here." : "";
+      return `It is played with its own program, which joins by the party code ${view.party_code}; gameroom play finds and starts it.${playing || free <= 0 ? "" : hold} Watch to see who is there.`;
+    }
     if (free <= 0) return "Every seat is taken; you can watch.";
     if (playing) return "You can watch this match, and take a seat when it is over.";
     return `${free < view.max_players ? "" : "Nobody is in yet. "}${free} of ${view.max_players} seats ${free === 1 ? "is" : "are"} free.`;
@@ -78,6 +83,9 @@ export class Door {
     const account = kept.account;
     const seated = !!account && this.players.some((/** @type {any} */ player) => player.user_id === account.username && player.connected);
     const guest = this.asGuest || !account || seated;
+    // A guest's seat is this page's, and no program could play at it.
+    $("join").hidden = guest && isForPrograms(this.around.view());
+    $("watch").classList.toggle("main", $("join").hidden);
     $("name-field").hidden = !guest;
     $("as-account").hidden = !account;
     $("as-account").textContent = seated ? `${account?.username} plays here in another window already; this one joins as a guest.` : guest ? "" : `You join as ${account?.username}.`;

@@ -10,6 +10,9 @@ export const PAGELESS = new Set(["relay", "server"]);
 /** @param {any} view the room, as `GET /join` shows it */
 export const isUnhosted = (view) => UNHOSTED.has(view?.hosting);
 
+/** Whether it is played by a GameServer and with programs alone. @param {any} view the room, as `GET /join` shows it */
+export const isForPrograms = (view) => view?.hosting === "server" && !view.engine?.page;
+
 /** Whether it is known that nothing of the game can be shown here. @param {any} view the room, as `GET /join` shows it */
 export const hasNoFrame = (view) => isUnhosted(view) || (PAGELESS.has(view.hosting) && !view.engine?.page);
 
