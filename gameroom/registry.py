@@ -18,16 +18,16 @@ from zope.interface import implementer
 
 from gameroom.deferring import deferring
 from gameroom.entrance import Entrance, Guest, Joined
-from gameroom.errors import BadState, NotFound
+from gameroom.errors import BadState, NotFound, Unauthorized
 from gameroom.interfaces import IDatabase, IReferee, IRegistry, IRoom
 from gameroom.room import ABANDONED, LivingRoom, Surroundings
 from gameroom.room_plan import plan_room
 from gameroom.room_start import START
 from gameroom.rules import party_codes
 from gameroom.rules.limits import KeyedBuckets, network, too_many
-from gameroom.rules.room import SETUP, Room, RoomOptions, require_host
+from gameroom.rules.room import SETUP, Member, Room, RoomOptions, require_host
 from gameroom.rules.room_options import RoomRequest
-from gameroom.rules.sessions import Account
+from gameroom.rules.sessions import LONGEST_TOKEN, Account, token_hash
 from gameroom.settings import Addresses, Limits, RoomSettings
 from gameroom.store import UniqueViolation
 from gameroom.store import rooms as table
@@ -79,6 +79,8 @@ class Registry:
         self._rooms: dict[str, LivingRoom] = {}
         self._codes: dict[str, LivingRoom] = {}
         self._seats: dict[str, str] = {}
+        self._tokens: dict[str, LivingRoom] = {}
+        """By the hashes of the members' seat tokens."""
         self._watchers: list[Watcher] = []
         self._misses = KeyedBuckets(rate=limits().code_misses / 60.0, burst=limits().code_misses)
         self._draining: list[Deferred[None]] | None = None
@@ -282,6 +284,13 @@ class Registry:
         """The room in which an account is seated."""
         return self._seats.get(account_key)
 
+    def by_seat_token(self, token: str) -> tuple[LivingRoom, Member]:
+        """The member whom a seat token binds, and the room; raises `Unauthorized`."""
+        room = self._tokens.get(token_hash(token)) if token.isascii() and len(token) <= LONGEST_TOKEN else None
+        if room is None:
+            raise Unauthorized("this seat token is of no room that there is, or a newer one is in its place; join again")
+        return room, room.by_token(token)
+
     def may_read_play(self, play_id: str, account_key: str = "", token_hash: str = "") -> Deferred[bool | None]:
         """Whether they were in that play; None where there is no such play."""
         return self._database.interact(table.may_read_play, play_id, account_key, token_hash)
@@ -307,16 +316,29 @@ class Registry:
         for member in value.players:
             if member.account:
                 self._seats[member.account] = value.room_id
+        for member in value.members:
+            if member.token_hash:
+                self._tokens[member.token_hash] = room
         return room
 
     def _changed(self, room: LivingRoom, before: Room, after: Room) -> None:
+        if before.members is not after.members:
+            self._remember(room, before, after)
+        self._look_whether_drained()
+
+    def _remember(self, room: LivingRoom, before: Room, after: Room) -> None:
+        """Who sits in the room, and what binds whom to it, is so now."""
+        for member in before.members:
+            self._tokens.pop(member.token_hash, None)
+        for member in after.members:
+            if member.token_hash:
+                self._tokens[member.token_hash] = room
         seated = {member.account for member in after.players if member.account}
         for account in {member.account for member in before.players if member.account} - seated:
             if self._seats.get(account) == room.room_id:
                 del self._seats[account]
         for account in seated:
             self._seats[account] = room.room_id
-        self._look_whether_drained()
 
     def _closed(self, room: LivingRoom) -> None:
         self._rooms.pop(room.room_id, None)
@@ -325,6 +347,7 @@ class Registry:
         for member in (*room.value.members, *room.latest.members):
             if self._seats.get(member.account) == room.room_id:
                 del self._seats[member.account]
+            self._tokens.pop(member.token_hash, None)
         self._tell(room, closed=True)
         self._look_whether_drained()
 

@@ -44,7 +44,19 @@ class RoomConversation:
     The door calls `lost` once, when the connection is gone or was closed.
     """
 
-    __slots__ = ("_connection", "_leave_presence", "_limits", "_over", "_refused", "_registry", "_room", "_room_id", "_user_id")
+    __slots__ = (
+        "_all_answered",
+        "_connection",
+        "_leave_presence",
+        "_limits",
+        "_over",
+        "_owed",
+        "_refused",
+        "_registry",
+        "_room",
+        "_room_id",
+        "_user_id",
+    )
 
     _log = Logger()
 
@@ -58,6 +70,9 @@ class RoomConversation:
         self._refused = 0
         self._over = False
         self._leave_presence: Callable[[], None] | None = None
+        self._owed = 0
+        """How many messages are under way whose answers are still to be told."""
+        self._all_answered: Callable[[], None] | None = None
 
     @classmethod
     def of_member(cls, *, registry: Registry, connection: Any, room: LivingRoom, user_id: str, limits: Callable[[], Limits]) -> RoomConversation:
@@ -75,6 +90,11 @@ class RoomConversation:
     def user_id(self) -> str:
         return self._user_id
 
+    @property
+    def room(self) -> LivingRoom:
+        """The room of one who has proved who it is."""
+        return self._here()
+
     def begin(self) -> None:
         """Welcome the connection: room messages go to it from now on."""
         assert self._room is not None
@@ -88,6 +108,17 @@ class RoomConversation:
             self._leave_presence = None
         if self._room is not None:
             self._room.audience.detach(self._user_id, self._connection)
+
+    def count(self) -> None:
+        """Count something that the member said and that is no room message. Raises `RateLimited`; closes the connection for a storm."""
+        self._count()
+
+    def when_answered(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once no answer is owed any more: at once where none is."""
+        if self._owed:
+            self._all_answered = callback
+        else:
+            callback()
 
     def text(self, data: bytes) -> None:
         """A room message, as UTF-8 JSON; what it is answered is delivered. Never raises."""
@@ -292,7 +323,9 @@ class RoomConversation:
     def _tell(self, result: Answer | Deferred[Any], message_id: int | None) -> None:
         """Deliver the answer, now or when it is there."""
         if isinstance(result, Deferred):
+            self._owed += 1
             result.addCallbacks(self._answer, self._refuse_later, callbackArgs=(message_id,), errbackArgs=(message_id,))
+            result.addCallback(self._answered)
         else:
             self._answer(result, message_id)
 
@@ -301,6 +334,12 @@ class RoomConversation:
             return
         fields = ACK if answer is None else answer
         self._connection.deliver(Outgoing.json(fields if message_id is None else {**fields, "reply_to": message_id}))
+
+    def _answered(self, _: None) -> None:
+        self._owed -= 1
+        if not self._owed and self._all_answered is not None:
+            callback, self._all_answered = self._all_answered, None
+            callback()
 
     def _refuse_later(self, failure: Failure, message_id: int | None) -> None:
         self._refuse(failure.value or ServerError(incident=str(uuid4())), message_id)

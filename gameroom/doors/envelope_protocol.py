@@ -19,13 +19,13 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gameroom.doors.pipe import Pipe
-from gameroom.doors.streams import StreamFactory, StreamProtocol
+from gameroom.doors.streams import GOING_DOWN, StreamFactory, StreamProtocol
 from gameroom.errors import BadState, GameroomError, InvalidRequest, RateLimited, ServerError, Unauthorized
 from gameroom.rules.limits import Flood
 from gameroom.wire import game_port as wire
@@ -48,7 +48,7 @@ class Malformed(InvalidRequest):
 class EnvelopeProtocol(StreamProtocol):
     """One connection."""
 
-    __slots__ = ("_flood", "_link", "_misses", "_pipe", "_reader", "_waiting", "_working", "is_proved")
+    __slots__ = ("_flood", "_link", "_misses", "_pipe", "_reader", "_waiting", "_working", "greeted", "is_proved")
 
     says: ClassVar[Collection[int]] = ()
     _log = Logger()
@@ -65,6 +65,8 @@ class EnvelopeProtocol(StreamProtocol):
         self._link: ServerLink | None = None
         """The way to a GameServer, from when it is being opened."""
         self._pipe: Pipe | None = None
+        self.greeted = False
+        """Whether a GameServer's CONNECTED was said, behind which nothing of ours may stand."""
 
     # What a subclass says.
 
@@ -93,8 +95,8 @@ class EnvelopeProtocol(StreamProtocol):
     # What a subclass calls.
 
     def say(self, envelopes: bytes) -> None:
-        """Give the client these, now or after all that waits already; nothing once it ends. Never raises."""
-        if not self.ending:
+        """Give the client these, now or after all that waits already; nothing once it ends, or is at its GameServer. Never raises."""
+        if not self.ending and not self.greeted:
             self.outbox.send(envelopes)
 
     def proved(self) -> None:
@@ -104,10 +106,23 @@ class EnvelopeProtocol(StreamProtocol):
         self._reader.most = MOST_BYTES
 
     def refuse(self, error: GameroomError, why: str, en: int = JSON) -> None:
-        """Tell the client, then end the connection; `why` is for the log."""
-        if not self.ending and self._pipe is None:
-            self.outbox.send(wire.error(error, en))
+        """Tell the client, then end the connection; `why` is for the log. Into a pipe nothing is said."""
+        self.say(wire.error(error, en))
         self.end(why)
+
+    def end(self, why: str) -> None:
+        if self.ending:
+            return
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        if self._pipe is None:
+            super().end(why)
+            return
+        # The pipe writes what is queued, and closes.
+        self.ending = why
+        if why == GOING_DOWN:
+            self.linger()
 
     def join(self, link: ServerLink, greet: Greet, en: int = JSON) -> Deferred[None]:
         """Open the link and make this connection a pipe to the GameServer, behind its CONNECTED.
@@ -117,14 +132,15 @@ class EnvelopeProtocol(StreamProtocol):
         """
         if self.ending:
             link.close()
+            return succeed(None)
         self._link = link
         self._pause_unless_free()
-        return Deferred.fromCoroutine(self._join(link, greet, en))
+        return Deferred.fromCoroutine(self._join(link, greet, en)).addErrback(self._broke)
 
     @property
-    def link(self) -> ServerLink | None:
-        """The way to a GameServer, from when it is being opened."""
-        return self._link
+    def joining(self) -> bool:
+        """Whether this connection is a pipe to a GameServer, or about to become one."""
+        return self._link is not None
 
     # What comes.
 
@@ -150,6 +166,11 @@ class EnvelopeProtocol(StreamProtocol):
     # One envelope after the other.
 
     @property
+    def between(self) -> bool:
+        """Whether all that came was taken, and what comes next may be taken at once."""
+        return self._met and not self._reader.buffered and self.free
+
+    @property
     def free(self) -> bool:
         """Whether the next envelope may be taken now."""
         return not (self._waiting or self._working or self.ending or self.outbox.paused) and self._link is None
@@ -165,7 +186,7 @@ class EnvelopeProtocol(StreamProtocol):
             for type_, en, data in self._reader:
                 left -= 1
                 self._carry_out(type_, en, data)
-                if not left:
+                if not (left or self._waiting):
                     self._take_turns()
                 if self._waiting or self.ending or self._link is not None or self.outbox.paused:
                     break
@@ -191,7 +212,7 @@ class EnvelopeProtocol(StreamProtocol):
 
     def _pause_unless_free(self) -> None:
         """What is sent ahead waits with its sender."""
-        if not self.ending and not self._working:
+        if not (self.ending or self._working) and self._pipe is None:
             self.read(False)
 
     def _take_turns(self) -> None:
@@ -273,22 +294,24 @@ class EnvelopeProtocol(StreamProtocol):
         try:
             greeting = greet(await link.open())
         except Exception as error:
-            if self._link is link and not self.ending:
+            if self._link is link:
                 self._link = None
                 self.say(wire.error(error if isinstance(error, GameroomError) else self._incident(wire.CONNECTED, error), en))
                 self.not_joined()
                 self.go_on()
-            return
-        if self._link is not link or self.ending:
             link.close()
             return
+        if self._link is not link:
+            return
         self.say(greeting)
+        self.greeted = True
         sent: Deferred[None] = Deferred()
         self.outbox.when_sent(lambda: sent.callback(None))
         await sent
-        if self._link is link and not self.ending:
-            self._become_pipe(link)
+        if self._link is link:
+            self.transport.unregisterProducer()
+            self._pipe = Pipe(self.transport, link, self._reader.rest(), clock=self.factory.clock)
 
-    def _become_pipe(self, link: ServerLink) -> None:
-        self.transport.unregisterProducer()
-        self._pipe = Pipe(self.transport, link, self._reader.rest(), clock=self.factory.clock)
+    def _broke(self, failure: Failure) -> None:
+        self._log.failure("a connection could not become a pipe", failure)
+        self.transport.abortConnection()
