@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+import attrs
+from twisted.internet.defer import DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
+from gameroom.deferring import deferring
+from gameroom.errors import BadState
+from gameroom.programs.filters import never_dials
 from gameroom.programs.order import Order
+from gameroom.programs.output import Output
+from gameroom.programs.processes import LockedProcesses, PlainProcesses, Processes
 from gameroom.programs.program import Program
+from gameroom.programs.sandbox import Sandbox
+from gameroom.programs.uids import Uids
 from gameroom.settings import SandboxSettings
+
+_TRIED_WITHIN: Final = 10.0
+"""Seconds for the first look whether the sandbox works."""
+_STOP_PATIENCE: Final = 1.0
+"""Seconds between SIGTERM and SIGKILL where the daemon ends."""
+
+
+@attrs.frozen(kw_only=True)
+class _Start:
+    """What a process is started with."""
+
+    about: str
+    command: Sequence[str]
+    folder: Path
+    memory_mb: int
+    environment: Mapping[str, str]
+    descriptor: int
+    """The program's descriptor 3."""
+    say: Callable[[str], None]
 
 
 class Programs:
@@ -25,26 +57,147 @@ class Programs:
     >>> why = await program.ended()
     """
 
-    def __init__(self, *, reactor: Any, settings: SandboxSettings, log: Callable[[str, str], None], hidden: tuple[Path, ...] = ()) -> None:
-        raise NotImplementedError
+    _log = Logger()
 
-    def start(self) -> Deferred[None]:
+    def __init__(self, *, reactor: Any, settings: SandboxSettings, log: Callable[[str, str], None], hidden: Sequence[Path] = ()) -> None:
+        """`reactor` provides `IReactorProcess`, `IReactorFDSet` and `IReactorTime`."""
+        self._reactor, self._game_log = reactor, log
+        self._sandbox = Sandbox.none() if settings.kind == "none" else Sandbox.here(hidden)
+        self._uids = Uids.here() if self._sandbox is not None and self._sandbox.own_users else None
+        self._running: set[Program] = set()
+        self._problem: str | None = "it has only just started; try again"
+        self._stopped = False
+
+    # What the daemon does.
+
+    @deferring
+    async def start(self) -> None:
         """Look whether the sandbox works here, by running it once; where not, one line in the log says what the operator is to do. Never fails."""
-        raise NotImplementedError
+        if self._sandbox is None:
+            self._problem = "bubblewrap is not installed; ask whoever runs it"
+            self._log.warn("games' programs cannot be run here, since bubblewrap is not installed: install it (its program is bwrap) and start again")
+        elif self._sandbox.bwrap is None:
+            self._problem = None
+            self._log.warn("games' programs run with all that the daemon's own user may do, as [sandbox] kind = \"none\" says")
+        else:
+            said = await self._tried(self._sandbox)
+            self._problem = None if said is None else "its sandbox does not work; ask whoever runs it"
+            if said is not None:
+                self._log.warn(
+                    "games' programs cannot be run here, since bubblewrap does not work: {said}; docs/operations.md says what it needs", said=said
+                )
 
-    def stop(self) -> Deferred[None]:
+    @deferring
+    async def stop(self) -> None:
         """End every program, and run none any more. Fires when none is left."""
-        raise NotImplementedError
-
-    def require(self) -> None:
-        """Raises `BadState` with a sentence for a person where programs cannot be run here."""
-        raise NotImplementedError
-
-    def run(self, order: Order) -> Program:
-        """Run it. Raises `BadState` where it cannot be run here."""
-        raise NotImplementedError
+        self._stopped = True
+        await DeferredList([program.end(_STOP_PATIENCE) for program in self._running])
 
     @property
     def count(self) -> int:
         """How many run."""
-        raise NotImplementedError
+        return len(self._running)
+
+    # What those do who want a program to be run.
+
+    def require(self) -> None:
+        """Raises `BadState` with a sentence for a person where programs cannot be run here."""
+        if self._stopped:
+            raise BadState("this server is shutting down; try again in a moment")
+        if self._problem is not None:
+            raise BadState(f"this server cannot run games' programs: {self._problem}")
+
+    def run(self, order: Order) -> Program:
+        """Run it. Raises `BadState` where it cannot be run here."""
+        self.require()
+        assert self._sandbox is not None
+        order.listening.setblocking(True)
+        if self._sandbox.bwrap is not None and order.listening.family in (socket.AF_INET, socket.AF_INET6):
+            never_dials(order.listening)
+        return self._start(
+            self._sandbox,
+            _Start(
+                about=order.about,
+                command=order.command,
+                folder=order.folder,
+                memory_mb=order.memory_mb,
+                environment=order.environment,
+                descriptor=order.listening.fileno(),
+                say=partial(self._game_log, order.game_id),
+            ),
+        )
+
+    def _start(self, sandbox: Sandbox, start: _Start) -> Program:
+        """Raises `BadState`."""
+        uid = None
+        if self._uids is not None and (uid := self._uids.take()) is None:
+            raise BadState("this server runs as many programs as it can; try again later")
+        program = Program(about=start.about, memory_mb=start.memory_mb, clock=self._reactor, tell=start.say)
+        try:
+            self._spawn(sandbox, start, program, uid)
+        except OSError as error:
+            if self._uids is not None and uid is not None:
+                self._uids.give_back(uid)
+            self._log.error("{about}: cannot be started: {error}", about=start.about, error=str(error))
+            raise BadState("this server cannot start the game's program just now; try again later") from error
+        self._running.add(program)
+        program.ended().addCallback(self._ended, program, uid)
+        return program
+
+    def _spawn(self, sandbox: Sandbox, start: _Start, program: Program, uid: int | None) -> None:
+        """Raises OSError."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        nothing = -1
+        try:
+            nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            words = sandbox.command(start.command, folder=start.folder, memory_mb=start.memory_mb, environment=start.environment, uid=uid)
+            descriptors = {0: nothing, 1: writing, 2: writing, 3: start.descriptor}
+            child = self._reactor.spawnProcess(program.child, words[0], words, sandbox.environment(start.environment), childFDs=descriptors)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+            if nothing >= 0:
+                os.close(nothing)
+        program.begin(child, self._processes_of(sandbox, child.pid), Output(self._reactor, reading, start.say))
+
+    def _processes_of(self, sandbox: Sandbox, pid: int) -> Processes:
+        return LockedProcesses(pid) if sandbox.bwrap is not None else PlainProcesses(pid)
+
+    def _ended(self, why: str, program: Program, uid: int | None) -> None:
+        self._running.discard(program)
+        if self._uids is not None and uid is not None:
+            self._uids.give_back(uid)
+
+    async def _tried(self, sandbox: Sandbox) -> str | None:
+        """Run something that does nothing. Gives what is wrong; None where nothing is."""
+        if self._uids is not None and not self._uids.some:
+            return "root has no user numbers for them in this container"
+        said: list[str] = []
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            program = self._start(
+                sandbox,
+                _Start(
+                    about="the look whether the sandbox works",
+                    command=("sleep", str(int(_TRIED_WITHIN))),
+                    folder=Path("/usr/bin"),
+                    memory_mb=64,
+                    environment={},
+                    descriptor=nothing,
+                    say=said.append,
+                ),
+            )
+        except BadState as error:
+            return error.message
+        finally:
+            os.close(nothing)
+        while program.running and not program.looks:
+            await deferLater(self._reactor, 0.01)
+        if program.running:
+            program.kill()
+            await program.ended()
+            return None
+        why = await program.ended()
+        return " ".join("".join(said).split()) or f"it {why}"
