@@ -39,6 +39,7 @@ from gameroom.config import OPTIONS, ConfigError, Settings, read_limits, read_se
 from gameroom.daemon import READY, Daemon, Door, notify_systemd
 from gameroom.doors.admin import AdminSite
 from gameroom.doors.developer import DeveloperFactory
+from gameroom.doors.game_port import GamePortFactory
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.doors.web import WebSite
 from gameroom.logs import for_twistd
@@ -156,10 +157,12 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
     shared = {**common, "registry": nouns.registry, "catalogue": store.catalogue, "presence": nouns.presence, "addresses": nouns.addresses}
     lobby = LobbyFactory(**shared, reviews=store.reviews, downloads=store.downloads)
     developer = DeveloperFactory(**common, games=store.games, uploads=store.uploads)
+    game = GamePortFactory(**common, registry=nouns.registry, catalogue=store.catalogue, presence=nouns.presence)
     web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings, games=store.games, uploads=store.uploads, reviews=store.reviews)
     return [
         Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=lobby, goodbye=lobby.stop),
         Door(name="developer", endpoints=endpoints(reactor, "developer", settings.developer), factory=developer, goodbye=developer.stop),
+        Door(name="game", endpoints=endpoints(reactor, "game", settings.game), factory=game, goodbye=game.stop),
         Door(name="web", endpoints=endpoints(reactor, "web", settings.web), factory=web, goodbye=web.stop),
         Door(
             name="admin",
@@ -214,6 +217,9 @@ def endpoints(reactor: Any, door: str, strings: Sequence[str]) -> dict[str, IStr
 
 def fill_in(addresses: Addresses, doors: Mapping[str, Door]) -> None:
     """What clients are told to connect to, now that ports are known."""
+    game_places = doors["game"].places()
+    if game_places:
+        addresses.game_port = game_places[0][1]
     places = doors["web"].places()
     if places:
         addresses.web_port = places[0][1]
@@ -227,6 +233,7 @@ def greeting(settings: Settings, addresses: Addresses, doors: Mapping[str, Door]
     if doors["web"].ports:
         lines.append(f"  Play:      {addresses.web_url}/ in two browser windows")
     lines += [f"  Lobby:     {_by_hand('play', addresses.public_host, port, LOBBY_PORT)}" for _, port in doors["lobby"].places()]
+    lines += [f"  Clients:   {addresses.public_host}:{port}, for programs that speak the game port's envelopes" for _, port in doors["game"].places()]
     if doors["web"].ports and doors["developer"].ports:
         lines.append(f"  Publish:   {addresses.web_url}/developer")
     lines += [f"  Publish:   {_by_hand('dev', addresses.public_host, port, DEVELOPER_PORT)}" for _, port in doors["developer"].places()]

@@ -23,6 +23,7 @@ from gameroom.config import Settings
 from gameroom.daemon import DataFolder, Part, Stack
 from gameroom.developer_games import DeveloperGames
 from gameroom.downloads import Downloads
+from gameroom.gameservers.servers import GameServers
 from gameroom.hashing import PasswordHasher
 from gameroom.housekeeping import Housekeeping
 from gameroom.interfaces import IDatabase
@@ -30,9 +31,11 @@ from gameroom.metrics import Metrics
 from gameroom.own_threads import OwnThreads
 from gameroom.presence import Presence
 from gameroom.program_logs import ProgramLogs
+from gameroom.programs.programs import Programs
 from gameroom.referees.controller import ControllerReferee
 from gameroom.referees.lockstep import LockstepReferee
 from gameroom.referees.relay import RelayReferee
+from gameroom.referees.server import ServerReferee
 from gameroom.referees.unhosted import UNHOSTED, UnhostedReferee
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews
@@ -97,6 +100,8 @@ class Nouns:
     store: Store
     accounts: Accounts
     recordings: Recordings
+    programs: Programs
+    gameservers: GameServers
     registry: Registry
     stack: Stack
     """Starts and stops them in order."""
@@ -120,11 +125,29 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
     store = _make_store(ground)
     recordings = _make_recordings(ground)
     thinking = Thinking.in_process(reactor, random.random)
+    # No program sees anything below the data folder but its own bundle.
+    programs = Programs(reactor=reactor, settings=settings.sandbox, log=store.logs.write, hidden=(settings.data,))
+    gameservers = GameServers(
+        programs=programs,
+        reactor=reactor,
+        settings=settings.server,
+        sandbox=settings.sandbox,
+        random_bytes=secrets.token_bytes,
+        log=store.logs.write,
+    )
     registry = _make_registry(
-        ground, accounts=accounts, store=store, presence=presence, addresses=addresses, recordings=recordings, thinking=thinking
+        ground,
+        accounts=accounts,
+        store=store,
+        presence=presence,
+        addresses=addresses,
+        recordings=recordings,
+        thinking=thinking,
+        gameservers=gameservers,
     )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
     metrics.uploads = lambda: store.uploads.active
+    metrics.programs = lambda: programs.count
     return Nouns(
         addresses=addresses,
         metrics=metrics,
@@ -133,8 +156,10 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         store=store,
         accounts=accounts,
         recordings=recordings,
+        programs=programs,
+        gameservers=gameservers,
         registry=registry,
-        stack=_make_stack(ground, hasher, store, recordings, registry, thinking=thinking),
+        stack=_make_stack(ground, hasher, store, recordings, registry, thinking=thinking, programs=programs, gameservers=gameservers),
     )
 
 
@@ -200,7 +225,15 @@ def _make_recordings(ground: Ground) -> Recordings:
 
 
 def _make_registry(
-    ground: Ground, *, accounts: Accounts, store: Store, presence: Presence, addresses: Addresses, recordings: Recordings, thinking: Thinking
+    ground: Ground,
+    *,
+    accounts: Accounts,
+    store: Store,
+    presence: Presence,
+    addresses: Addresses,
+    recordings: Recordings,
+    thinking: Thinking,
+    gameservers: GameServers,
 ) -> Registry:
     settings = ground.settings
     lockstep = partial(
@@ -212,6 +245,7 @@ def _make_registry(
         clock=ground.reactor,
     )
     controller = partial(ControllerReferee, database=ground.database, thinking=thinking)
+    server = partial(ServerReferee, gameservers=gameservers, catalogue=store.catalogue, addresses=addresses, log=store.logs.write)
     unhosted = partial(UnhostedReferee, log=store.logs.write)
     return Registry(
         database=ground.database,
@@ -224,11 +258,21 @@ def _make_registry(
         node=settings.node,
         settings=settings.rooms,
         limits=ground.limits,
-        referees={"lockstep": lockstep, "relay": RelayReferee, "controller": controller, **dict.fromkeys(UNHOSTED, unhosted)},
+        referees={**dict.fromkeys(UNHOSTED, unhosted), "lockstep": lockstep, "relay": RelayReferee, "controller": controller, "server": server},
     )
 
 
-def _make_stack(ground: Ground, hasher: PasswordHasher, store: Store, recordings: Recordings, registry: Registry, *, thinking: Thinking) -> Stack:
+def _make_stack(
+    ground: Ground,
+    hasher: PasswordHasher,
+    store: Store,
+    recordings: Recordings,
+    registry: Registry,
+    *,
+    thinking: Thinking,
+    programs: Programs,
+    gameservers: GameServers,
+) -> Stack:
     settings, database = ground.settings, ground.database
     housekeeping = Housekeeping(database=database, clock=ground.reactor, keep_plays=settings.lockstep.keep_recordings)
     folder = DataFolder(settings.data, exclusive=settings.database.startswith("sqlite:"))
@@ -240,6 +284,8 @@ def _make_stack(ground: Ground, hasher: PasswordHasher, store: Store, recordings
             *store.parts(),
             Part(name="recordings", start=recordings.start, stop=recordings.stop),
             Part(name="computer players", start=lambda: None, stop=thinking.stop),
+            Part(name="programs", start=programs.start, stop=programs.stop),
+            Part(name="GameServers", start=lambda: None, stop=gameservers.stop),
             Part(name="rooms", start=registry.start, stop=registry.stop),
             Part(name="housekeeping", start=housekeeping.start, stop=housekeeping.stop),
         ]

@@ -126,11 +126,13 @@ class WiringTests(SynchronousTestCase):
 
     def test_doors(self) -> None:
         """The doors listen where they are told, and one that is off nowhere."""
-        daemon = self.wire(lobby="tcp:7000 tcp:7100:interface=10.0.0.1", developer="tcp:7001", web="off", admin="tcp:9090:interface=127.0.0.1")
+        daemon = self.wire(
+            lobby="tcp:7000 tcp:7100:interface=10.0.0.1", developer="tcp:7001", game="tcp:7002", web="off", admin="tcp:9090:interface=127.0.0.1"
+        )
         daemon.privilegedStartService()
         self.assertEqual(
             [(port, interface) for port, _, _, interface in self.reactor.tcpServers],
-            [(7000, ""), (7100, "10.0.0.1"), (7001, ""), (9090, "127.0.0.1")],
+            [(7000, ""), (7100, "10.0.0.1"), (7001, ""), (7002, ""), (9090, "127.0.0.1")],
         )
 
     def test_nothing_is_touched_by_wiring(self) -> None:
@@ -154,10 +156,11 @@ class WiringTests(SynchronousTestCase):
                 return [("0.0.0.0", 4711)]
 
         def web(text: str) -> dict[str, Door]:
-            return {"web": Web(name="web", endpoints={}, factory=mock.Mock(), ports={text: mock.Mock()})}
+            game = Web(name="game", endpoints={}, factory=mock.Mock(), ports={"tcp:0": mock.Mock()})
+            return {"game": game, "web": Web(name="web", endpoints={}, factory=mock.Mock(), ports={text: mock.Mock()})}
 
         tap.fill_in(addresses, web("tcp:0"))
-        self.assertEqual(addresses.web_url, "http://h.example:4711")
+        self.assertEqual((addresses.web_url, addresses.game_port), ("http://h.example:4711", 4711))
         tap.fill_in(addresses, web("ssl:0:privateKey=x"))
         self.assertEqual(addresses.web_url, "https://h.example:4711")
         addresses.public_url = "https://play.example"
