@@ -139,17 +139,17 @@ KINDS: Final = (
                 Field("game_id", 2),
                 Field("version", 3),
                 Field("hosting", 4),
-                Field("seat", 5, "uint32"),
+                Field("seat", 5, "uint32", optional=True),
                 Field("players", 6, SEATED, repeated=True),
                 Field("max_players", 7, "uint32"),
                 Field("party_code", 8),
                 Field("seat_token", 9, optional=True),
-                Field("details", 10, "json", optional=True, most_bytes=JSON_BYTES),
+                Field("details", 10, "object", optional=True, most_bytes=JSON_BYTES),
                 Field("status", 11),
             ),
             whole_with="room_id",
         ),
-        "you are in; a GameServer says `details` alone",
+        "you are in; viewers have no `seat`; a GameServer says `details` alone",
         by_server=True,
     ),
     Kind(
@@ -237,7 +237,7 @@ def _encoded(type_: int, values: Mapping[str, Any], en: int) -> bytes:
 def decode(envelope: Envelope) -> dict[str, Any]:
     """The message in an envelope: the same in both encodings. What was not said is not there, and neither are fields that are not known.
 
-    A `CONNECTED` without a room_id, as a GameServer says it, has `details` at most.
+    A `CONNECTED` without a room_id, as a GameServer says it, has what may be left out, at most.
     Raises `InvalidRequest` for what is no message, or not one of this type.
     """
     message = _message(envelope.type, envelope.en)

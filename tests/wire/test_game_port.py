@@ -230,10 +230,13 @@ class CodecTests(SynchronousTestCase):
         self.assertEqual(decode(Envelope(game_port.CONTROL, control)), {"token": "t", "id": "i", "options": options})
 
     def test_connected_of_a_game_server(self) -> None:
-        """It may leave out all, or all but details, in both encodings; whoever names the room says the whole."""
-        for payload, en in ((b"{}", JSON), (b"", PROTOBUF), (b'{"seat":4,"players":7}', JSON), (bytes.fromhex("2804"), PROTOBUF)):
+        """It may leave out all, or all but details, in both encodings; whoever names the room says the whole, but for a viewer's seat."""
+        for payload, en in ((b"{}", JSON), (b"", PROTOBUF), (b'{"max_players":4,"players":7}', JSON), (bytes.fromhex("3804"), PROTOBUF)):
             self.assertEqual(decode(Envelope(game_port.CONNECTED, payload, en)), {})
-        self.assertEqual(decode(Envelope(game_port.CONNECTED, b'{"details":[1]}')), {"details": [1]})
+        self.assertEqual(decode(Envelope(game_port.CONNECTED, b'{"details":{"a":1},"status":"PLAYING"}')), {"details": {"a": 1}})
+        viewer = {name: value for name, value in GOLDEN["CONNECTED, to a client, as the pipe begins"].items() if name != "seat"}
+        for en in (JSON, PROTOBUF):
+            self.assertEqual(decode(envelope_of(encode(game_port.CONNECTED, viewer, en))), viewer)
         with self.assertRaisesRegex(InvalidRequest, "CONNECTED lacks game_id"):
             decode(Envelope(game_port.CONNECTED, b'{"room_id":"r"}'))
 
@@ -265,7 +268,8 @@ class RefusalTests(SynchronousTestCase):
             (game_port.STATUS, b'{"state":"READY"}', "state must be ready or finished", "/state"),
             (game_port.STATUS, b'{"state":"finished","results":NaN}', "STATUS is not JSON", None),
             (game_port.STATUS, b'{"state":"finished","results":' + b"[" * 300 + b"]" * 300 + b"}", "results is nested too deeply", "/results"),
-            (game_port.CONNECTED, b'{"details":"' + b"x" * 32768 + b'"}', "details is larger than 32 KiB of JSON", "/details"),
+            (game_port.CONNECTED, b'{"details":{"x":"' + b"x" * 32768 + b'"}}', "details is larger than 32 KiB of JSON", "/details"),
+            (game_port.CONNECTED, b'{"details":[1]}', "details must be an object", "/details"),
             (game_port.ERROR, b'{"code":true,"message":""}', f"code {integer}", "/code"),
             (game_port.ERROR, b'{"code":100.0,"message":""}', f"code {integer}", "/code"),
             (game_port.ERROR, b'{"code":1,"message":"","retry_after":-1}', "retry_after must be a number from 0", "/retry_after"),
