@@ -17,7 +17,7 @@ from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import ICursor, IDatabase
 from gameroom.reviews import sample
 from gameroom.rules import versions
-from gameroom.rules.manifest import Manifest
+from gameroom.rules.manifest import Manifest, Server
 from gameroom.store import catalogue as table
 from gameroom.store import reviews
 from gameroom.store.bundles import BundleFiles
@@ -76,6 +76,8 @@ class Bundle:
     """The page's file, from the bundle's root."""
     folder: Path | None
     """Where it is unpacked; None where nothing of it is served or run here, and for a file that is no bundle."""
+    server: Server | None = None
+    """Its GameServer; None for another hosting kind."""
 
 
 class Catalogue:
@@ -187,6 +189,7 @@ class Catalogue:
             engine=said.engine,
             web=said.web,
             folder=await self._unpacked(found) if said.served else None,
+            server=said.server,
         )
 
     @deferring

@@ -207,13 +207,13 @@ class IReferee(Interface):
     transactional: bool = Attribute("True where messages are answered and players are told one thing at a time (controller).")
 
     begins_once: bool = Attribute(
-        "True where a play that has got ready begins though players have left meanwhile, as long as enough are there: `left` is told behind `begun` (server)."
+        "True where a play that has got ready begins though players have left meanwhile, if enough are there: `left` is told behind `begun` (server)."
     )
 
     at_server: bool = Attribute("True while the play is at a GameServer to which members' connections become pipes (server rooms in proxy mode).")
 
     played_at: tuple[str, int] | None = Attribute(
-        "(game_host, game_port) while clients connect to the GameServer themselves (direct mode); None where the door is that all rooms of the kind have."
+        "(game_host, game_port) while clients connect to the GameServer themselves (direct mode); else None: they come by the kind's own door."
     )
 
     def check_start() -> None:

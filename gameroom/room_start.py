@@ -60,7 +60,7 @@ class RoomStart:
             return self._outcome()
         room.referee.check_start()
         if room.around.draining():
-            raise BadState("this server is going down; start again in a moment")
+            raise _going_down()
         locked = rules.lock(room.latest)
         if waits:
             return room.change(locked, self._locked)
@@ -187,7 +187,7 @@ class RoomStart:
     def _failed(self, error: Exception) -> None:
         room = self._room
         if isinstance(error, CancelledError):
-            error = _gone() if room.closing else _too_few()
+            error = _gone() if room.closing else _going_down() if room.around.stopped() else _too_few()
         if isinstance(error, GameroomError):
             self._log.error("room {room_id} could not start: {error}", room_id=room.room_id, error=error)
         else:
@@ -223,6 +223,10 @@ class RoomStart:
 
 def _too_few() -> BadState:
     return BadState("too many players have left; start again when enough are here")
+
+
+def _going_down() -> BadState:
+    return BadState("this server is going down; start again in a moment")
 
 
 def _gone() -> NotFound:

@@ -137,7 +137,8 @@ class LimitedWebSocket(WebSocketServerProtocol):
     def _take_rest(self) -> None:
         data, self.data = self.data, b""
         if self.state != self.STATE_CLOSED:
-            self.transport.resumeProducing()
+            if self.outbox.reading:
+                self.transport.resumeProducing()
             self.dataReceived(data)
 
     def _leave_to_autobahn(self, data: bytes) -> None:

@@ -96,13 +96,31 @@ class _Place:
 
 
 class ReaderPace(Outbox):
-    """An outbox that also stops reading from a peer that does not read what it is sent."""
+    """An outbox that also stops reading from a peer that does not read what it is sent, or that is to wait (`hold`)."""
 
-    __slots__ = ("_transport",)
+    __slots__ = ("_transport", "held")
 
     def __init__(self, transport: Any, queue_bytes: int, overflow: Callable[[], None]) -> None:
         super().__init__(transport.write, queue_bytes, overflow)
         self._transport = transport
+        self.held = False
+        """True while nothing is to be read, whether the peer reads or not."""
+
+    @property
+    def reading(self) -> bool:
+        """Whether the peer may be read from."""
+        return not self.paused and not self.held
+
+    def hold(self) -> None:
+        """Read nothing from the peer until `let_go`."""
+        self.held = True
+        self._transport.pauseProducing()
+
+    def let_go(self) -> None:
+        """The peer need not wait any more."""
+        self.held = False
+        if not self.paused:
+            self._transport.resumeProducing()
 
     def pauseProducing(self) -> None:
         super().pauseProducing()
@@ -110,5 +128,5 @@ class ReaderPace(Outbox):
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
-        if not self.paused:
+        if self.reading:
             self._transport.resumeProducing()

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from gameroom.doors.limited_websocket import LimitedWebSocket
 from gameroom.doors.peers import ReaderPace
 from gameroom.errors import GameroomError, RateLimited, ServerError, Unauthorized
-from gameroom.interfaces import IConnection
+from gameroom.interfaces import IFramedConnection
 from gameroom.wire.room_messages import Outgoing
 
 SUBPROTOCOL = "gameroom.v1"
@@ -51,7 +51,7 @@ class IsConversation(Protocol):
     def lost(self) -> None: ...
 
 
-@implementer(IConnection)
+@implementer(IFramedConnection)
 class RoomSocket(LimitedWebSocket):
     """One peer. `factory` is the `RoomSocketFactory`, and so is every setting."""
 
@@ -138,6 +138,14 @@ class RoomSocket(LimitedWebSocket):
         if self.closing_since is None:
             self.outbox.catch_up(partial(_frame_of, source))
 
+    def hold(self) -> None:
+        if self.closing_since is None:
+            self.outbox.hold()
+
+    def let_go(self) -> None:
+        if self.outbox.held:
+            self.outbox.let_go()
+
     @property
     def queued_bytes(self) -> int:
         """Bytes that wait for this reader."""
@@ -153,7 +161,8 @@ class RoomSocket(LimitedWebSocket):
             return
         if self._deadline is not None and self.is_proved():
             self._forget_deadline()
-        if self.was_heard():
+        if self.was_heard() or self.outbox.held:
+            # Who is held has no chance to be heard.
             self._last_heard = now
         elif now - self._last_heard >= SILENCE:
             self.why = "silent"
@@ -192,6 +201,8 @@ class RoomSocket(LimitedWebSocket):
             self.transport.abortConnection()
 
     def closing(self) -> None:
+        # Its own close frame is to be read.
+        self.let_go()
         # Whoever closes may be in the midst of a broadcast, or of a change to the room: the conversation hears of it afterwards.
         if self._conversation is not None:
             self.factory.clock.callLater(0, self._tell_lost)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gameroom.rules.room import Player
     from gameroom.wire.room_messages import Hello, Outgoing
 
-UNHOSTED = ("server", "service")
+UNHOSTED = ("service",)
 """The hosting kinds that a bundle may name and that nothing here can run yet."""
 
 

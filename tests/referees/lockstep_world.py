@@ -119,9 +119,13 @@ class FakeRoom:
         self.ended: list[tuple[str, Any]] = []
         self.patches: list[tuple[Mapping[str, Any], str]] = []
         self.setup_state = beginning(options.states, SETUP)
+        self.last_over: Outgoing | None = None
         self.saving: Deferred[None] = succeed(None)
         """What is waited for where a state of setup is entered."""
         self._clock = clock
+
+    def connected_fields(self, user_id: str, details: Any = None) -> dict[str, Any]:
+        raise NotImplementedError("no GameServer plays here")
 
     def now(self) -> float:
         return float(self._clock.seconds())

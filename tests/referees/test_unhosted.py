@@ -14,7 +14,7 @@ from tests.referees.relay_world import KindTestCase
 
 
 class UnhostedTests(KindTestCase):
-    kind = "server"
+    kind = "service"
 
     def make(self, room: IRoom) -> IReferee:
         return UnhostedReferee(room, log=lambda game_id, text: self.logged.append((game_id, text)))
@@ -27,11 +27,11 @@ class UnhostedTests(KindTestCase):
     def test_interface(self) -> None:
         """It is a referee."""
         self.assertTrue(verifyObject(IReferee, self.room.referee))
-        self.assertEqual(UNHOSTED, ("server", "service"))
+        self.assertEqual(UNHOSTED, ("service",))
 
     def refused(self, answer: dict[str, Any]) -> None:
         self.assertEqual((answer.get("type"), answer.get("code")), ("error", 105), answer)
-        self.assertIn("cannot run games of kind server yet", answer["message"])
+        self.assertIn("cannot run games of kind service yet", answer["message"])
         self.assertEqual((self.room.value.phase, self.room.value.status, self.room.latest.locked), (SETUP, "WAITING", []))
 
     def test_start(self) -> None:
@@ -39,10 +39,10 @@ class UnhostedTests(KindTestCase):
         for _ in range(3):
             self.refused(self.ada.ask("start"))
             error = self.failureResultOf(self.house.registry.start_room(self.room.room_id, "Ada"), BadState).value
-            self.assertIn("cannot run games of kind server yet", error.message)
+            self.assertIn("cannot run games of kind service yet", error.message)
         [(game_id, line)] = self.logged
         self.assertEqual(game_id, "game")
-        self.assertIn(f"room {self.room.room_id} (version 1.0.0) could not start: this server cannot run games of kind server yet", line)
+        self.assertIn(f"room {self.room.room_id} (version 1.0.0) could not start: this server cannot run games of kind service yet", line)
 
     def test_ready(self) -> None:
         """Nobody can be ready, so a room never tries by itself; who was ready when it was hosted elsewhere does not make it try again and again."""

@@ -120,13 +120,13 @@ def test_a_game_without_a_page(room_daemon: Daemon) -> None:
 
 def test_a_game_that_cannot_be_run_here_yet(room_daemon: Daemon) -> None:
     """Its room says so, offers nothing that would not work, and chat goes; START_ROOM says it too, and the developer reads why."""
-    manifest = b'[hosting]\nkind = "server"\n\n[server]\ncommand = ["python3", "server.py"]\n'
-    url = room_of(room_daemon, packed({"game.toml": manifest, "server.py": b"print('hello')\n"}))
+    manifest = b'[hosting]\nkind = "service"\n\n[service]\ncommand = ["python3", "service.py"]\n'
+    url = room_of(room_daemon, packed({"game.toml": manifest, "service.py": b"print('hello')\n"}))
     with Browser(url.partition("/join")[0]) as ada:
         ada.driver.get(url)
         ada.fill("Name", "Ada")
         ada.press("Join")
-        ada.until(lambda one: "cannot run games of kind server yet" in one.driver.find_element(By.ID, "frame-place").text, "it is said")
+        ada.until(lambda one: "cannot run games of kind service yet" in one.driver.find_element(By.ID, "frame-place").text, "it is said")
         assert [ada.named("button", name) for name in ("Ready", "Start", "End the match")] == [None, None, None]
         ada.fill("Message", "a pity")
         ada.press("Send")
@@ -138,7 +138,7 @@ def test_a_game_that_cannot_be_run_here_yet(room_daemon: Daemon) -> None:
         room_id = host.good("CREATE_ROOM", {"game_id": game_id}, token)["room_id"]
         host.send("START_ROOM", {"room_id": room_id}, token)
         answer = host.answer()
-        assert (answer["code"], "cannot run games of kind server yet" in answer["message"]) == (105, True)
+        assert (answer["code"], "cannot run games of kind service yet" in answer["message"]) == (105, True)
         assert host.good("GET_ROOM", {"room_id": room_id}, token)["room"]["status"] == "WAITING"
     # The game is called as its developer is.
     name = Web(room_daemon.web_port).ask("GET", f"/games/{game_id}")["name"]
