@@ -187,7 +187,7 @@ class ServerLink:
         except TimeoutError:
             self._hang_up()
             raise self._refused(f"did not answer within {self._within:g} s") from None
-        except BaseException:
+        except Exception:
             self._hang_up()
             raise
         self._step = _Step.OPEN

@@ -101,7 +101,7 @@ class GameServers:
             await server.ready(order.server.ready_timeout)
         except NotReady as problem:
             raise self._failed(order, str(problem)) from None
-        except BaseException:
+        except Exception:
             server.end()
             raise
         return server
@@ -126,7 +126,7 @@ class GameServers:
                         about=f"GameServer of room {order.room_id}",
                     )
                 )
-            except BaseException:
+            except Exception:
                 if control is not None:
                     control.close()
                 raise
