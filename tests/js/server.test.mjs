@@ -31,7 +31,9 @@ class ServerRoom {
     const you = { user_id: socket.user, name: socket.user, seat: 0, viewer: false, host: true };
     const players = [{ ...you, connected: true, ready: false }];
     socket.push(JSON.stringify({ type: "welcome", room: { room_id: "r", hosting: "server", state: this.playing ? "running" : "setup", players }, you, last_id: 0 }));
-    if (this.playing && !this.silent) this.join(socket);
+    if (this.owes) socket.push(JSON.stringify(this.owes));
+    if (this.refuses) this.push(socket, said(9, { code: this.refuses, message: "not now" }));
+    else if (this.playing && !this.silent) this.join(socket);
   }
 
   /** AuthProxy has opened the way: CONNECTED first, then what the GameServer says. */
@@ -181,6 +183,48 @@ test("a play begins when the GameServer has us, ends with its results, and the n
   room.join([...room.sockets][0]);
   await clock.run(100);
   assert.equal(game.playing, true);
+});
+
+test("who was away at the end is told of it once, by the room where it knows", async () => {
+  const [room, clock] = [new ServerRoom(), new TestClock()];
+  const { events } = client(room, clock);
+  await clock.run(100);
+  room.playing = false;
+  room.owes = { type: "over", reason: "finished", play_id: "p", results: { winners: [1] } };
+  for (const socket of [...room.sockets]) socket.end(1006);
+  await clock.run(1000);
+  assert.deepEqual(events.slice(3), [["over", room.owes]]);
+});
+
+test("a GameServer that cannot be reached just now is tried again, ever more rarely; another refusal is final", async () => {
+  const [room, clock] = [new ServerRoom(), new TestClock()];
+  room.refuses = 105;
+  const { client: game, events } = client(room, clock);
+  await clock.run(60_000);
+  const hellos = room.texts.filter(({ type }) => type === "hello").length;
+  assert.ok(hellos > 5 && hellos < 12, `${hellos}`);
+  assert.equal(events.length, hellos);
+  room.refuses = 0;
+  await clock.run(10_000);
+  assert.equal(game.connected?.seat, 0);
+  room.refuses = 102;
+  for (const socket of [...room.sockets]) socket.end(1006);
+  await clock.run(60_000);
+  assert.equal(room.texts.filter(({ type }) => type === "hello").length, hellos + 2);
+});
+
+test("a GameServer that has hung up is gone to anew", async () => {
+  const [room, clock] = [new ServerRoom(), new TestClock()];
+  const { client: game, events } = client(room, clock);
+  await clock.run(100);
+  room.all(JSON.stringify({ type: "error", code: 106, message: "slower" }));
+  await clock.run(100);
+  assert.notEqual(game.connected, null, "another error is another thing");
+  room.all(JSON.stringify({ type: "error", code: 105, message: "the game's server has ended your connection" }));
+  await clock.run(100);
+  assert.deepEqual([game.connected, game.playing], [null, true]);
+  await clock.run(2000);
+  assert.deepEqual(events.map(([name]) => name), ["connected", "config", "away", "connected", "config"]);
 });
 
 test("an end that was missed is known at the next welcome", async () => {

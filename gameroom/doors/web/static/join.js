@@ -116,8 +116,8 @@ async function enter(taken, wants = false) {
   const exists = () => viewRoom(roomId).then(() => true, (error) => error.code !== 103);
   room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
+  server = isServer(view) ? new ServerRoom(room, { view, began, missed, notice, changed: showRoom }) : null;
   listen(room);
-  server = isServer(view) ? new ServerRoom(room, { view, began, missed: () => showOutcome({ reason: "missed" }), notice, changed: showRoom }) : null;
   if (isController(view)) return enterTable(room, wants);
   const frame = hasNoFrame(view) ? null : await gameFrame(view.engine, gameName);
   if (frame) {
@@ -176,6 +176,11 @@ function listen(room) {
   // nor that those of somebody who only watches now do (102).
   room.on("error", (message) => message.reply_to === undefined && ![102, 105].includes(message.code) && notice(message.message, true));
   room.on("connection", connection);
+}
+
+function missed() {
+  showOutcome({ reason: "missed" });
+  showRoom();
 }
 
 function began() {

@@ -43,15 +43,21 @@ export class ServerRoom {
     this.address = "";
     /** How the last play ended. @type {any} */
     this.last = null;
+    /** The play that was on has ended while we were away, and the room has not said how. */
+    this.unsaid = false;
     /** What stands where the game would, where it has no page. @type {HTMLElement | null} */
     this.card = null;
     room.on("welcome", (message) => {
       const was = this.playing;
       this.heard(message, message.room.state);
-      if (was && !this.playing) {
-        this.last = { reason: "missed" };
-        missed();
-      }
+      this.unsaid = was && !this.playing;
+    });
+    // The answer to the ping behind our hello: how the last play ended was said before it, if it is known.
+    room.on("pong", () => {
+      if (!this.unsaid) return;
+      this.unsaid = false;
+      this.last = { reason: "missed" };
+      missed();
     });
     room.on("state", (message) => {
       const was = this.playing;
@@ -61,7 +67,7 @@ export class ServerRoom {
       changed();
     });
     room.on("over", (message) => {
-      this.playing = false;
+      this.playing = this.unsaid = false;
       this.address = "";
       this.last = message;
     });

@@ -22,14 +22,19 @@ import {
  * @property {any} [details]
  */
 
+const FIRST_RETRY = 1000;
+const LAST_RETRY = 8000;
+const BAD_STATE = 105;
+const RATE_LIMITED = 106;
+
 /** @typedef {{type: number, value: any, data: Uint8Array}} GameMessage `value`: what it says as JSON, undefined where it is bytes */
 
 /**
  * A game whose GameServer holds its state: messages of the game's own go to it and come from it, numbered 32 to 63.
  *
  * Emits `connected` (a `Connected`: the GameServer has us, at the beginning of a play, and anew after each lost connection or reload),
- * `config` (what it says with GAME_CONFIG), `message` (a `GameMessage`), `error` {code, message} (the GameServer refuses something),
- * `away` (the way to it is lost, and comes back by itself), `over` {reason, results, play_id}, and as the other clients
+ * `config` (what it says with GAME_CONFIG), `message` (a `GameMessage`), `error` {code, message} (the GameServer refuses something,
+ * or has hung up), `away` (the way to it is lost, and comes back by itself), `over` {reason, results, play_id}, and as the other clients
  * `welcome` and `members`.
  */
 export class ServerClient extends Emitter {
@@ -44,11 +49,19 @@ export class ServerClient extends Emitter {
     /** Where the GameServer of this play is itself, in direct mode: pages cannot dial it, but they can say so. @type {{host: string, port: number} | null} */
     this.address = null;
     this.playing = false;
+    /** A play of ours has ended while we were away, and the room has not said how. */
+    this.unsaid = false;
+    this.retry = FIRST_RETRY;
+    /** @type {any} */
+    this.timer = null;
     room.on("binary", (frame) => this.frame(frame));
     room.on("players", (message) => this.emit("members", message.players));
     room.on("welcome", (message) => this.welcomed(message));
     room.on("state", (message) => this.state(message));
     room.on("over", (message) => this.ended(message));
+    room.on("error", (message) => this.refused(message));
+    // The answer to the ping behind our hello: whatever the room had to say of the last play was said before it.
+    room.on("pong", () => this.unsaid && this.ended({ reason: "missed" }));
     room.on("connection", ({ state }) => state === "welcomed" || this.lost());
   }
 
@@ -104,7 +117,7 @@ export class ServerClient extends Emitter {
     const value = known && en === JSON_TEXT ? this.understood(() => jsonOf(data)) : undefined;
     if (!known || (en === JSON_TEXT && value === undefined)) return;
     if (type >= FIRST_OF_GAME) this.emit("message", { type, value, data });
-    else if (type === ERROR) this.emit("error", { code: value?.code ?? 199, message: value?.message ?? "The game's server refused something." });
+    else if (type === ERROR) this.erred({ code: value?.code ?? 199, message: value?.message ?? "The game's server refused something.", ...value });
     else if (type === GAME_CONFIG) this.emit("config", (this.config = en === JSON_TEXT ? value : data));
     else this.joined(value);
   }
@@ -125,7 +138,29 @@ export class ServerClient extends Emitter {
   joined(connected) {
     this.playing = true;
     this.connected = connected;
+    this.retry = FIRST_RETRY;
     this.emit("connected", connected);
+  }
+
+  /** Without CONNECTED an error says that we are not let in, now or ever. @param {{code: number, message: string, retry_after?: number}} error */
+  erred(error) {
+    this.emit("error", error);
+    if (this.connected === null && [BAD_STATE, RATE_LIMITED].includes(error.code)) this.rejoin(error.retry_after);
+  }
+
+  /** The room could do nothing with a frame of ours: the GameServer has hung up. @param {any} message */
+  refused({ code, reply_to }) {
+    if (code !== BAD_STATE || reply_to !== undefined || this.connected === null) return;
+    this.lost();
+    this.rejoin();
+  }
+
+  /** Who says hello anew is joined anew. @param {number} [seconds] */
+  rejoin(seconds = 0) {
+    const { clock } = this.room;
+    clock.clearTimeout(this.timer);
+    this.timer = clock.setTimeout(() => this.playing && this.connected === null && this.room.state === "welcomed" && this.room.reopen(), Math.max(this.retry, 1000 * seconds));
+    this.retry = Math.min(2 * this.retry, LAST_RETRY);
   }
 
   lost() {
@@ -140,7 +175,7 @@ export class ServerClient extends Emitter {
     this.locate(message);
     this.emit("welcome", message);
     this.emit("members", this.members);
-    if (this.playing && !on) this.ended({ reason: "missed" });
+    this.unsaid = this.playing && !on;
     this.playing = on;
   }
 
@@ -157,7 +192,7 @@ export class ServerClient extends Emitter {
 
   /** @param {any} message */
   ended(message) {
-    this.playing = false;
+    this.playing = this.unsaid = false;
     this.connected = this.address = null;
     this.emit("over", message);
   }
