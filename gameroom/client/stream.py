@@ -1,4 +1,4 @@
-"""The bytes of a connection to a JSON-lines door: cut into lines, and sent as its transport can take them."""
+"""The bytes of a connection to a door: sent as its transport can take them; and cut into lines, for the doors that speak those."""
 
 from __future__ import annotations
 
@@ -28,21 +28,23 @@ class ConnectionFailed(Exception):
 
 
 @implementer(IPushProducer)
-class LineStream(Protocol):
-    """`line(message)` gets each line's object and may raise `ConnectionFailed`; `lost(why)` is called once, at the end."""
+class Stream(Protocol):
+    """Bytes both ways; who inherits reads them in `_read`, which may raise `ConnectionFailed`. `lost(why)` is called once, at the end."""
 
     transport: Any
 
-    def __init__(self, line: Callable[[dict[str, Any]], None], lost: Callable[[str], None]) -> None:
+    def __init__(self, lost: Callable[[str], None]) -> None:
         self.ended = False
-        """Whether no further line is told of."""
-        self._take = line
+        """Whether no further message is told of."""
         self._tell_lost = lost
-        self._buffer = lines.LineBuffer()
         self._why = ""
         self._heard = False
         self._paused = False
         self._waiting: list[Deferred[None]] = []
+
+    def _read(self, data: bytes) -> None:
+        """What has come."""
+        raise NotImplementedError
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
@@ -53,13 +55,8 @@ class LineStream(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self.ended:
             return
-        self._buffer.feed(data)
         try:
-            while (line := self._next()) is not None:
-                self._heard = True
-                self._take(_object(line))
-        except lines.LineTooLong:
-            self._fail(f"the server sends a line of more than {LONGEST} bytes; is it a gameroom?")
+            self._read(data)
         except ConnectionFailed as error:
             self._fail(str(error))
 
@@ -68,8 +65,8 @@ class LineStream(Protocol):
         self._go_on()
         self._tell_lost(self._why or self._in_words(reason.value or ConnectionLost()))
 
-    def send(self, line: bytes) -> None:
-        self.transport.write(line)
+    def send(self, data: bytes) -> None:
+        self.transport.write(data)
 
     def writable(self) -> Deferred[None] | None:
         """None, or what fires once the transport takes more or is gone."""
@@ -92,10 +89,6 @@ class LineStream(Protocol):
         self.ended = True
         self.transport.abortConnection()
         self._go_on()
-
-    def _next(self) -> bytes | None:
-        """A line that is there, where any is still wanted."""
-        return None if self.ended else self._buffer.take(LONGEST)
 
     def _in_words(self, error: BaseException) -> str:
         return in_words(error) + ("" if self._heard or not isinstance(error, ConnectionDone) else NOT_A_WORD)
@@ -121,6 +114,28 @@ class LineStream(Protocol):
 
     def stopProducing(self) -> None:
         self._go_on()
+
+
+class LineStream(Stream):
+    """`line(message)` gets each line's object and may raise `ConnectionFailed`."""
+
+    def __init__(self, line: Callable[[dict[str, Any]], None], lost: Callable[[str], None]) -> None:
+        super().__init__(lost)
+        self._take = line
+        self._buffer = lines.LineBuffer()
+
+    def _read(self, data: bytes) -> None:
+        self._buffer.feed(data)
+        try:
+            while (line := self._next()) is not None:
+                self._heard = True
+                self._take(_object(line))
+        except lines.LineTooLong:
+            raise ConnectionFailed(f"the server sends a line of more than {LONGEST} bytes; is it a gameroom?") from None
+
+    def _next(self) -> bytes | None:
+        """A line that is there, where any is still wanted."""
+        return None if self.ended else self._buffer.take(LONGEST)
 
 
 def _object(line: bytes) -> dict[str, Any]:

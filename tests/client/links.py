@@ -12,15 +12,24 @@ from twisted.internet.task import Clock
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
+from gameroom.client.envelope_client import EnvelopeClient
 from gameroom.client.lines import LineClient
 
-C = TypeVar("C", bound=LineClient)
+C = TypeVar("C", bound=LineClient | EnvelopeClient)
 
 
 class Pipe(FakeTransport):
     """An iosim transport that tells whether it was aborted, and may be full. Its own end hears of the end once the pump goes."""
 
     aborted = False
+    held = False
+    """Whether who reads here wants nothing more for now. What comes all the same is theirs to keep."""
+
+    def pauseProducing(self) -> None:
+        self.held = True
+
+    def resumeProducing(self) -> None:
+        self.held = False
 
     def abortConnection(self) -> None:
         self.aborted = True
@@ -122,7 +131,8 @@ def link(client_class: type[C], factory: IProtocolFactory, clock: Clock) -> Link
     """A connected client of a door."""
     endpoint = ToFactory(factory, clock)
     connected: list[C] = []
-    client_class.connect(endpoint, clock).addCallback(connected.append)
+    connecting: Deferred[Any] = client_class.connect(endpoint, clock)
+    connecting.addCallback(connected.append)
     return Linked(connected[0], endpoint, clock)
 
 
