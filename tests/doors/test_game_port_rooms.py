@@ -35,9 +35,8 @@ class InARoomTests(SynchronousTestCase):
         """Room messages go both ways; what is wrong is answered as at the other doors."""
         self.join()
         self.guest.say_room(type_="chat", text="hi", id=7)
-        self.assertEqual(
-            self.guest.heard(), [{"type": "chat", "from": self.room.value.players[1].user_id, "text": "hi"}, {"type": "ack", "reply_to": 7}]
-        )
+        bob = self.room.value.players[1].user_id
+        self.assertEqual(self.guest.heard(), [{"type": "chat", "from": bob, "text": "hi"}, {"type": "ack", "reply_to": 7}])
         self.assertEqual(self.host.types(), ["chat"])
         self.guest.raw(to_bytes(wire.ROOM, b"[1"))
         self.assertEqual([(message["type"], message["code"]) for message in self.guest.heard()], [("error", 100)])
