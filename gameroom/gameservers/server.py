@@ -34,6 +34,8 @@ FINISHED_SECONDS: Final = 5.0
 """That a GameServer whose play is finished has to end by itself."""
 PATIENCE: Final = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+HURRY: Final = 1.0
+"""The same where the daemon ends."""
 DIRECT_SECONDS: Final = 0.5
 """A GameServer that clients connect to themselves says nothing to us: whose program is there after so long counts as ready.
 
@@ -105,13 +107,14 @@ class GameServer:
     def end(self, *, at_once: bool = False) -> Deferred[None]:
         """The room needs it no more: SIGTERM, 5 s, SIGKILL. Fires when the program is gone; again is fine.
 
-        Where it has said that the play is finished, it still has its 5 s to end by itself, unless `at_once`.
+        Where it has said that the play is finished, it still has its 5 s to end by itself.
+        `at_once` is for the end of the daemon: there is no such time, and a second between SIGTERM and SIGKILL.
         """
-        if self._phase is not _Phase.OVER:
+        playing = self._phase is not _Phase.OVER
+        if playing:
             self._leave()
-            self._shut()
-        elif at_once and self._timer is not None:
-            self._shut()
+        if playing or at_once:
+            self._shut(HURRY if at_once else PATIENCE)
         return self._program.ended().addCallback(lambda _why: None)
 
     # Its beginning, for `GameServers`.
@@ -179,9 +182,9 @@ class GameServer:
         if end.reason != FINISHED:
             self._told(end.message)
         if end.reason != FINISHED or starting:
-            self._shut()
+            self._shut(PATIENCE)
         elif self._why is None:
-            self._timer = self._reactor.callLater(FINISHED_SECONDS, self._shut)
+            self._timer = self._reactor.callLater(FINISHED_SECONDS, self._shut, PATIENCE)
         else:
             self._close_control()
         if starting:
@@ -196,10 +199,10 @@ class GameServer:
         self._phase = _Phase.OVER
         self._stop_timers()
 
-    def _shut(self) -> None:
+    def _shut(self, patience: float) -> None:
         self._stop_timers()
         self._close_control()
-        self._program.end(PATIENCE)
+        self._program.end(patience)
 
     def _close_control(self) -> None:
         if self._control is not None:

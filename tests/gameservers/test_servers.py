@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState, ServerError
-from gameroom.gameservers.server import DIRECT_SECONDS, FINISHED_SECONDS, MOMENT, PATIENCE, GameServer
+from gameroom.gameservers.server import DIRECT_SECONDS, FINISHED_SECONDS, HURRY, MOMENT, PATIENCE, GameServer
 from gameroom.gameservers.servers import GameServers
 from gameroom.gameservers.values import (
     FINISHED,
@@ -322,6 +322,15 @@ class GameServersTests(SynchronousTestCase):
             self.successResultOf(each)
         self.assertEqual((self.house.ends, self.house.log), ([], []))
 
+    def test_ended_by_its_room_in_between(self) -> None:
+        """Its program is gone already, and what its connection has to say is not waited for."""
+        server = self.play()
+        self.house.program.gone(CRASHED)
+        self.successResultOf(server.end())
+        self.assertTrue(self.wire.disconnecting)
+        self.reactor.advance(MOMENT)
+        self.assertEqual(self.house.ends, [])
+
     def test_a_room_that_breaks(self) -> None:
         """Does not keep the program."""
 
@@ -399,7 +408,7 @@ class GameServersTests(SynchronousTestCase):
         starting = self.launch()
         stopped = self.house.gameservers.stop()
         self.failureResultOf(starting, CancelledError)
-        self.assertEqual([program.ends[:1] for program in self.house.programs.programs], [[PATIENCE]] * 3)
+        self.assertEqual([program.ends[-1] for program in self.house.programs.programs], [HURRY] * 3)
         self.failureResultOf(self.house.start(), BadState)
         playing.gone()
         finishing.gone()
