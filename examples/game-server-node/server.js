@@ -128,7 +128,7 @@ function told({ token: ours, options }) {
   players = new Map(options.players.map((player) => [player.seat, player]));
   if (players.size === 0) process.exit(); // nobody is left
   if (game === null) {
-    const { width = 36, height = 20, steps_per_second = 8, countdown_seconds = 3 } = options.config ?? {};
+    const { width = 36, height = 16, steps_per_second = 8, countdown_seconds = 3 } = options.config ?? {};
     token = ours;
     countdown = countdown_seconds * 1000;
     game = new Game([...players.keys()], width, height);

@@ -24,7 +24,8 @@ class Screen:
             "over": result,
         }[field["state"]]
         if sys.stdout.isatty():
-            players = "   ".join(f"{paint(seat)} {name}{'' if int(seat) in field['alive'] else ' (out)'}" for seat, name in names.items())
+            notes = {seat: (" (you)" if int(seat) == you else "") + ("" if int(seat) in field["alive"] else " (out)") for seat in names}
+            players = "   ".join(f"{paint(seat)} {name}{notes[seat]}" for seat, name in names.items())
             edge = "─" * (2 * len(field["rows"][0]))
             rows = ["│" + "".join(paint(cell) for cell in row) + "│" for row in field["rows"]]
             lines = [players, f"┌{edge}┐", *rows, f"└{edge}┘", words]

@@ -128,7 +128,7 @@ class Client:
         roster = ", ".join(member["name"] for member in message["players"])
         if roster != self.roster:
             self.roster = roster
-            todo = "Enter starts the game" if self.host else "the host starts the game"
+            todo = "Enter starts the game" if self.host else "The host starts the game"
             self.screen.say(f"Party code {self.code}. Here: {roster}. {todo}, q leaves.")
 
     def room_error(self, message):

@@ -50,20 +50,25 @@ login_tries = 1000
 room_ttl = 86400
 reconnect_window = 600
 """
+NO_SANDBOX = """
+[sandbox]
+kind = "none"
+"""
 
 
 class PrivateDaemon:
     """A running `twistd gameroom`; `stop` ends it and takes its folder away.
 
     `quietly`: its log goes into the folder instead of to standard error.
+    `sandboxed`: whether it runs programs of games in a sandbox.
     """
 
-    def __init__(self, clock: IReactorTime, *, quietly: bool) -> None:
+    def __init__(self, clock: IReactorTime, *, quietly: bool, sandboxed: bool = True) -> None:
         self._clock = clock
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-dev-"))
-        self.developer_port, self.web_port, self.admin_port = _free_ports(3)
+        self.developer_port, self.web_port, self.game_port, self.admin_port = _free_ports(4)
         try:
-            (self.folder / "gameroom.toml").write_text(SETTINGS)
+            (self.folder / "gameroom.toml").write_text(SETTINGS if sandboxed else SETTINGS + NO_SANDBOX)
             with (self.folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
                     self._command(),
@@ -82,7 +87,7 @@ class PrivateDaemon:
     def _command(self) -> list[str]:
         twistd = [sys.executable, "-c", BOOT, str(os.getpid()), str(self.folder), "--nodaemon", "--pidfile="]
         command = [*twistd, "gameroom", "--config", "gameroom.toml", "--data", "var"]
-        doors = {"developer": self.developer_port, "web": self.web_port, "admin": self.admin_port}
+        doors = {"developer": self.developer_port, "web": self.web_port, "game": self.game_port, "admin": self.admin_port}
         for door, port in doors.items():
             command += [f"--{door}", f"tcp:{port}:interface={LOOPBACK}"]
         return [*command, "--lobby", "off", "--drain", "0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from gameroom.cli.output import shown
 from gameroom.cli.reacting import CannotDo, say_wrong
 from gameroom.client.developer import DeveloperClient
 from gameroom.client.servers import endpoint_of
+from gameroom.errors import BadState
+from gameroom.programs.programs import Programs
+from gameroom.rules.manifest import PLAIN, Manifest
+from gameroom.settings import SandboxSettings
 
 LOOKS_EVERY = 1.0
 NOT_FOUND = 404
@@ -39,15 +44,16 @@ NOT_FOUND = 404
 def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **showing: Any) -> None:
     """Start a private server on this machine, put FOLDER's game in, and open a room of it. Ctrl-C ends it and leaves nothing behind.
 
-    Open the page twice to play against yourself.
+    Open the page twice to play against yourself. A game with a program for players is played at terminals, too: it says how.
     """
-    with looked_at(source):
-        pass  # what is wrong with it is told before anything is started
+    with looked_at(source) as found:  # what is wrong with it is told before anything is started
+        runs_a_program = found.manifest.server is not None
     world: World = context.obj or World()
 
     async def main(reactor: Any) -> None:
+        sandboxed = not runs_a_program or await has_sandbox(reactor)
         try:
-            daemon = PrivateDaemon(reactor, quietly=not with_log)
+            daemon = PrivateDaemon(reactor, quietly=not with_log, sandboxed=sandboxed)
         except OSError as error:
             raise CannotDo(f"the private server cannot be started: {error}") from None
         trial = Trial(source=source, daemon=daemon, reactor=reactor, **showing)
@@ -60,6 +66,20 @@ def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **
             daemon.stop()
 
     world.run(main)
+
+
+async def has_sandbox(reactor: Any) -> bool:
+    """Whether games' programs can be run in a sandbox here. Where not that is said: they run all the same, being the caller's own."""
+    programs = Programs(reactor=reactor, settings=SandboxSettings(), log=lambda *_: None)
+    await programs.start()
+    try:
+        programs.require()
+    except BadState:
+        say_wrong("there is no sandbox on this machine (bubblewrap, its program is bwrap), so the game's server runs with all that you may do")
+        return False
+    finally:
+        await programs.stop()
+    return True
 
 
 @attrs.define(kw_only=True)
@@ -76,6 +96,7 @@ class Trial:
     _token: str = ""
     _developer: str = ""
     _room_id: str = ""
+    _manifest: Manifest = PLAIN
     _seen: object = None
 
     async def begin(self) -> None:
@@ -119,6 +140,7 @@ class Trial:
             self._game_id = await client.create_game(name, entry.description if entry is not None else "", "gui", players)
         client.token = self._developer
         first = entry.version if entry is not None else FIRST_VERSION
+        self._manifest = found.manifest
         version = bumped(self._versions, "patch") if self._versions else first
         await client.upload(self._game_id, version, found.packed.path)
         self._versions.append(version)
@@ -127,12 +149,24 @@ class Trial:
         room = await self._ask("POST", "/create", {"engine": {"game_id": self._game_id}}, self._token)
         self._room_id = room["room_id"]
         url = f"{self.daemon.web_url}/join/{self._room_id}"
+        way_in = {"GAMEROOM_HOST": LOOPBACK, "GAMEROOM_PORT": str(self.daemon.game_port), "GAMEROOM_PARTY_CODE": room["party_code"]}
         if self.as_json:
-            click.echo(orjson.dumps({"url": url, "room_id": self._room_id, "game_id": self._game_id, "version": self._versions[-1]}))
+            about = {"url": url, "room_id": self._room_id, "game_id": self._game_id, "version": self._versions[-1]}
+            click.echo(orjson.dumps({**about, "command": self._manifest.command, "environment": way_in}))
         else:
             click.echo(f"Play version {shown(self._versions[-1])}: {url}")
+            self._say_terminal(way_in)
         if self.open_browser:
             self._in_thread(webbrowser.open, url)
+
+    def _say_terminal(self, way_in: dict[str, str]) -> None:
+        """How the game's own program is started, where it has one that finds the room at the game port."""
+        if self._manifest.server is None or not self._manifest.command:
+            return
+        said = " ".join(f"{name}={value}" for name, value in way_in.items())
+        place = f"cd {shlex.quote(str(self.source))} && " if self.source.is_dir() else ""
+        click.echo("Or at terminals, one for each player:")
+        click.echo(f"  {shown(f'{place}{said} {shlex.join(self._manifest.command)}')}")
 
     async def _is_there(self) -> bool:
         status, _ = await self._in_thread(self.daemon.ask, "GET", f"/join/{self._room_id}")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from gameroom.cli.play_install import Installed
 from gameroom.cli.play_link import Link
 from gameroom.cli.reacting import CannotDo
 from gameroom.client.lobby import LobbyClient
+from gameroom.client.stream import ConnectionFailed
 
+Payload = dict[str, Any]
 WARNING: Final = "it can do whatever you can do on this computer, and play in your name"
 """What is to be known before a stranger's program runs."""
 
@@ -42,6 +45,38 @@ def environment(link: Link, room: Mapping[str, Any], player: str, token: str, in
 def allow(installed: Installed) -> None:
     """Its program may run from now on."""
     attrs.evolve(installed.record, allowed=True).write(installed.place.record)
+
+
+async def played(client: LobbyClient, room: Payload, waits: Callable[[], None]) -> Payload:
+    """The room once it can be played: one that a GameServer plays when its host has started it; `waits` is called where that is yet to come.
+
+    Raises `CannotDo` where it is over first, and `ConnectionFailed`.
+    """
+    room_id = str(room["room_id"])
+    if room.get("hosting") != "server" or "game_port" in room:
+        return room
+    news: Deferred[str] = Deferred()
+
+    def hear(push: Payload) -> None:
+        entry = push.get("room", {})
+        if entry.get("room_id") == room_id and entry.get("status") in ("PLAYING", "CLOSED") and not news.called:
+            news.callback(entry["status"])
+
+    stops = [client.on_push("ROOM_UPDATED", hear), client.on_lost(lambda why: None if news.called else news.errback(ConnectionFailed(why)))]
+    try:
+        await client.subscribe(rooms=True)
+        while True:
+            room = await client.room(room_id)
+            if "game_port" in room:
+                return room
+            waits()
+            if await news == "CLOSED":
+                raise CannotDo("the room is gone")
+            news = Deferred()
+    finally:
+        for stop in stops:
+            stop()
+        news.addErrback(lambda _: None)
 
 
 async def launch(link: Link, client: LobbyClient, reactor: Any, installed: Installed, room: Mapping[str, Any]) -> int:

@@ -11,7 +11,7 @@ import orjson
 from twisted.internet.defer import Deferred
 
 from gameroom.cli.output import fail, print_json, shown
-from gameroom.cli.play_launch import WARNING, allow, join_url, launch
+from gameroom.cli.play_launch import WARNING, allow, join_url, launch, played
 from gameroom.cli.play_link import Link, all_of, game_meant, joined, linked, room_meant
 from gameroom.cli.play_store import DOWNLOADS, GAME, brought
 from gameroom.cli.play_views import news_of, show_players, show_room, show_rooms
@@ -191,6 +191,8 @@ async def _run(link: Link, client: LobbyClient, room_id: str, downloads: Path, y
         if not yes:
             _ask(installed.record.game, installed.record.command)
         allow(installed)
+    if installed.record.command:
+        found = await played(client, found, lambda: click.echo("Waiting for the host to start the play; Ctrl-C leaves it.", err=True))
     status = await launch(link, client, client.clock, installed, found)
     if status:
         raise CannotDo(f"the game's program has ended with status {status}")

@@ -134,7 +134,7 @@ class Server:
         if self.game is None:
             self.token, config = control["token"], control["options"].get("config") or {}
             self.every, self.countdown = 1 / config.get("steps_per_second", 8), config.get("countdown_seconds", 3)
-            self.game = Game(list(self.players), config.get("width", 36), config.get("height", 20))
+            self.game = Game(list(self.players), config.get("width", 36), config.get("height", 16))
             self.state, self.until = "gathering", time.monotonic() + GATHER_SECONDS
             self.send(self.control, STATUS, {"state": "ready"})
         for seat in set(self.game.heads) - set(self.players):
