@@ -174,6 +174,8 @@ class RoomStart:
     def _begun(self, after: Room, players: list[Player]) -> None:
         room = self._room
         self._reserved_at = None
+        if room.closing:
+            return
         self._log.info("play {play_id} of room {room_id} begins", play_id=after.play_id, room_id=after.room_id)
         room.refereed.show_state(after.running)
         room.referee.begun()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,6 +17,7 @@ from gameroom.errors import BadState, GameroomError, NotFound
 from gameroom.interfaces import IConnection, IDatabase, IReferee, IRoom
 from gameroom.presence import Presence
 from gameroom.registry import Registry
+from gameroom.rules.manifest import Server
 from gameroom.rules.room import Player
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import Account
@@ -164,6 +166,8 @@ class Bundle:
     lockstep: dict[str, Any] = attrs.field(factory=lambda: {"input_delay": 3})
     web: str | None = "index.html"
     engine: str | None = "engine.js"
+    folder: Path | None = None
+    server: Server | None = None
 
 
 class OneGame:
@@ -172,10 +176,10 @@ class OneGame:
     def __init__(self) -> None:
         self.the = Bundle()
 
-    async def bundle(self, game_id: str, version: str | None = None) -> Bundle:
+    async def bundle(self, game_id: str, version: str | None = None, *, offline_too: bool = False) -> Bundle:
         if game_id != self.the.game_id:
             raise NotFound("there is no such game")
-        if self.the.status != "ONLINE":
+        if self.the.status != "ONLINE" and not offline_too:
             raise BadState("this game is offline")
         return self.the
 

@@ -62,6 +62,8 @@ class FramedMember(Protocol):
         self._told = False
         """Whether the end of it is known to the member, or is nothing to be told."""
         self._reader = EnvelopeReader()
+        self._broke = False
+        """Whether it has said what is no envelope."""
         self._pulled = False
         """Whether the connection takes envelopes of us as it has room for them."""
 
@@ -104,6 +106,8 @@ class FramedMember(Protocol):
             self._transport.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
+        if self._broke:
+            return
         self._reader.feed(data)
         if not self._pulled:
             self._pulled = True
@@ -117,7 +121,6 @@ class FramedMember(Protocol):
         try:
             envelope = self._reader.next()
         except InvalidRequest:
-            self._reader.rest()
             self._broken()
             envelope = None
         if envelope is not None:
@@ -158,6 +161,8 @@ class FramedMember(Protocol):
 
     def _broken(self) -> None:
         """What comes of the GameServer is no envelope: where the next one would begin is not known."""
+        self._broke = True
+        self._reader.rest()
         self._tell(BadState("the game's server said what is no envelope, and your connection to it has ended; say hello to be joined anew"))
         self._state = _State.DONE
         self.link.close()

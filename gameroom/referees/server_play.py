@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 
 from gameroom.errors import BadState
 from gameroom.gameservers.frames import FramedMember
@@ -118,9 +118,13 @@ class ServerPlay:
     def _after(self, user_id: str) -> Deferred[None] | None:
         """Fires when no older link of the member is there; None where none is."""
         closing = self._closing.get(user_id)
-        if not closing:
-            return None
-        return DeferredList([link.gone() for link in closing]).addCallback(lambda _: None)
+        return Deferred.fromCoroutine(_all_gone(tuple(closing))) if closing else None
 
     def _fields_of(self, user_id: str) -> Callable[[Any], dict[str, Any]]:
         return lambda details: self._room.connected_fields(user_id, details)
+
+
+async def _all_gone(links: Sequence[ServerLink]) -> None:
+    # No DeferredList: one that is cancelled fires as if all was well.
+    for link in links:
+        await link.gone()

@@ -22,7 +22,8 @@ class Somebody:
     user_id: str
     token: str
     conversation: RoomConversation
-    connection: NotingConnection
+    connection: Any
+    """A `NotingConnection`."""
 
     def say(self, type_: str, **message: Any) -> None:
         self.conversation.text(orjson.dumps({"type": type_, **message}))
@@ -31,6 +32,7 @@ class Somebody:
         """Say something with an id; its answer, and what was heard before is forgotten."""
         self.connection.take()
         self.say(type_, id=7, **message)
+        answer: dict[str, Any]
         [answer] = [each for each in self.connection.take() if each.get("reply_to") == 7]
         return answer
 
@@ -46,10 +48,14 @@ class KindTestCase(SynchronousTestCase):
     referee: Callable[[IRoom], IReferee]
 
     def setUp(self) -> None:
-        self.house = House(kinds={self.kind: self.make}, reconnect_window=60, room_ttl=120)
+        self.house = House(self.database(), kinds={self.kind: self.make}, reconnect_window=60, room_ttl=120)
         self.successResultOf(self.house.registry.start())
         self.sell()
         self.room = self.successResultOf(self.house.registry.create(self.house.request(), account("Ada")))
+
+    def database(self) -> Any:
+        """What the house is built on; None for a database that answers at once."""
+        return None
 
     def make(self, room: IRoom) -> IReferee:
         raise NotImplementedError
@@ -65,13 +71,16 @@ class KindTestCase(SynchronousTestCase):
         return self.connect(joined.user_id, joined.token, door)
 
     def connect(self, user_id: str, token: str, door: str = "web") -> Somebody:
-        connection = NotingConnection(door)
+        connection = self.connection(door)
         conversation = RoomConversation(
             registry=self.house.registry, connection=connection, room_id=self.room.room_id, limits=lambda: self.house.limits
         )
         somebody = Somebody(user_id, token, conversation, connection)
         somebody.say("hello", token=token)
         return somebody
+
+    def connection(self, door: str) -> Any:
+        return NotingConnection(door)
 
     def restart(self) -> None:
         """The daemon is killed and started again."""
