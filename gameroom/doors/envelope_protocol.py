@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -294,12 +294,9 @@ class EnvelopeProtocol(StreamProtocol):
         try:
             greeting = greet(await link.open())
         except Exception as error:
-            if self._link is link:
-                self._link = None
-                self.say(wire.error(error if isinstance(error, GameroomError) else self._incident(wire.CONNECTED, error), en))
-                self.not_joined()
-                self.go_on()
             link.close()
+            if self._link is link:
+                self._not_joined(error, en)
             return
         if self._link is not link:
             return
@@ -311,6 +308,15 @@ class EnvelopeProtocol(StreamProtocol):
         if self._link is link:
             self.transport.unregisterProducer()
             self._pipe = Pipe(self.transport, link, self._reader.rest(), clock=self.factory.clock)
+
+    def _not_joined(self, error: Exception, en: int) -> None:
+        self._link = None
+        if isinstance(error, CancelledError):
+            # Whoever gave the link has closed it.
+            error = BadState("the play was over before you were there; say AUTH once more")
+        self.say(wire.error(error if isinstance(error, GameroomError) else self._incident(wire.CONNECTED, error), en))
+        self.not_joined()
+        self.go_on()
 
     def _broke(self, failure: Failure) -> None:
         self._log.failure("a connection could not become a pipe", failure)
