@@ -33,6 +33,8 @@ FINISH_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 1.0
 """Seconds that a GameServer has for reading what it was sent, once the connection is to be closed."""
 
+_CLOSED: Final = "your way to the game's server was closed: the play is over, you have left, or a newer connection has taken your place"
+
 
 class _Step(IntEnum):
     NEW, OPENING, OPEN, TAKEN, FINISHING, CLOSING, GONE = range(7)
@@ -81,11 +83,11 @@ class ServerLink:
         """Wait for `after`, connect, say TYPE and CLIENT_AUTH, and fire with the fields of CONNECTED: `{}` or `{"details": {…}}`.
 
         Fails with `BadState` where the GameServer cannot be reached, is silent for `within` seconds or says anything else,
-        with the GameServer's own ERROR as the `GameroomError` of its code, and with `CancelledError` after `close`.
+        and after `close`; with the GameServer's own ERROR as the `GameroomError` of its code; with `CancelledError` where it was cancelled.
         To be called once.
         """
         if self._step is not _Step.NEW:
-            return fail(CancelledError())
+            return fail(BadState(_CLOSED))
         self._step = _Step.OPENING
         self._opening = Deferred.fromCoroutine(self._open())
         return self._opening
@@ -187,8 +189,11 @@ class ServerLink:
         except TimeoutError:
             self._hang_up()
             raise self._refused(f"did not answer within {self._within:g} s") from None
-        except Exception:
+        except Exception as error:
+            closed = self._step >= _Step.CLOSING and isinstance(error, CancelledError)
             self._hang_up()
+            if closed:
+                raise BadState(_CLOSED) from None
             raise
         self._step = _Step.OPEN
         return fields
