@@ -42,8 +42,9 @@ from twisted.logger import Logger
 from twisted.python import log
 from twisted.python.context import get as get_context
 from twisted.python.context import theContextTracker
+from twisted.python.failure import Failure
 
-__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install"]
+__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install", "pass_on"]
 
 SMALL_READ = 4 * 1024
 """What a read gives at most, in bytes, unless the one before it was full."""
@@ -148,6 +149,22 @@ class _LeanConnection(tcp.Connection):
         self.protocol.dataReceived(data)
         return None
 
+    def connectionLost(self, reason: Failure) -> None:
+        self.reactor.ways.pop(self.fileno(), None)
+        super().connectionLost(reason)
+
+
+class _Way:
+    """How to pass on what comes at one connection to another one. All that each message needs is here, side by side."""
+
+    __slots__ = ("most", "receive", "send", "source", "target", "target_fd")
+
+    def __init__(self, source: _LeanConnection, target: _LeanConnection) -> None:
+        self.source, self.target, self.target_fd = source, target, target.fileno()
+        self.receive, self.send = source.socket.recv, target.socket.send
+        self.most = SMALL_READ
+        """Bytes that a read gives at most."""
+
 
 class LeanServer(_LeanConnection, tcp.Server):
     """The server's end of a TCP connection."""
@@ -179,6 +196,8 @@ class LeanReactor(EPollReactor):
     def __init__(self) -> None:
         self.written: dict[Any, None] = {}
         """The connections that have written, or want to, and were not asked to send yet; in order."""
+        self.ways: dict[int, _Way] = {}
+        """What is passed on, by the descriptor of the connection that it comes from."""
         super().__init__()
 
     def doPoll(self, timeout: float | None) -> None:
@@ -191,11 +210,13 @@ class LeanReactor(EPollReactor):
             if problem.errno == EINTR:
                 return
             raise
-        selectables = self._selectables
+        selectables, ways = self._selectables, self.ways
         contexts, context = theContextTracker.currentContext().contexts, get_context(log.ILogContext)
         for fd, event in events:
             selectable = selectables.get(fd)
-            if event == EPOLLIN and isinstance(selectable, tcp.Connection):
+            if event == EPOLLIN and fd in ways and selectable is not None:
+                self._pass_on(ways[fd])
+            elif event == EPOLLIN and isinstance(selectable, tcp.Connection):
                 self._read(selectable, contexts, context)
             elif selectable is not None:
                 log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
@@ -215,7 +236,11 @@ class LeanReactor(EPollReactor):
                 # doWrite will meet it as well, and there it is logged and ends the connection.
                 done = False
             if not done:
-                log.callWithLogger(connection, super().addWriter, connection)
+                self._ask_epoll(connection)
+
+    def _ask_epoll(self, connection: _LeanConnection) -> None:
+        """Have `doWrite` called, as in stock: the connection could not send all, or has more to do than that."""
+        log.callWithLogger(connection, super().addWriter, connection)
 
     def addWriter(self, writer: IWriteDescriptor) -> None:
         """Epoll is asked about a lean connection only when it could not send; about one that is still connecting, at once."""
@@ -253,6 +278,41 @@ class LeanReactor(EPollReactor):
         if why:
             log.callWithLogger(connection, self._disconnectSelectable, connection, why, was_read)
 
+    def _pass_on(self, way: _Way) -> None:
+        """Read once and send it at once, without a protocol, a logging context and the end of the round."""
+        most, target = way.most, way.target
+        try:
+            data = way.receive(most)
+        except OSError as problem:
+            if problem.errno != EWOULDBLOCK:
+                self._passed_all(way, CONNECTION_LOST)
+            return
+        size = len(data)
+        if size == most:
+            way.most = max(way.source.bufferSize, SMALL_READ)
+        elif not size:
+            self._passed_all(way, CONNECTION_LOST if way.source._send_failed else CONNECTION_DONE)
+            return
+        elif most > SMALL_READ > size:
+            way.most = SMALL_READ
+        if way.target_fd in self._writes or (self.written and target in self.written):
+            # Something is before it, or the connection is to be closed.
+            target.write(data)
+            return
+        try:
+            sent = way.send(data)
+        except OSError as problem:
+            sent = 0
+            if not target.connected or target._writeDisconnected:
+                return
+            target._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
+        if sent != size:
+            target.dataBuffer, target.offset = data, sent
+            self._ask_epoll(target)
+
+    def _passed_all(self, way: _Way, why: BaseException) -> None:
+        log.callWithLogger(way.source, self._disconnectSelectable, way.source, why, True)
+
     def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
         listening = LeanPort(port, factory, backlog, interface, self)
         listening.startListening()
@@ -281,6 +341,21 @@ class LeanReactor(EPollReactor):
         if addressFamily not in INTERNET:
             return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
         return LeanServer._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+
+
+def pass_on(source: Any, target: Any) -> None:
+    """What comes at one transport is written to the other by the shortest way; with None as `target` that is over.
+
+    Where a transport is not lean or speaks TLS, nothing happens.
+    The source's protocol is to do the same, `protocol.dataReceived = target.write`: it is called whenever the short way cannot be gone.
+    """
+    if not isinstance(source, _LeanConnection) or not source.connected:
+        return
+    ways, fd = source.reactor.ways, source.fileno()
+    if isinstance(target, _LeanConnection) and target.connected and not (source.TLS or target.TLS):
+        ways[fd] = _Way(source, target)
+    else:
+        ways.pop(fd, None)
 
 
 def install() -> None:

@@ -27,6 +27,8 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gameroom.reactor import pass_on
+
 if TYPE_CHECKING:
     from gameroom.gameservers.link import ServerLink
 
@@ -62,6 +64,7 @@ class _End(Protocol):
         self.other = other
         self.dataReceived = other.transport.write  # type: ignore[method-assign]  # the point of it all
         other.transport.registerProducer(self, True)
+        pass_on(self.transport, other.transport)
 
     # What Twisted tells the protocol of a transport.
 
@@ -115,6 +118,7 @@ class _End(Protocol):
     def deafen(self) -> None:
         """Throw away what still comes from the peer, and let none of it wait, so that its end is heard."""
         self.dataReceived = _thrown_away  # type: ignore[method-assign]
+        pass_on(self.transport, None)
         self.other.transport.unregisterProducer()
         if not self._read_all:
             self.transport.resumeProducing()
@@ -172,11 +176,11 @@ class Pipe:
         link.on_finish, link.on_close = self._finished, self._closed
         client.join(server)
         server.join(client)
-        if early:
-            server.transport.write(early)
         setattr(transport, called_as, client)
         # It was paused, for what it said had nobody to go to. That it says no more, if so, comes again.
         transport.resumeProducing()
+        if early:
+            server.transport.write(early)
         link.take(server)
 
     def _finished(self) -> None:
