@@ -13,7 +13,9 @@ from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.entrance import Guest
 from gameroom.referees.controller import ControllerReferee
 from gameroom.rules.room import PLAYING, SETUP
-from tests.doors.lobby_world import Peer, World
+from gameroom.wire import game_port as wire
+from tests.doors.game_port_world import GameWorld
+from tests.doors.lobby_world import Peer
 from tests.doors.web.sockets import SocketPeer
 from tests.rooms import Bundle, OneGame
 
@@ -94,14 +96,31 @@ class AtTheWeb(Player):
         return self._peer.heard()
 
 
-DOORS: dict[str, Any] = {"lobby": AtTheLobby, "web": AtTheWeb}
+class AtTheGamePort(Player):
+    """A guest with a native client."""
+
+    def __init__(self, house: House, name: str) -> None:
+        super().__init__()
+        self._native = house.world.native("192.0.2.1")
+        room = house.world.registry.here(house.room_id)
+        self._native.ask(wire.JOIN, party_code=room.value.party_code, name=name)
+        [self.user_id] = [member.user_id for member in room.value.members if member.name == name]
+
+    def say(self, message: dict[str, Any]) -> None:
+        self._native.say_room(type_=message["type"], **{name: value for name, value in message.items() if name != "type"})
+
+    def take(self) -> list[dict[str, Any]]:
+        return self._native.heard()
+
+
+DOORS: dict[str, Any] = {"lobby": AtTheLobby, "web": AtTheWeb, "game": AtTheGamePort}
 
 
 @attrs.define
 class House:
     """A room with the lobby and a factory of room sockets before it."""
 
-    world: World
+    world: GameWorld
     site: RoomSocketFactory
     room_id: str
     result: Any
@@ -111,7 +130,7 @@ class ControllerContract(SynchronousTestCase):
     """The scenario, for each pair of doors."""
 
     def setUp(self) -> None:
-        self.world = world = World()
+        self.world = world = GameWorld()
         world.limits = attrs.evolve(world.limits, messages_per_second=1000)
         catalogue = OneGame()
         catalogue.the = Bundle(hosting="controller", min_players=2, max_players=2, lockstep={"turn_game": "connect-four"}, engine=None, web=None)

@@ -12,7 +12,9 @@ from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.entrance import Guest
 from gameroom.referees.relay import BODY_BYTES, RelayReferee
 from gameroom.rules.room import PLAYING, SETUP
-from tests.doors.lobby_world import Peer, World
+from gameroom.wire import game_port as wire
+from tests.doors.game_port_world import GameWorld
+from tests.doors.lobby_world import Peer
 from tests.doors.web.sockets import BINARY, SocketPeer, frame
 from tests.rooms import Bundle, OneGame
 
@@ -60,14 +62,35 @@ class AtTheWeb:
         return self._peer.heard()
 
 
-DOORS: dict[str, Any] = {"lobby": AtTheLobby, "web": AtTheWeb}
+class AtTheGamePort:
+    """A guest with a native client."""
+
+    binary = True
+
+    def __init__(self, house: Relay, name: str) -> None:
+        self._native = house.world.native("192.0.2.1")
+        room = house.world.registry.here(house.room_id)
+        self._native.ask(wire.JOIN, party_code=room.value.party_code, name=name)
+        [self.user_id] = [member.user_id for member in room.value.members if member.name == name]
+
+    def say(self, **message: Any) -> None:
+        self._native.say_room(type_=message.pop("type"), **message)
+
+    def say_binary(self, data: bytes) -> None:
+        self._native.say_binary(data)
+
+    def heard(self) -> list[Any]:
+        return self._native.heard()
+
+
+DOORS: dict[str, Any] = {"lobby": AtTheLobby, "web": AtTheWeb, "game": AtTheGamePort}
 
 
 @attrs.define
 class Relay:
     """A relay room of a host who came by the lobby, with the lobby and a factory of room sockets before it."""
 
-    world: World
+    world: GameWorld
     site: RoomSocketFactory
     room_id: str
     result: Any
@@ -77,7 +100,7 @@ class RelayContract(SynchronousTestCase):
     """The scenario, for each pair of doors."""
 
     def setUp(self) -> None:
-        world = World()
+        world = GameWorld()
         catalogue = OneGame()
         catalogue.the = Bundle(hosting="relay", min_players=1, max_players=8, lockstep={}, engine=None)
         world.registry._catalogue, world.registry._referees = catalogue, {"relay": RelayReferee}  # type: ignore[assignment]
@@ -119,13 +142,17 @@ class RelayContract(SynchronousTestCase):
 
     def test_binary(self) -> None:
         """Binary frames go between those doors that carry them, up to 64 KiB; a lobby connection sees nothing of them, and goes on."""
-        web, other, lobby = AtTheWeb(self.house, "w"), AtTheWeb(self.house, "o"), AtTheLobby(self.house, "lob")
-        other.heard()
-        for data in (b"\x02\x00", bytes(BODY_BYTES)):
-            web.say_binary(data)
-            self.assertEqual([self.of_play(each) for each in (web, other, lobby)], [[], [b"\0\x01" + data], []])
+        web, native, lobby = AtTheWeb(self.house, "w"), AtTheGamePort(self.house, "n"), AtTheLobby(self.house, "lob")
+        for sender, reader in ((web, native), (native, web)):
+            reader.heard()
+            seat = self.room.value.member(sender.user_id).seat
+            assert seat is not None
+            for data in (b"\x02\x00", bytes(BODY_BYTES)):
+                sender.say_binary(data)
+                self.assertEqual([self.of_play(each) for each in (sender, reader, lobby)], [[], [seat.to_bytes(2, "big") + data], []])
         lobby.say(type="game", body=1)
-        self.assertEqual(self.of_play(other), [{"type": "game", "body": 1, "from": "lob"}])
+        for member in (web, native):
+            self.assertEqual(self.of_play(member), [{"type": "game", "body": 1, "from": "lob"}])
 
     def test_refused(self) -> None:
         """What is wrong is told to who said it, at each door, with the same code."""

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from gameroom.doors.game_port import GamePortFactory
 from gameroom.doors.streams import StreamFactory
 from gameroom.wire import game_port as wire
-from gameroom.wire.envelope import JSON, RAW, Envelope, EnvelopeReader, to_bytes
+from gameroom.wire.envelope import JSON, RAW, Envelope, EnvelopeReader
 from tests.doors.lobby_world import TCP, World
 
 
@@ -44,6 +44,8 @@ class Native:
         self.transport.protocol = protocol  # type: ignore[attr-defined]
         self.protocol.makeConnection(self.transport)
         self._reader = EnvelopeReader()
+        self._behind: list[Any] = []
+        """What came behind an answer."""
         self.token = ""
         """The seat token that it was told last."""
 
@@ -61,7 +63,7 @@ class Native:
     def say_room(self, **message: Any) -> None:
         """A room message; `type_` is its type."""
         message["type"] = message.pop("type_")
-        self.raw(to_bytes(wire.ROOM, orjson.dumps(message)))
+        self.raw(wire.room_message(orjson.dumps(message), False))
 
     def say_binary(self, data: bytes) -> None:
         self.raw(wire.room_message(data, True))
@@ -77,7 +79,7 @@ class Native:
 
     def heard(self) -> list[Any]:
         """Room messages as they are, bytes of binary ones, and all else as (name, fields)."""
-        parts, found = b"", []
+        parts, found, self._behind = b"", self._behind, []
         for envelope in self.envelopes():
             if envelope.type == wire.ROOM_PART:
                 parts += envelope.data
@@ -98,7 +100,7 @@ class Native:
         """Say AUTH, HOST or JOIN: the CONNECTED that comes at once, with `welcome` behind it."""
         self.heard()
         self.say(type, en, **values)
-        (name, fields), welcome = self.heard()[:2]
+        (name, fields), welcome, *self._behind = self.heard()
         assert (name, welcome["type"]) == ("CONNECTED", "welcome"), (name, fields)
         self.token = fields.get("seat_token", self.token)
         return dict(fields)
