@@ -13,9 +13,10 @@ import attrs
 from measuring import Figures
 from peer_servers import Colyseus, Peer
 from peer_setup import Peers
-from servers import Gameroom, ServerUnderTest
+from servers import GamePort, Gameroom, ServerUnderTest
 
 OURS = "gameroom"
+PORT = "gameroom, game port"
 COLYSEUS, WS, AUTOBAHN, LIMIT, EAGER = "Colyseus", "Node ws", "autobahn", "C", "C eager"
 """Those that ratios are taken to."""
 WINDOW = 2
@@ -61,6 +62,7 @@ def contenders(peers: Peers) -> dict[str, Contender]:
     ours = {
         OURS: Contender(partial(Gameroom, "gameroom")),
         f"{OURS} JSON": Contender(partial(Gameroom, "gameroom"), "json"),
+        PORT: Contender(partial(GamePort, "gameroom")),
         f"{OURS} epoll": Contender(partial(Gameroom, "epoll")),
         f"{OURS} epoll JSON": Contender(partial(Gameroom, "epoll"), "json"),
     }

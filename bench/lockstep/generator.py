@@ -84,6 +84,8 @@ def load(program: Path, *, server: ServerUnderTest, shape: Shape, pace: Pace, se
         command.append("--colyseus")
     elif shape.encoding == "binary":
         command.append("--binary")
+    if server.framing == "envelopes":
+        command.append("--envelopes")
     with tempfile.TemporaryFile("w+") as errors:
         process = start_on(core, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import attrs
-from contest import AUTOBAHN, CASES, COLYSEUS, EAGER, LIMIT, OURS, WS, Case, Results
+from contest import AUTOBAHN, CASES, COLYSEUS, EAGER, LIMIT, OURS, PORT, WS, Case, Results
 from measuring import Figures, median_of, spread_of
 
 BUSY = 0.9
@@ -110,6 +110,8 @@ class Goal:
     other: str
     bound: float
     most: bool = False
+    of: str = OURS
+    """Whose ratio."""
 
 
 GOALS = (
@@ -119,6 +121,8 @@ GOALS = (
     Goal("aim", "50x4", COLYSEUS, 1.8),
     Goal("aim", "50x4", LIMIT, 0.65),
     Goal("aim", "50x4", EAGER, 0.65),
+    Goal("floor", "50x4", LIMIT, 0.6, of=PORT),
+    Goal("aim", "50x4", LIMIT, 0.75, of=PORT),
     Goal("floor", "250x4", COLYSEUS, 1.7),
     Goal("aim", "250x4", COLYSEUS, 2.1),
     Goal("floor", "10x16", COLYSEUS, 1.25),
@@ -139,9 +143,10 @@ def verdicts(results: Results) -> Iterator[str]:
     for goal in GOALS:
         case = CASES[goal.case]
         medians = medians_of(results, case)
-        value = ratio(case, medians, OURS, goal.other)
-        sure = not any(server in medians and _short(case, medians[server]) for server in (OURS, goal.other))
-        what = f"{'CPU ' if case.rate else ''}{'≤' if goal.most else '≥'} {goal.bound:g} × {goal.other}"
+        value = ratio(case, medians, goal.of, goal.other)
+        sure = not any(server in medians and _short(case, medians[server]) for server in (goal.of, goal.other))
+        what = "" if goal.of == OURS else f"{goal.of}: "
+        what += f"{'CPU ' if case.rate else ''}{'≤' if goal.most else '≥'} {goal.bound:g} × {goal.other}"
         met = value is not None and (value <= goal.bound if goal.most else value >= goal.bound)
         yield _verdict(goal.kind, case, what, met, value, sure=sure)
     paced = medians_of(results, CASES["paced"])

@@ -56,7 +56,7 @@ class ServerUnderTest(Protocol):
 
     port: int
     framing: str
-    """How packets travel: "gameroom", as they are, or "colyseus", in its messages."""
+    """How packets travel: "gameroom", as they are, "colyseus", in its messages, or "envelopes", in those of the game port."""
 
     def start(self, core: int | None) -> None:
         """Start it on this core; return when it answers."""
@@ -89,10 +89,8 @@ class Gameroom:
     def __init__(self, reactor: str = "gameroom", twistd: str | None = None) -> None:
         self.reactor = reactor
         self.twistd = twistd or str(Path(sys.executable).with_name("twistd"))
-        self.port = free_port()
-        while (admin_port := free_port()) == self.port:
-            pass  # what was let go of may be given again
-        self.admin_port = admin_port
+        self.port = self.web_port = free_port()
+        self.admin_port = another_port(self.web_port)
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-bench-"))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -101,7 +99,7 @@ class Gameroom:
             "lobby": "off",
             "developer": "off",
             "game": "off",
-            "web": f"tcp:{self.port}:interface=127.0.0.1",
+            "web": f"tcp:{self.web_port}:interface=127.0.0.1",
             "admin": f"tcp:{self.admin_port}:interface=127.0.0.1",
         }
         command = [self.twistd, f"--reactor={self.reactor}", "--nodaemon", "--pidfile=", "gameroom", "--config", "gameroom.toml", "--data", "var"]
@@ -129,7 +127,7 @@ class Gameroom:
             connection.close()
 
     def seats(self, shape: Shape) -> list[Seat]:
-        web = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        web = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=30)
         try:
             return self._take_seats(web, shape)
         finally:
@@ -169,6 +167,28 @@ class Gameroom:
                 self.process.kill()
                 self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class GamePort(Gameroom):
+    """The same, played at the game port: in envelopes over TCP."""
+
+    framing = "envelopes"
+
+    def __init__(self, reactor: str = "gameroom", twistd: str | None = None) -> None:
+        super().__init__(reactor, twistd)
+        self.port = another_port(self.web_port, self.admin_port)
+
+    def command(self) -> list[str]:
+        command = super().command()
+        command[command.index("--game") + 1] = f"tcp:{self.port}:interface=127.0.0.1"
+        return command
+
+
+def another_port(*ports: int) -> int:
+    """A free port that is none of these: what was let go of may be given again."""
+    while (port := free_port()) in ports:
+        pass
+    return port
 
 
 def post(web: http.client.HTTPConnection, path: str, body: dict[str, Any], session: str | None = None) -> dict[str, Any]:

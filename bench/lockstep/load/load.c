@@ -1,6 +1,6 @@
-/* Plays many lock-step rooms at once over WebSocket, on one core, and checks every master that comes.
+/* Plays many lock-step rooms at once over WebSocket, or in envelopes over TCP, on one core, and checks every master that comes.
  *
- *   load --port P --players N [--host H] [--binary | --colyseus] [--bytes 32] [--window D] [--rate R] [--warmup S] [--seconds S]
+ *   load --port P --players N [--host H] [--binary | --colyseus] [--envelopes] [--bytes 32] [--window D] [--rate R] [--warmup S] [--seconds S]
  *
  * stdin: one line `<room> <seat> <path> <seat token>` for each seat, an empty line, and later `go`.
  * stdout: one JSON line at the end of each phase: `connected` (every seat has its welcome; waits for `go`),
@@ -10,6 +10,7 @@
  * Without --rate each client sends its next packet when a master arrives, so the server is as busy as it can be;
  * with it each client sends R packets a second as the window allows, the clients of a room evenly spread.
  * With --colyseus the same binary packets travel in Colyseus's messages, and its way of joining stands for `hello` and `welcome`.
+ * With --envelopes there is no web socket: the messages travel in ROOM envelopes of the game port, and AUTH stands for handshake and `hello`.
  * The turn latency runs from the sending of a generation's last packet to the master's arrival, for each member.
  */
 #define _GNU_SOURCE
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "colyseus.h"
+#include "envelopes.h"
 #include "histogram.h"
 #include "json.h"
 #include "packets.h"
@@ -48,7 +50,7 @@ struct seat {
 
 static struct {
     const char *host;
-    int port, players, binary, colyseus, window;
+    int port, players, binary, colyseus, envelopes, window;
     size_t bytes;
     double rate, warmup, seconds;
 } options = {.host = "127.0.0.1", .window = 2, .bytes = 32, .warmup = 1, .seconds = 5};
@@ -126,7 +128,10 @@ static void queue_message(struct seat *seat, int opcode, const void *data, size_
 {
     if (seat->out_size + size + WS_HEAD > OUT_MAX)
         fail(seat, "the server does not read what we send");
-    seat->out_size += ws_build(seat->out + seat->out_size, opcode, data, size, next_mask());
+    if (options.envelopes)
+        seat->out_size += envelope_build(seat->out + seat->out_size, ENVELOPE_ROOM, opcode == WS_BINARY ? ENVELOPE_RAW : ENVELOPE_JSON, data, size);
+    else
+        seat->out_size += ws_build(seat->out + seat->out_size, opcode, data, size, next_mask());
 }
 
 static void queue_packet(struct seat *seat)
@@ -227,6 +232,8 @@ static void take_frame(struct seat *seat, const struct frame *frame, uint64_t no
         queue_message(seat, WS_PONG, frame->data, frame->size);
         break;
     case WS_CLOSE:
+        if (options.envelopes)
+            fail(seat, "refused by the server: %.*s", (int)frame->size, (const char *)frame->data);
         fail(seat, "closed by the server with %d", frame->size >= 2 ? frame->data[0] << 8 | frame->data[1] : 1005);
     }
 }
@@ -236,9 +243,9 @@ static void take_buffered(struct seat *seat, uint64_t now)
     size_t used = 0;
     struct frame frame;
     for (;;) {
-        long size = ws_parse(seat->in + used, seat->in_size - used, &frame);
+        long size = (options.envelopes ? envelope_parse : ws_parse)(seat->in + used, seat->in_size - used, &frame);
         if (size < 0)
-            fail(seat, "not a frame that a server may send");
+            fail(seat, "not a frame or an envelope that a server may send");
         if (size == 0)
             break;
         take_frame(seat, &frame, now);
@@ -308,12 +315,17 @@ static void open_seat(struct seat *seat)
     if (seat->fd < 0 || connect(seat->fd, (struct sockaddr *)&address, sizeof address) < 0)
         fail(seat, "connect: %s", strerror(errno));
     setsockopt(seat->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    shake_hands(seat);
+    if (!options.envelopes)
+        shake_hands(seat);
     fcntl(seat->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = seat};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, seat->fd, &event) < 0)
         fail(seat, "epoll: %s", strerror(errno));
-    if (!options.colyseus) {
+    if (options.envelopes) {
+        char auth[256];
+        int size = snprintf(auth, sizeof auth, "{\"id\":\"%s\"}", seat->token);
+        seat->out_size += envelope_build(seat->out, ENVELOPE_AUTH, ENVELOPE_JSON, auth, (size_t)size);
+    } else if (!options.colyseus) {
         char hello[256];
         int size = snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"token\":\"%s\"}", seat->token);
         queue_message(seat, WS_TEXT, hello, (size_t)size);
@@ -434,6 +446,10 @@ static void read_options(int count, char **given)
         if (strcmp(given[i], "--binary") == 0 || strcmp(given[i], "--colyseus") == 0) {
             options.binary = 1;
             options.colyseus |= given[i][2] == 'c';
+            continue;
+        }
+        if (strcmp(given[i], "--envelopes") == 0) {
+            options.envelopes = 1;
             continue;
         }
         if (i + 1 == count)
