@@ -60,18 +60,28 @@ class Shell:
 
 
 class AtTerminal:
-    """`gameroom play`, and what its person sees and types. As a context manager it is running inside."""
+    """`gameroom play`, or another command, and what its person sees and types. As a context manager it is running inside."""
 
     def __init__(self, shell: Shell, *arguments: str, columns: int = 100) -> None:
+        self._begin([GAMEROOM, "play", *arguments], shell.folder, shell.environment(), columns)
+
+    @classmethod
+    def running(cls, command: list[str], folder: Path, environment: dict[str, str]) -> AtTerminal:
+        """Another command than `gameroom play`."""
+        terminal = cls.__new__(cls)
+        terminal._begin(command, folder, environment, 80)
+        return terminal
+
+    def _begin(self, command: list[str], folder: Path, environment: dict[str, str], columns: int) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.modes = termios.tcgetattr(slave)
         self._slave = slave
         self._raw = ""
         self.process = subprocess.Popen(
-            [GAMEROOM, "play", *arguments],
-            cwd=shell.folder,
-            env=shell.environment(),
+            command,
+            cwd=folder,
+            env=environment,
             stdin=slave,
             stdout=slave,
             stderr=slave,

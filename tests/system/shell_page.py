@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 
@@ -28,8 +29,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "publish.md"
 SHELL, COMMAND, INTERRUPT = "<!-- shell -->", "$ ", "^C"
 DEVELOPER_PORT, WEB_PORT = 7001, 8080
 ENDS_WITHIN = 60.0
-NAMES = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|(?<=127\.0\.0\.1:)\d+")
-"""Ids, sums and ports: one on the page stands for one of this run."""
+NAMES = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|(?<=127\.0\.0\.1:)\d+|(?<=_PORT=)\d+|(?<=_CODE=)\w{6}|(?<=party  )\w{6}"
+)
+"""Ids, sums, ports and party codes: one on the page stands for one of this run."""
 LOOSE = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\b\d+(?:\.\d)? (?:kB|bytes)")
 """Times, and sizes, which follow from how well zlib packs: whatever they are, they stay as they are on the page."""
 
@@ -52,11 +55,16 @@ class ShellPage:
         while number < len(lines):
             result.append(lines[number])
             number += 1
-            if lines[number - 1] == SHELL:
+            played = self._played(lines[number - 1])
+            if played is not None:
                 end = lines.index("```", number)
-                result += [lines[number], *self._block(lines[number + 1 : end])]
+                result += [lines[number], *played(lines[number + 1 : end])]
                 number = end
         return "\n".join(result)
+
+    def _played(self, marker: str) -> Callable[[list[str]], list[str]] | None:
+        """What plays the block below this line, and gives what it shows; None where there is none."""
+        return self._block if marker == SHELL else None
 
     def _block(self, lines: list[str]) -> list[str]:
         shown: list[str] = []
@@ -84,17 +92,21 @@ class ShellPage:
             for left, right in zip(NAMES.findall(on_page), NAMES.findall(live), strict=False):
                 self._names.setdefault(right, left)
 
-    def _start(self, command: str) -> subprocess.Popen[bytes]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")} | {
+    def environment(self, command: str) -> dict[str, str]:
+        """That of whoever types this: players come to another door than developers."""
+        port = self.daemon.lobby_port if "gameroom play" in command else self.daemon.developer_port
+        return {key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")} | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "GAMEROOM_SERVER": f"{LOOPBACK}:{self.daemon.developer_port}",
+            "GAMEROOM_SERVER": f"{LOOPBACK}:{port}",
             "GAMEROOM_WEB": f"http://{LOOPBACK}:{self.daemon.web_port}",
             "XDG_CONFIG_HOME": str(self.folder.parent / "config"),
         }
+
+    def _start(self, command: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            ["bash", "-c", f"exec {command}" if "=" not in command.split()[0] else command],
+            shell_command(command),
             cwd=self.folder,
-            env=environment,
+            env=self.environment(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -121,6 +133,11 @@ class ShellPage:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=ENDS_WITHIN)
         return output.decode()
+
+
+def shell_command(command: str) -> list[str]:
+    """What is typed, as a process that Ctrl-C reaches."""
+    return ["bash", "-c", f"exec {command}" if "=" not in command.split()[0] else command]
 
 
 def run_page(daemon: Daemon, folder: Path) -> tuple[str, str, list[str]]:
