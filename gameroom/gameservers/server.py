@@ -90,6 +90,8 @@ class GameServer:
         """How its program ended."""
         self._hung_up = False
         """Whether its control connection is lost."""
+        self.over: Deferred[None] = Deferred()
+        """Fires when its end is known; its program may live on for a while."""
         program.ended().addCallback(self._program_ended)
 
     def link(self, entrant: Participant, after: Deferred[None] | None = None) -> ServerLink:
@@ -198,6 +200,7 @@ class GameServer:
     def _leave(self) -> None:
         self._phase = _Phase.OVER
         self._stop_timers()
+        self.over.callback(None)
 
     def _shut(self, patience: float) -> None:
         self._stop_timers()

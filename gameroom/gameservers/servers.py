@@ -57,7 +57,7 @@ class GameServers:
         self._ports = ports or Ports(sandbox)
         self._starting: set[Deferred[GameServer]] = set()
         self._servers: set[GameServer] = set()
-        """Those whose programs are not gone."""
+        """Those whose programs are not gone, or whose end is not known yet."""
         self._stopped = False
 
     def check(self) -> None:
@@ -136,7 +136,7 @@ class GameServers:
         if factory is not None:
             factory.ended = server.control_ended
         self._servers.add(server)
-        program.ended().addCallback(lambda _why: self._servers.discard(server))
+        program.ended().addCallback(lambda _why: server.over).addCallback(lambda _: self._servers.discard(server))
         return server
 
     def _control(self, order: ServerOrder, token: str, told: Callable[[str], None]) -> ControlFactory:

@@ -71,5 +71,6 @@ _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\
 
 def one_line(text: str, most: int = LINE_CHARACTERS) -> str:
     """What a GameServer says to a person, on one line of at most `most` characters; what would change a reader's terminal is replaced."""
-    line = _UNSEEN.sub("\ufffd", " ".join(text.split()))
+    # What is far behind the end is not even looked at.
+    line = _UNSEEN.sub("\ufffd", " ".join(text[: 4 * most].split()))
     return line if len(line) <= most else line[: most - 1] + "…"

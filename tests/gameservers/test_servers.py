@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
@@ -27,6 +30,7 @@ from gameroom.gameservers.values import (
 from gameroom.rules.manifest import Server
 from gameroom.settings import SandboxSettings, ServerSettings
 from gameroom.wire import game_port
+from gameroom.wire.envelope import Envelope
 from tests.gameservers.world import ADA, BOB, FakePorts, FakeProgram, FakePrograms, Wire, about
 
 CRASHED = "ended with status 1"
@@ -78,6 +82,62 @@ class House:
         """All that the developer's log has."""
         assert {game_id for game_id, _ in self.log} <= {"islands"}
         return "\n".join(text for _, text in self.log)
+
+
+class _Course:
+    """What happens to a start, a play and its end."""
+
+    def __init__(self, house: House, starting: Deferred[GameServer], wire: Wire | None) -> None:
+        self.house, self.starting, self.wire = house, starting, wire
+        self.results: list[Any] = []
+        self.ends_at_its_end: int | None = None
+        """How many ends had been told when the room or the daemon needed it no more."""
+        starting.addBoth(self.results.append)
+
+    def send(self, data: bytes) -> None:
+        if self.wire is not None and not self.wire.gone:
+            self.wire.send(data)
+
+    def hang_up(self) -> None:
+        if self.wire is not None:
+            self.wire.hang_up()
+
+    def gone(self, why: str) -> None:
+        if self.house.program.running:
+            self.house.program.gone(why)
+
+    def end(self) -> None:
+        """The room ends the play, or gives up the start."""
+        self._needs_it_no_more()
+        if self.results and isinstance(self.results[0], GameServer):
+            self.results[0].end()
+        self.starting.cancel()
+
+    def stop(self) -> None:
+        """The daemon ends."""
+        self._needs_it_no_more()
+        self.house.gameservers.stop()
+
+    def _needs_it_no_more(self) -> None:
+        if self.ends_at_its_end is None:
+            self.ends_at_its_end = len(self.house.ends)
+
+
+EVENTS: dict[str, Callable[[_Course], None]] = {
+    "ready": lambda course: course.send(game_port.encode(game_port.STATUS, {"state": "ready"})),
+    "finished": lambda course: course.send(game_port.encode(game_port.STATUS, {"state": "finished"})),
+    "garbage": lambda course: course.send(b"garbage"),
+    "refusal": lambda course: course.send(game_port.encode(game_port.ERROR, {"code": 105, "message": "no"})),
+    "pong": lambda course: course.send(Envelope(game_port.PONG, b"{}").to_bytes()),
+    "hangs up": _Course.hang_up,
+    "exits": lambda course: course.gone(CLEAN),
+    "crashes": lambda course: course.gone(CRASHED),
+    "is ended": _Course.end,
+    "daemon ends": _Course.stop,
+    "a moment": lambda course: course.house.reactor.advance(MOMENT / 2),
+    "a while": lambda course: course.house.reactor.advance(FINISHED_SECONDS),
+    "a long time": lambda course: course.house.reactor.pump([10] * 4),
+}
 
 
 class GameServersTests(SynchronousTestCase):
@@ -418,6 +478,24 @@ class GameServersTests(SynchronousTestCase):
         for wire in wires:
             wire.hang_up()
         self.assertEqual(len(self.house.ends), 1)
+
+    @given(st.lists(st.sampled_from(sorted(EVENTS)), max_size=12), st.booleans())
+    def test_any_course(self, events: list[str], direct: bool) -> None:
+        """In whatever order things happen: one answer to the start, one end of a play at most and none after the room's own, and nothing left."""
+        house = House()
+        course = _Course(house, house.start(connect="direct" if direct else "proxy"), None if direct else house.connected())
+        for event in events:
+            EVENTS[event](course)
+        house.program.gone(CRASHED)
+        if course.wire is not None:
+            course.wire.hang_up()
+        house.reactor.advance(MOMENT)
+        self.assertEqual(len(course.results), 1)
+        played = isinstance(course.results[0], GameServer)
+        self.assertEqual(len(house.ends), course.ends_at_its_end if course.ends_at_its_end is not None else int(played))
+        self.assertLessEqual(len(house.ends), int(played))
+        self.assertEqual(house.reactor.getDelayedCalls(), [])
+        self.assertFalse(house.gameservers._servers or house.gameservers._starting)
 
     def test_stop_without_any(self) -> None:
         """Is done."""
