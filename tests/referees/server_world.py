@@ -31,6 +31,18 @@ TOKEN = "control-token"
 FOLDER = Path("/unpacked/bundle")
 
 
+class Dials(Endpoint):
+    """As its parent; a connection that is given up is not waited for."""
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        def cancel(done: Deferred[Any]) -> None:
+            self.waiting = [each for each in self.waiting if each[1] is not done]
+
+        done: Deferred[Any] = Deferred(cancel)
+        self.waiting.append((factory, done))
+        return done
+
+
 class FakeServer:
     """A GameServer that is ready; what it does is the test's to say."""
 
@@ -39,7 +51,7 @@ class FakeServer:
         self.port = 40000
         self.direct = order.server.connect == "direct"
         self.order = order
-        self.endpoint = Endpoint()
+        self.endpoint = Dials()
         self.links: list[ServerLink] = []
         self.told: list[list[str]] = []
         """The ids of each CONTROL after the first."""
