@@ -86,3 +86,17 @@ class ReaderPaceTests(SynchronousTestCase):
         self.assertEqual(transport.value(), b"")
         pace.resumeProducing()
         self.assertEqual((transport.producerState, transport.value()), ("producing", b"later"))
+
+    def test_held(self) -> None:
+        """Nothing is read until the peer is both read and let go, in either order."""
+        transport = StringTransport()
+        pace = ReaderPace(transport, 100, lambda: None)
+        transport.registerProducer(pace, True)
+        for first, second in ((pace.let_go, pace.resumeProducing), (pace.resumeProducing, pace.let_go)):
+            pace.hold()
+            pace.pauseProducing()
+            self.assertEqual((transport.producerState, pace.reading), ("paused", False))
+            first()
+            self.assertEqual((transport.producerState, pace.reading), ("paused", False))
+            second()
+            self.assertEqual((transport.producerState, pace.reading), ("producing", True))

@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 
 from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.errors import BadState
-from gameroom.interfaces import IConnection
+from gameroom.interfaces import IFramedConnection
 from gameroom.metrics import Metrics
 from gameroom.settings import Limits, WebSettings
 from gameroom.wire.room_messages import Outgoing
@@ -96,7 +96,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertNotIn("Extensions", peer.head)
         self.assertNotIn("Autobahn", peer.head)
         self.assertEqual(self.world.conversations[0].room_id, "room-1")
-        self.assertTrue(verifyObject(IConnection, peer.transport.protocol))
+        self.assertTrue(verifyObject(IFramedConnection, peer.transport.protocol))
 
     def test_subprotocol(self) -> None:
         """`gameroom.v1` is required, among others or alone."""
@@ -328,6 +328,41 @@ class OutgoingTests(SynchronousTestCase):
         self.peer.transport.producer.resumeProducing()
         self.assertTrue(self.peer.transport.reading)
         self.assertEqual(self.peer.heard(), [b"1", PONG, b"2"])
+
+    def test_held(self) -> None:
+        """A peer that is held is not read from, whatever else makes its transport go on; what it is told goes out; and it is not silent."""
+        self.socket.hold()
+        self.assertFalse(self.peer.transport.reading)
+        self.pause()
+        self.peer.transport.producer.resumeProducing()
+        self.assertFalse(self.peer.transport.reading)
+        self.socket.deliver(Outgoing(b"1", binary=True))
+        self.world.clock.pump([1.0] * 70)
+        self.assertEqual((self.peer.heard()[0], self.peer.transport.aborted), (b"1", False))
+        self.pause()
+        self.socket.let_go()
+        self.assertFalse(self.peer.transport.reading)
+        self.peer.transport.producer.resumeProducing()
+        self.assertTrue(self.peer.transport.reading)
+        self.world.clock.pump([1.0] * 61)
+        self.assertTrue(self.peer.transport.aborted)
+
+    def test_held_with_much_on_its_way(self) -> None:
+        """What was read already is still taken, in the reactor's next rounds, and nothing is read in between."""
+        self.peer.raw(frame(b"x") * 200)
+        self.socket.hold()
+        self.world.clock.pump([0] * 10)
+        self.assertEqual((len(self.world.said), self.peer.transport.reading), (200, False))
+        self.socket.let_go()
+        self.assertTrue(self.peer.transport.reading)
+
+    def test_closed_while_it_is_held(self) -> None:
+        """Its own close frame is read."""
+        self.socket.hold()
+        self.socket.close(None)
+        self.assertTrue(self.peer.transport.reading)
+        self.socket.hold()
+        self.assertTrue(self.peer.transport.reading)
 
     def test_too_slow(self) -> None:
         """Past queue_bytes the connection ends with 4106; the conversation hears of it, though not from inside of the delivery."""
