@@ -40,9 +40,10 @@ class Destination:
     """A secret that the GameServer knows, too: by it, it knows who may let clients in."""
     id: str
     """Who the client is, for the GameServer."""
+    room_id: str = attrs.field(validator=attrs.validators.min_len(1))
+    """What this play is called; the client is told."""
     seat: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     name: str = ""
-    room_id: str = ""
     game_id: str = ""
     version: str = ""
     players: tuple[Participant, ...] = ()
@@ -82,6 +83,7 @@ class AuthProxyProtocol(EnvelopeProtocol):
     says: ClassVar[Collection[int]] = (wire.AUTH,)
 
     _determining: Deferred[Destination] | None = None
+    _gone = False
 
     def take(self, type: int, en: int, data: bytes) -> Deferred[None]:
         return Deferred.fromCoroutine(self._auth(self.decode(type, en, data)["id"], en))
@@ -91,9 +93,9 @@ class AuthProxyProtocol(EnvelopeProtocol):
         try:
             destination = await self._determining
         except CancelledError:
-            if self._determining is not None:
-                raise
-            return
+            if self._gone:
+                return
+            raise
         finally:
             self._determining = None
         self.proved()
@@ -101,9 +103,9 @@ class AuthProxyProtocol(EnvelopeProtocol):
         await self.join(link, lambda said: wire.encode(wire.CONNECTED, destination.connected(said), en), en)
 
     def lost(self) -> None:
-        determining, self._determining = self._determining, None
-        if determining is not None:
-            determining.cancel()
+        self._gone = True
+        if self._determining is not None:
+            self._determining.cancel()
 
 
 class AuthProxyFactory(StreamFactory):

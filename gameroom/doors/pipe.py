@@ -70,11 +70,10 @@ class _End(Protocol):
 
     def readConnectionLost(self) -> None:
         self._read_all = True
+        self.other.write_no_more()
         if self._written_all:
             self.transport.loseConnection()
-            return
-        self.other.write_no_more()
-        if self.heard:
+        elif self.heard:
             self._after(LOOK_SECONDS, self._look)
 
     def writeConnectionLost(self) -> None:
