@@ -154,11 +154,19 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
     """The doors, none of them open. Raises `ConfigError` for an endpoint string that is none."""
     store = nouns.store
     common: dict[str, Any] = {"accounts": nouns.accounts, "metrics": nouns.metrics, "clock": reactor, "limits": limits}
-    shared = {**common, "registry": nouns.registry, "catalogue": store.catalogue, "presence": nouns.presence, "addresses": nouns.addresses}
+    shared = {**common, "registry": nouns.registry, "catalogue": store.catalogue, "presence": nouns.presence}
     lobby = LobbyFactory(**shared, reviews=store.reviews, downloads=store.downloads)
     developer = DeveloperFactory(**common, games=store.games, uploads=store.uploads)
-    game = GamePortFactory(**common, registry=nouns.registry, catalogue=store.catalogue, presence=nouns.presence)
-    web = WebSite(**shared, recordings=nouns.recordings, web=settings.web_settings, games=store.games, uploads=store.uploads, reviews=store.reviews)
+    game = GamePortFactory(**shared)
+    web = WebSite(
+        **shared,
+        addresses=nouns.addresses,
+        recordings=nouns.recordings,
+        web=settings.web_settings,
+        games=store.games,
+        uploads=store.uploads,
+        reviews=store.reviews,
+    )
     return [
         Door(name="lobby", endpoints=endpoints(reactor, "lobby", settings.lobby), factory=lobby, goodbye=lobby.stop),
         Door(name="developer", endpoints=endpoints(reactor, "developer", settings.developer), factory=developer, goodbye=developer.stop),

@@ -113,7 +113,6 @@ class ClubGames(Service):
             reviews=reviews,
             downloads=downloads,
             presence=presence,
-            addresses=addresses,
             clock=reactor,
             limits=Limits,
         )

@@ -31,7 +31,6 @@ lobby = LobbyFactory(
     reviews=nouns.store.reviews,
     downloads=nouns.store.downloads,
     presence=nouns.presence,
-    addresses=nouns.addresses,
     clock=reactor,
     limits=limits,
 )

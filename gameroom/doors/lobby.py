@@ -13,7 +13,7 @@ from gameroom.doors.line_protocol import LineFactory
 from gameroom.doors.lobby_conversation import LobbyConversation, lobby_desk
 from gameroom.doors.lobby_pushes import News
 from gameroom.doors.turns import Turns
-from gameroom.settings import Addresses, Limits
+from gameroom.settings import Limits
 
 if TYPE_CHECKING:
     from gameroom.accounts import Accounts
@@ -31,7 +31,7 @@ class LobbyFactory(LineFactory):
     In a Twisted program of your own, beside a registry and what it stands on:
 
     >>> lobby = LobbyFactory(registry=registry, accounts=accounts, catalogue=catalogue, reviews=reviews, downloads=downloads,
-    ...                      presence=presence, addresses=Addresses(), clock=reactor, limits=Limits)
+    ...                      presence=presence, clock=reactor, limits=Limits)
     >>> serverFromString(reactor, "tcp:7000").listen(lobby)
     """
 
@@ -44,7 +44,6 @@ class LobbyFactory(LineFactory):
         reviews: Reviews,
         downloads: Downloads,
         presence: Presence,
-        addresses: Addresses,
         clock: IReactorTime,
         limits: Callable[[], Limits],
         metrics: Metrics | None = None,
@@ -57,7 +56,6 @@ class LobbyFactory(LineFactory):
             catalogue=catalogue,
             reviews=reviews,
             presence=presence,
-            addresses=addresses,
             limits=limits,
             metrics=metrics,
             new_incident=new_incident,

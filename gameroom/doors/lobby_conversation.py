@@ -20,7 +20,7 @@ from gameroom.room_conversation import RoomConversation
 from gameroom.room_views import lobby_detail
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import PLAYER, Account, Session
-from gameroom.settings import Addresses, Limits
+from gameroom.settings import Limits
 from gameroom.wire.commands import PAGE
 from gameroom.wire.lobby import LOBBY
 
@@ -185,10 +185,9 @@ class DownloadCommands:
 class RoomCommands:
     """Rooms, as players come, play and go."""
 
-    def __init__(self, news: News, addresses: Addresses) -> None:
+    def __init__(self, news: News) -> None:
         self._news = news
         self._registry = news.registry
-        self._addresses = addresses
 
     def handlers(self) -> dict[str, Handler]:
         return {
@@ -307,7 +306,6 @@ def lobby_desk(
     catalogue: Catalogue,
     reviews: Reviews,
     presence: Presence,
-    addresses: Addresses,
     limits: Callable[[], Limits],
     metrics: Metrics | None = None,
     new_incident: Callable[[], str] = new_incident,
@@ -322,7 +320,7 @@ def lobby_desk(
             **PeopleCommands(presence).handlers(),
             **StoreCommands(catalogue, reviews).handlers(),
             **DownloadCommands().handlers(),
-            **RoomCommands(news, addresses).handlers(),
+            **RoomCommands(news).handlers(),
         },
         accounts=accounts,
         limits=limits,

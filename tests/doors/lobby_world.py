@@ -241,7 +241,6 @@ class World:
             "reviews": self.reviews,
             "downloads": self.downloads,
             "presence": self.presence,
-            "addresses": self.addresses,
             "clock": self.clock,
             "limits": lambda: self.limits,
             "metrics": self.metrics,
