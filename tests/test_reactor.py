@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom.reactor import SMALL_READ, LeanPort, LeanReactor, LeanServer
+from gameroom.reactor import SMALL_READ, LeanPort, LeanReactor, LeanServer, pass_on
 
 BUFFER = tcp.Connection.bufferSize
 
@@ -606,3 +606,172 @@ class ReactorTests(ReactorCase):
         self.reactor._read(self.connection, context.theContextTracker.currentContext().contexts, {})
         self.assertEqual(len(self.protocol.lost), 1)
         self.assertEqual(self.protocol.data, b"")
+
+
+class PassingProtocol(Recorder):
+    """What `pass_on` asks of a protocol: to do the same."""
+
+    def __init__(self, case: PassOnTests, to: str) -> None:
+        super().__init__()
+        self._case, self._to = case, to
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        getattr(self._case, self._to).write(data)
+
+
+class PassOnTests(ReactorCase):
+    """Two connections, of which each is passed what comes at the other."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.passing, self.passed = PassingProtocol(self, "far"), PassingProtocol(self, "near")
+        self.near, self.near_kernel = self._connection(self.passing)
+        self.far, self.far_kernel = self._connection(self.passed)
+        pass_on(self.near, self.far)
+
+    def _connection(self, protocol: Any) -> tuple[Any, Kernel]:
+        kernel = Kernel()
+        self.to_close.append(kernel)
+        connection: Any = LeanServer(kernel, protocol, ("127.0.0.1", 1), None, 0, self.reactor)
+        protocol.makeConnection(connection)
+        return connection, kernel
+
+    def comes(self, *pieces: bytes) -> None:
+        """So much comes at the near one, a piece a round."""
+        for piece in pieces:
+            self.near_kernel.incoming = [piece]
+            self.near_kernel.peer.send(b"!")
+            self.round()
+            if not self.near_kernel.closed:
+                self.near_kernel.real.recv(1)
+
+    @property
+    def by_protocol(self) -> bytes:
+        return self.passing.data
+
+    def test_the_short_way(self) -> None:
+        """What is read is sent in the same event, and no protocol is called."""
+        self.comes(b"one", b"two")
+        self.assertEqual((self.far_kernel.taken, self.far_kernel.sends, self.by_protocol), (b"onetwo", 2, b""))
+        self.assertEqual(self.reactor.getWriters(), [])
+
+    def test_what_was_written_before_is_sent_before(self) -> None:
+        """Whatever waits in the queue goes first."""
+        self.far.write(b"before ")
+        self.comes(b"after")
+        self.assertEqual(self.far_kernel.taken, b"before after")
+
+    def test_what_the_kernel_leaves(self) -> None:
+        """The rest waits for epoll, and all that comes meanwhile behind it; the producer of too much is paused, and resumed."""
+        producer = Producer()
+        self.far.registerProducer(producer, True)
+        self.far_kernel.room = 2
+        self.comes(b"abcde", b"fg")
+        self.assertEqual(self.far_kernel.taken, b"ab")
+        self.comes(bytes(SMALL_READ), bytes(BUFFER))
+        self.assertEqual(producer.said, ["pause"])
+        self.far_kernel.room = 10_000_000
+        self.round(5)
+        self.assertEqual(self.far_kernel.taken, b"abcdefg" + bytes(SMALL_READ + BUFFER))
+        self.assertEqual(producer.said, ["pause", "resume"])
+
+    def test_no_room_at_all(self) -> None:
+        self.far_kernel.room = 0
+        self.comes(b"abc")
+        self.far_kernel.room = 10
+        self.round(3)
+        self.assertEqual(self.far_kernel.taken, b"abc")
+
+    def test_reads_grow_and_shrink(self) -> None:
+        """As those of all connections."""
+        self.comes(bytes(SMALL_READ), bytes(BUFFER), b"little", b"little")
+        self.assertEqual(self.near_kernel.asked, [SMALL_READ, BUFFER, BUFFER, SMALL_READ])
+
+    def test_the_end(self) -> None:
+        """An end of file, and an error, end the source as ever, and nobody else."""
+        self.comes(b"")
+        self.assertEqual([reason.type for reason in self.passing.lost], [ConnectionDone])
+        self.assertEqual(self.reactor.ways, {})
+        self.assertTrue(self.far.connected)
+
+    def test_half_close(self) -> None:
+        """Protocols that can hear of it do."""
+        self.near.protocol = HalfCloseable()
+        self.comes(b"")
+        self.assertEqual((self.near.protocol.said, self.near.connected), (["read"], 1))
+
+    def test_an_error_in_reading(self) -> None:
+        self.near_kernel.recv = self._broken  # type: ignore[method-assign]
+        pass_on(self.near, self.far)
+        self.comes(b"never read")
+        self.assertEqual([reason.type for reason in self.passing.lost], [ConnectionLost])
+
+    def _broken(self, size: int) -> bytes:
+        raise OSError(errno.ECONNRESET, "from the kernel")
+
+    def test_an_error_in_sending(self) -> None:
+        """It is the target's, which ends with ConnectionLost; the source is well."""
+        self.far_kernel.error = errno.ECONNRESET
+        self.comes(b"lost")
+        self.round(3)
+        self.assertEqual([reason.type for reason in self.passed.lost], [ConnectionLost])
+        self.assertTrue(self.near.connected)
+
+    def test_a_target_that_is_gone(self) -> None:
+        """What comes for it is dropped, as with `write`."""
+        self.far.loseConnection()
+        self.round(3)
+        self.assertEqual(len(self.passed.lost), 1)
+        self.far_kernel.error = errno.EBADF
+        self.comes(b"late")
+        self.assertEqual((self.far_kernel.taken, self.near.connected), (b"", 1))
+
+    def test_a_target_that_is_to_close(self) -> None:
+        """What came before its closing is sent, in the order that it came."""
+        self.comes(b"one ")
+        self.far.write(b"two")
+        self.far.loseConnection()
+        self.round(3)
+        self.assertEqual(self.far_kernel.taken, b"one two")
+
+    def test_a_half_closed_target(self) -> None:
+        """It was told that there is nothing more; nothing more comes, and it stays."""
+        self.far.protocol = HalfCloseable()
+        self.far.loseWriteConnection()
+        self.round(3)
+        self.far_kernel.error = errno.EPIPE
+        self.comes(b"late")
+        self.round(3)
+        self.assertEqual((self.far_kernel.taken, self.far.connected), (b"", 1))
+
+    def test_an_aborted_source(self) -> None:
+        """Nothing more of it is read, not even what was there already."""
+        self.near_kernel.incoming = [b"late"]
+        self.near_kernel.peer.send(b"!")
+        self.near.abortConnection()
+        self.round(3)
+        self.assertEqual(self.far_kernel.taken, b"")
+        self.assertEqual(self.reactor.ways, {})
+
+    def test_no_more(self) -> None:
+        """The protocol gets what comes, as before."""
+        pass_on(self.near, None)
+        self.comes(b"one")
+        self.assertEqual((self.by_protocol, self.far_kernel.taken), (b"one", b"one"))
+
+    def test_where_it_cannot_be(self) -> None:
+        """With TLS, with transports that are not lean, and with those that are gone nothing happens: the protocol does it."""
+        for spoil in (lambda: setattr(self.far, "TLS", True), lambda: setattr(self.near, "TLS", True)):
+            spoil()
+            pass_on(self.near, self.far)
+            self.assertEqual(self.reactor.ways, {})
+            self.near.TLS = self.far.TLS = False
+        pass_on(self.near, object())
+        pass_on(object(), self.near)
+        self.assertEqual(self.reactor.ways, {})
+        self.near.abortConnection()
+        self.reactor.runUntilCurrent()
+        self.round(2)
+        pass_on(self.near, self.far)
+        self.assertEqual(self.reactor.ways, {})
