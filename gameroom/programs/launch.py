@@ -14,6 +14,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
+LIFELINE_FD = 4
+"""A pipe's end; the daemon alone has the other. The program does not get it."""
+
 SECCOMP_FD = 9
 """The descriptor on which bubblewrap finds the filter of system calls. It closes it before the program begins."""
 
@@ -72,8 +75,9 @@ def main(words: Sequence[str]) -> None:
     if said["uid"]:
         _show(said["folder"])
         _become(int(said["uid"]))
-        # A change of user has taken this back.
-        _end_with(int(said["parent"]))
+    _guard()
+    # A change of user has taken this back; and the daemon may have ended before the guard was there.
+    _end_with(int(said["parent"]))
     if said["seccomp"]:
         _offer(bytes.fromhex(said["seccomp"]))
     if said["locked"]:
@@ -141,6 +145,25 @@ def _become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def _guard() -> None:
+    """Leave a process that kills this process group as soon as the lifeline's other end is closed, and let go of the lifeline.
+
+    bubblewrap's inner process does not end with its outer one before it has set the sandbox up:
+    without the guard kill -9 of the daemon in those milliseconds would leave it there for good.
+    """
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        os.close(LIFELINE_FD)
+        return
+    # A child of nobody's: the program is not to find one that it has not made.
+    if os.fork():
+        os._exit(0)
+    os.dup2(LIFELINE_FD, 0)
+    os.closerange(1, LIFELINE_FD + 1)
+    os.execv("/bin/sh", ["gameroom-guard", "-c", "read _; kill -KILL 0"])
 
 
 def _offer(seccomp: bytes) -> None:

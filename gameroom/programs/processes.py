@@ -113,6 +113,8 @@ class LockedProcesses:
         return True
 
     def kill(self) -> None:
+        # While the sandbox is set up, its processes are those of one group, and do not end with each other yet.
+        _kill_group(self._pid)
         if self._find_first():
             try:
                 signal.pidfd_send_signal(self._first_fd, signal.SIGKILL)
@@ -120,21 +122,24 @@ class LockedProcesses:
                 pass
 
     def gone(self) -> bool:
-        if self._first_fd >= 0 and not _readable(self._first_fd):
+        if self._first_fd < 0:
+            # It ended before we knew it: what it may have left behind is of its group.
+            _kill_group(self._pid)
+        elif not _readable(self._first_fd):
             return False
         self._close()
         return True
 
     def _find_first(self) -> bool:
         if self._first_fd < 0:
-            children = _children(self._pid, self._pid)
-            if not children:
+            first = _numbered(b"1", _children(self._pid, self._pid))
+            if first is None:
                 return False
             try:
-                self._first_fd = os.pidfd_open(children[0])
+                self._first_fd = os.pidfd_open(first)
             except ProcessLookupError:
                 return False
-            self._first = children[0]
+            self._first = first
         return not _readable(self._first_fd)
 
     def _program(self) -> int | None:
@@ -142,11 +147,7 @@ class LockedProcesses:
         if not self._find_first():
             return None
         assert self._first is not None
-        for child in _children(self._first, self._first):
-            names = _field(f"/proc/{child}/status", b"NSpid:")
-            if names is not None and names.split()[-1:] == [b"2"]:
-                return child
-        return None
+        return _numbered(b"2", _children(self._first, self._first))
 
     def _enter(self) -> bool:
         """Open what we look at, once the program is there: it is begun when all is in its place."""
@@ -208,10 +209,7 @@ class PlainProcesses:
         return True
 
     def kill(self) -> None:
-        try:
-            os.killpg(self._pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        _kill_group(self._pid)
 
     def gone(self) -> bool:
         # They are not our children, so there is nothing of them to wait for.
@@ -228,6 +226,13 @@ class PlainProcesses:
             for thread in threads:
                 found += _children(pid, int(thread))
         return found
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _read(path: str, folder: int | None = None, most: int = 4096) -> bytes:
@@ -257,6 +262,15 @@ def _field(path: str, name: bytes, folder: int | None = None) -> bytes | None:
     for line in _read(path, folder).split(b"\n"):
         if line.startswith(name):
             return line[len(name) :].strip()
+    return None
+
+
+def _numbered(number: bytes, pids: list[int]) -> int | None:
+    """That one of these which has this number in a sandbox of its own."""
+    for pid in pids:
+        names = (_field(f"/proc/{pid}/status", b"NSpid:") or b"").split()
+        if len(names) > 1 and names[-1] == number:
+            return pid
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from typing import Final
@@ -36,6 +37,7 @@ class Program:
         self._transport: IProcessTransport | None = None
         self._processes: Processes | None = None
         self._output: Output | None = None
+        self._lifeline = -1
         self._watch: Watch | None = None
         self._next_look: IDelayedCall | None = None
         self._last_word: IDelayedCall | None = None
@@ -49,12 +51,12 @@ class Program:
         self.pid = 0
         """The process that we started; the program itself is below it."""
 
-    def begin(self, transport: IProcessTransport, processes: Processes, output: Output) -> None:
-        """It was started. `Programs` says so, once."""
-        self._transport, self._processes, self._output = transport, processes, output
+    def begin(self, transport: IProcessTransport, processes: Processes, output: Output, lifeline: int) -> None:
+        """It was started. `Programs` says so, once. `lifeline` is the descriptor with which all of it ends, also when the daemon is killed."""
+        self._transport, self._processes, self._output, self._lifeline = transport, processes, output, lifeline
         self.pid = transport.pid
         if self._exited:
-            output.finish()
+            self._put_away()
         else:
             self._watch = Watch(processes=processes, memory_mb=self._memory_mb, now=self._clock.seconds())
             self._next_look = self._clock.callLater(INTERVAL, self._look)
@@ -142,11 +144,17 @@ class Program:
                 return
             self._log.error("{about}: has ended, but processes of it are left", about=self._about)
         self.running = False
-        if self._output is not None:
-            self._output.finish()
+        self._put_away()
         waiting, self._waiting = self._waiting, []
         for ended in waiting:
             ended.callback(self._why)
+
+    def _put_away(self) -> None:
+        if self._output is not None:
+            self._output.finish()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
 
 
 class _Child(ProcessProtocol):

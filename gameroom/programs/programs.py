@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from twisted.logger import Logger
 from gameroom.deferring import deferring
 from gameroom.errors import BadState
 from gameroom.programs.filters import never_dials
+from gameroom.programs.launch import LIFELINE_FD
 from gameroom.programs.order import Order
 from gameroom.programs.output import Output
 from gameroom.programs.processes import LockedProcesses, PlainProcesses, Processes
@@ -146,21 +148,16 @@ class Programs:
 
     def _spawn(self, sandbox: Sandbox, start: _Start, program: Program, uid: int | None) -> None:
         """Raises OSError."""
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        nothing = -1
-        try:
+        with ExitStack() as ours, ExitStack() as theirs:
+            reading, writing = _pipe(ours, theirs)
+            lifeline, held = reversed(_pipe(theirs, ours))
             nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            theirs.callback(os.close, nothing)
             words = sandbox.command(start.command, folder=start.folder, memory_mb=start.memory_mb, environment=start.environment, uid=uid)
-            descriptors = {0: nothing, 1: writing, 2: writing, 3: start.descriptor}
+            descriptors = {0: nothing, 1: writing, 2: writing, 3: start.descriptor, LIFELINE_FD: held}
             child = self._reactor.spawnProcess(program.child, words[0], words, sandbox.environment(start.environment), childFDs=descriptors)
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
-            if nothing >= 0:
-                os.close(nothing)
-        program.begin(child, self._processes_of(sandbox, child.pid), Output(self._reactor, reading, start.say))
+            ours.pop_all()
+        program.begin(child, self._processes_of(sandbox, child.pid), Output(self._reactor, reading, start.say), lifeline)
 
     def _processes_of(self, sandbox: Sandbox, pid: int) -> Processes:
         return LockedProcesses(pid) if sandbox.bwrap is not None else PlainProcesses(pid)
@@ -201,3 +198,11 @@ class Programs:
             return None
         why = await program.ended()
         return " ".join("".join(said).split()) or f"it {why}"
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A new pipe's two ends, each closed with whose it is. Raises OSError."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    reader.callback(os.close, reading)
+    writer.callback(os.close, writing)
+    return reading, writing
