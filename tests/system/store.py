@@ -14,12 +14,12 @@ from tests.system.lobby import PASSWORD, LobbyPeer
 UPLOADED_AT_ONCE = 262_144
 
 
-def upload(daemon: Daemon, data: bytes, version: str = "1.0.0") -> str:
+def upload(daemon: Daemon, data: bytes, version: str = "1.0.0", max_players: int = 2) -> str:
     """A new developer's new game, ONLINE with this version; gives its id."""
     with LobbyPeer(daemon.developer_port) as peer:
         name = f"dev-{secrets.token_hex(4)}"
         token = peer.good("REGISTER_DEV", {"username": name, "password": PASSWORD})["session_token"]
-        game = {"name": name, "description": "", "game_type": "cli", "max_players": 2}
+        game = {"name": name, "description": "", "game_type": "cli", "max_players": max_players}
         game_id = str(peer.good("CREATE_GAME", game, token)["game_id"])
         begin = {"game_id": game_id, "version": version, "size_bytes": len(data), "checksum": hashlib.sha256(data).hexdigest()}
         upload_id = peer.good("UPLOAD_BEGIN", begin, token)["upload_id"]

@@ -281,7 +281,8 @@ def test_from_the_front_page(make_daemon: DaemonMaker, pictures: Path) -> None:
         ada.driver.get(base + "/")
         card = ada.until(lambda one: one.named("button", "Play Connect Four"), "the game is there").find_element(By.XPATH, "./ancestor::li")
         card.find_element(By.TAG_NAME, "summary").click()
-        Select(card.find_element(By.XPATH, ".//label[starts-with(., 'Time for a turn')]/select")).select_by_visible_text("30 s")
+        clock = ada.until(lambda one: card.find_element(By.XPATH, ".//label[starts-with(., 'Time for a turn')]/select"), "it can be chosen")
+        Select(clock).select_by_visible_text("30 s")
         assert ada.overflow() <= 0
         ada.press("Play Connect Four")
         ada.fill("Username", "Ada-Lovelace")

@@ -266,7 +266,7 @@ function sentence(players, me, on) {
   const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
   if (room?.you.viewer && table) return onScreen(players, slow);
   if (room?.you.viewer) return "You are watching until you take a seat.";
-  if (!me?.ready) return slow.length ? "Press Ready when you are." : "Everyone else is ready.";
+  if (!me?.ready) return slow.length || players.length === 1 ? "Press Ready when you are." : "Everyone else is ready.";
   return slow.length ? `Waiting for ${list(slow)} to be ready.` : "Here we go.";
 }
 

@@ -108,7 +108,7 @@ export class ServerRoom {
     const account = kept.account?.username;
     const host = LOOPBACK.includes(location.hostname) ? "" : ` --server ${location.hostname}`;
     const door = view.game_port ? `${reachable(view.game_host)}:${view.game_port}` : "";
-    const steps = [element("li", {}, code(`gameroom play${host}`), " downloads it and starts it; the party code is ", code(view.party_code), ".")];
+    const steps = [element("li", {}, code(`gameroom play${host}`), " in a terminal downloads it and starts it; the party code is ", code(view.party_code), ".")];
     if (this.address) steps.push(element("li", {}, "Its program, started by hand, connects to the game's server: ", code(this.address), "."));
     else if (door) steps.push(element("li", {}, "Its program, started by hand, connects to the game port ", code(door), " and joins by the party code."));
     const seat = !me || me.viewer ? "" : me.user_id === account ? `You have a seat: the program, logged in as ${account}, takes it over from this page.` : "You have a guest's seat here, which no program can take over: leave, and join with the program.";
