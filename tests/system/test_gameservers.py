@@ -125,9 +125,10 @@ class Client(Protocol):
 
 
 class GameServersOf:
-    """What holds with the sandbox and without."""
+    """Those of a daemon, and one start."""
 
     kind: str
+    ping_interval = 10.0
     addCleanup: Any
     assertEqual: Any
     assertIn: Any
@@ -150,7 +151,7 @@ class GameServersOf:
         self.gameservers = GameServers(
             programs=self.programs,
             reactor=reactor,
-            settings=ServerSettings(ping_interval=0.1),
+            settings=ServerSettings(ping_interval=self.ping_interval),
             sandbox=sandbox,
             random_bytes=os.urandom,
             log=lambda _, text: self.log.append(text),
@@ -183,6 +184,10 @@ class GameServersOf:
         """Nothing is left."""
         for program in list(self.programs._running):
             await program.ended()
+
+
+class PlaysOf(GameServersOf):
+    """What is tried with the sandbox and without."""
 
     async def test_a_play(self) -> None:
         """Ready, two clients, bytes there and back; it says that the play is finished and ends at once, and is heard nevertheless."""
@@ -218,7 +223,7 @@ class GameServersOf:
             self.assertEqual((end.reason, end.message), (reason, f"the game's server ended with status {status.decode()}"))
 
 
-class InTheSandboxTests(GameServersOf, TestCase):  # type: ignore[misc]
+class InTheSandboxTests(PlaysOf, TestCase):  # type: ignore[misc]
     """As operators run it."""
 
     kind = "bubblewrap"
@@ -240,12 +245,6 @@ class InTheSandboxTests(GameServersOf, TestCase):  # type: ignore[misc]
         self.assertLess(0.25, time.monotonic() - before)
         self.assertFalse(self.end.called)
 
-    async def test_silent(self) -> None:
-        """Three PINGs without a PONG end it."""
-        await self.start("keep silent")
-        self.assertEqual((await self.end).reason, SERVER_SILENT)
-        await self.gone()
-
     async def test_direct(self) -> None:
         """Clients connect to it themselves, at a port of the operator's choice."""
         server = await self.start(connect="direct")
@@ -256,7 +255,20 @@ class InTheSandboxTests(GameServersOf, TestCase):  # type: ignore[misc]
         self.assertEqual(server.port, 47140)
 
 
-class PlainTests(GameServersOf, TestCase):  # type: ignore[misc]
+class SilentTests(GameServersOf, TestCase):  # type: ignore[misc]
+    """Where GameServers are asked often."""
+
+    kind = "bubblewrap"
+    ping_interval = 0.1
+
+    async def test_silent(self) -> None:
+        """Three PINGs without a PONG end it."""
+        await self.start("keep silent")
+        self.assertEqual((await self.end).reason, SERVER_SILENT)
+        await self.gone()
+
+
+class PlainTests(PlaysOf, TestCase):  # type: ignore[misc]
     """As `[sandbox] kind = "none"` does."""
 
     kind = "none"
