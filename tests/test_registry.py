@@ -156,6 +156,12 @@ class JoiningTests(RegistryTestCase):
         self.assertEqual(room.by_token(second.token).user_id, "Anna")
         self.assertRaises(Unauthorized, room.by_token, first.token)
         self.assertRaises(Unauthorized, room.by_token, "")
+        found, member = self.registry.by_seat_token(second.token)
+        self.assertEqual((found, member.user_id), (room, "Anna"))
+        for wrong in (first.token, "", "é", "x" * 1000):
+            self.assertRaises(Unauthorized, self.registry.by_seat_token, wrong)
+        self.successResultOf(self.registry.leave(room.room_id, "Anna"))
+        self.assertRaises(Unauthorized, self.registry.by_seat_token, second.token)
 
     def test_guests(self) -> None:
         """Guests have ids of their own; their names are nobody's account and no other member's."""
@@ -504,6 +510,7 @@ class RestartTests(RegistryTestCase):
         again = self.restarted()
         self.assertEqual(again.value, value)
         self.assertEqual(again.by_token(bert.token).seat, 1)
+        self.assertIs(self.registry.by_seat_token(bert.token)[0], again)
         self.assertEqual(self.registry.seat_of("bert"), room.room_id)
         self.house.clock.pump([1] * 50)
         self.assertTrue(again.has("Bert"))

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gameroom import room_views
-from gameroom.doors.envelope_protocol import EnvelopeProtocol
+from gameroom.doors.envelope_protocol import AT_ONCE, EnvelopeProtocol
 from gameroom.doors.game_port_seats import Seated, Seats
 from gameroom.doors.streams import StreamFactory
 from gameroom.errors import BadState, GameroomError, InvalidRequest, NotFound, Unauthorized
@@ -41,7 +41,7 @@ MOST_PARTS = 64
 
 _TEXT = bytes((VERSION, wire.ROOM << 2 | JSON))
 _BINARY = bytes((VERSION, wire.ROOM << 2 | RAW))
-"""What the envelope of a whole room message begins with: nearly everything that a client says in a play."""
+"""What the envelope of a whole room message begins with."""
 
 
 @implementer(IPipeConnection)
@@ -69,21 +69,31 @@ class GamePortConnection(EnvelopeProtocol):
     # What comes.
 
     def dataReceived(self, data: bytes) -> None:
-        # The short way for one whole room message, alone: what a read brings in a play.
-        conversation = self._conversation
-        if (
-            conversation is not None
-            and data.startswith((_TEXT, _BINARY))
-            and len(data) - HEADER_BYTES == data[2] << 8 | data[3]
-            and self.between
-            and self._parts is None
-        ):
-            if data[1] == _TEXT[1]:
-                conversation.text(data[HEADER_BYTES:])
+        if self._conversation is not None and self._parts is None and self.between:
+            data = self._take_plain(data, self._conversation)
+            if not data:
+                return
+        super().dataReceived(data)
+
+    def _take_plain(self, data: bytes, conversation: RoomConversation) -> bytes:
+        """The short way for whole room messages, with which nearly every read of a play begins. Gives what is left."""
+        most, at, size = self.factory.limits().websocket_message_bytes, 0, len(data)
+        for _ in range(AT_ONCE):
+            is_text = data.startswith(_TEXT, at)
+            start = at + HEADER_BYTES
+            if size < start or not (is_text or data.startswith(_BINARY, at)):
+                break
+            end = start + (data[at + 2] << 8 | data[at + 3])
+            if end > size or end - start > most:
+                break
+            if is_text:
+                conversation.text(data[start:end])
             else:
-                conversation.binary(data[HEADER_BYTES:])
-        else:
-            super().dataReceived(data)
+                conversation.binary(data[start:end])
+            at = end
+            if at == size or not self.free:
+                break
+        return data[at:]
 
     def counts(self, type: int) -> bool:
         # The conversation counts room messages itself, and parts are counted by their message.

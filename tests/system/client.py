@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.system import websocket
-from tests.system.network import Link, Message, Weather
+from tests.system.network import Link, Message, Socket, Weather
 from tests.system.player import Player
 from tests.system.web import Seat
 from tests.system.websocket import BINARY, TEXT, Closed
@@ -53,17 +53,23 @@ class Client:
                 await asyncio.sleep(COMES_BACK_AFTER)
 
     async def _one_connection(self) -> None:
-        socket = await websocket.connect(self.seat.port, self.seat.path)
+        socket = await self._connect()
         self.reconnections += 1
         link = self._link = Link(socket, self.weather, self._draw)
         try:
-            self.player.out = [self.player.hello(self.seat.token)]
+            self.player.out = self._first_words()
             self.player.welcomed = False
             self._flush(link)
             while self.player.over is None and self._link is link:
                 await self._step(link)
         finally:
             await link.cut(politely=self.player.over is not None)
+
+    async def _connect(self) -> Socket:
+        return await websocket.connect(self.seat.port, self.seat.path)
+
+    def _first_words(self) -> list[str | bytes]:
+        return [self.player.hello(self.seat.token)]
 
     async def _step(self, link: Link) -> None:
         try:

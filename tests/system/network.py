@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from typing import Protocol
 
 import attrs
 
-from tests.system.websocket import Closed, WebSocket
+from tests.system.websocket import Closed
 
 Message = tuple[int, bytes]
+
+
+class Socket(Protocol):
+    """What a link needs of a `WebSocket`, or of another door's connection that carries the same messages."""
+
+    def send(self, opcode: int, payload: bytes) -> None: ...
+
+    async def receive(self) -> Message: ...
+
+    def abort(self) -> None: ...
+
+    def close(self, code: int = 1000) -> None: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -27,9 +40,9 @@ class Weather:
 
 
 class Link:
-    """A WebSocket behind some weather."""
+    """A connection behind some weather."""
 
-    def __init__(self, socket: WebSocket, weather: Weather, draw: random.Random) -> None:
+    def __init__(self, socket: Socket, weather: Weather, draw: random.Random) -> None:
         self._socket = socket
         self._weather = weather
         self._draw = draw
