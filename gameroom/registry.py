@@ -262,10 +262,10 @@ class Registry:
 
     @deferring
     async def start_room(self, room_id: str, user_id: str) -> LivingRoom:
-        """The host starts a room: fires with it when its status is durably PLAYING.
+        """The host starts a room: fires with it when its players are locked (lock-step), or when the play has begun.
 
-        Fails with `Forbidden` for another, and with `BadState` where it cannot start: its game has been taken offline, say.
-        Asking again while it starts or plays is fine.
+        Fails with `Forbidden` for another, with `BadState` where it cannot start (its game has been taken offline, say),
+        and with the referee's error where the play comes to nothing. Asking again while it starts or plays is fine.
         """
         room = self.here(room_id)
         latest = room.latest
