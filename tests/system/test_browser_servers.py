@@ -185,6 +185,8 @@ def test_a_server_game_without_a_page(room_daemon: Daemon, pictures: Path) -> No
         grace.until(lambda one: one.named("button", "Watch") and not one.named("button", "Join"), "guests may look on")
         grace.screenshot(pictures, "programs-phone-1-door")
         grace.press("Watch")
+        grace.until(lambda one: one.shown("#frame-place .card"), "she looks on")
+        assert grace.named("button", "Sit") is None
         native.say(JOIN, {"party_code": code, "name": "Native"})
         native.until(CONNECTED)
         ada.until(lambda one: "Native" in one.driver.find_element(By.ID, "roster").text, "the program is there")

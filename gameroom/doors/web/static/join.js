@@ -4,7 +4,7 @@ import { ControllerPage, isController } from "./controller_page.js";
 import { Bots } from "./controller_bots.js";
 import { $, element } from "./dom.js";
 import { Door } from "./door.js";
-import { frameless, hasNoFrame, isUnhosted, unhosted } from "./frameless.js";
+import { frameless, hasNoFrame, isForPrograms, isUnhosted, unhosted } from "./frameless.js";
 import { gameFrame } from "./game_frame.js";
 import { FrameHost, RoomConnection, SocketTransport, api, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
@@ -241,7 +241,9 @@ function showRoom() {
   $("full-screen").hidden = !table || !room.you.viewer || !document.fullscreenEnabled || !!document.fullscreenElement;
   $("invite-title").textContent = table && room.you.viewer ? "Join with your phone" : "Invite";
   $("where").textContent = `${room.you.viewer ? "or enter" : "Scan it, or enter"} the code at ${location.host}`;
-  $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players;
+  // A guest's seat is this page's, and no program could play at it.
+  const useless = isForPrograms(view) && room.you.user_id !== kept.account?.username;
+  $("sit").hidden = on || !room.you.viewer || players.length >= view.max_players || useless;
   const because = (ended && (table ?? server)?.because()) || "";
   if ($("because").textContent !== because) $("because").textContent = because;
   $("because").hidden = !because;
@@ -262,7 +264,7 @@ function sentence(players, me, on) {
   if (on && server) return server.during(!!room?.you.viewer);
   if (on) return room?.you.viewer || trouble?.evicted ? "You are watching." : "";
   if (table && room?.you.viewer && missing > 0) return "Scan the code to join";
-  if (missing > 0) return table ? `Waiting for ${missing} more ${missing > 1 ? "players" : "player"}` : `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the link.`;
+  if (missing > 0) return table ? `Waiting for ${missing} more ${missing > 1 ? "players" : "player"}` : `${missing} more ${missing > 1 ? "players are" : "player is"} needed: send the ${isForPrograms(view) ? "party code" : "link"}.`;
   const slow = players.filter((player) => !player.ready || !player.connected).filter((player) => player !== me).map(shownName);
   if (room?.you.viewer && table) return onScreen(players, slow);
   if (room?.you.viewer) return "You are watching until you take a seat.";

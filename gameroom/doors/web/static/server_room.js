@@ -13,6 +13,7 @@ const NOT_READY = "The game's server did not get ready, so the match did not sta
 /** Why a play is over that nobody has finished. @type {Record<string, string>} */
 const BECAUSE = {
   abandoned: "Everybody has left.",
+  lost: "The server was restarted, and the match ended with it.",
   missed: "The match ended while the connection was lost.",
   server_ended: "The game's server ended without saying who won.",
   server_crashed: "The game's server crashed.",
