@@ -49,6 +49,9 @@ __all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install", "pa
 SMALL_READ = 4 * 1024
 """What a read gives at most, in bytes, unless the one before it was full."""
 
+LARGE_READ = 256 * 1024
+"""What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
+
 NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
@@ -289,7 +292,7 @@ class LeanReactor(EPollReactor):
             return
         size = len(data)
         if size == most:
-            way.most = max(way.source.bufferSize, SMALL_READ)
+            way.most = min(most * 8, LARGE_READ)
         elif not size:
             self._passed_all(way, CONNECTION_LOST if way.source._send_failed else CONNECTION_DONE)
             return
@@ -308,6 +311,7 @@ class LeanReactor(EPollReactor):
             target._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
         if sent != size:
             target.dataBuffer, target.offset = data, sent
+            target._maybePauseProducer()
             self._ask_epoll(target)
 
     def _passed_all(self, way: _Way, why: BaseException) -> None:

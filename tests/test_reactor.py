@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom.reactor import SMALL_READ, LeanPort, LeanReactor, LeanServer, pass_on
+from gameroom.reactor import LARGE_READ, SMALL_READ, LeanPort, LeanReactor, LeanServer, pass_on
 
 BUFFER = tcp.Connection.bufferSize
 
@@ -669,11 +669,11 @@ class PassOnTests(ReactorCase):
         self.far_kernel.room = 2
         self.comes(b"abcde", b"fg")
         self.assertEqual(self.far_kernel.taken, b"ab")
-        self.comes(bytes(SMALL_READ), bytes(BUFFER))
+        self.comes(bytes(SMALL_READ), bytes(8 * SMALL_READ), bytes(8 * SMALL_READ))
         self.assertEqual(producer.said, ["pause"])
         self.far_kernel.room = 10_000_000
         self.round(5)
-        self.assertEqual(self.far_kernel.taken, b"abcdefg" + bytes(SMALL_READ + BUFFER))
+        self.assertEqual(self.far_kernel.taken, b"abcdefg" + bytes(17 * SMALL_READ))
         self.assertEqual(producer.said, ["pause", "resume"])
 
     def test_no_room_at_all(self) -> None:
@@ -684,9 +684,18 @@ class PassOnTests(ReactorCase):
         self.assertEqual(self.far_kernel.taken, b"abc")
 
     def test_reads_grow_and_shrink(self) -> None:
-        """As those of all connections."""
-        self.comes(bytes(SMALL_READ), bytes(BUFFER), b"little", b"little")
-        self.assertEqual(self.near_kernel.asked, [SMALL_READ, BUFFER, BUFFER, SMALL_READ])
+        """While they come back full each asks for more, up to a bound; after a little one for little."""
+        self.comes(bytes(SMALL_READ), bytes(8 * SMALL_READ), bytes(LARGE_READ), bytes(8 * SMALL_READ), b"little", b"little")
+        self.assertEqual(self.near_kernel.asked, [SMALL_READ, 8 * SMALL_READ, *[LARGE_READ] * 3, SMALL_READ])
+
+    def test_a_large_rest(self) -> None:
+        """Of what one read brought, more than a transport queues may be left: its producer is paused at once."""
+        producer = Producer()
+        self.far.registerProducer(producer, True)
+        self.comes(bytes(SMALL_READ), bytes(8 * SMALL_READ))
+        self.far_kernel.room = 1
+        self.comes(bytes(LARGE_READ))
+        self.assertEqual(producer.said, ["pause"])
 
     def test_the_end(self) -> None:
         """An end of file, and an error, end the source as ever, and nobody else."""
