@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gameroom import room_views as views
-from gameroom.errors import BadState, Forbidden, NotFound, Unauthorized
+from gameroom.errors import BadState, Forbidden, GameroomError, NotFound, Unauthorized
 from gameroom.interfaces import IDatabase, IReferee, IRoom, Work
 from gameroom.refereed_room import RefereedRoom
 from gameroom.room_audience import RoomAudience
@@ -280,6 +280,10 @@ class LivingRoom:
             assert room.play_id is not None
             try:
                 await self.referee.restore(room.play_id, room.locked)
+            except GameroomError as error:
+                about = "play {play_id} of room {room_id} is not taken up: {why}"
+                self._log.warn(about, play_id=room.play_id, room_id=self.room_id, why=error.message)
+                self.refereed.over(LOST)
             except Exception:
                 self._log.failure("play {play_id} of room {room_id} cannot be taken up", play_id=room.play_id, room_id=self.room_id)
                 self.refereed.over(LOST)
