@@ -17,6 +17,8 @@ SECOND_BYTES: Final = 256 << 10
 """What is read of a program in a second: as much as is kept of its game. One that prints more waits for its `print`."""
 LINE_COST: Final = 128
 """Bytes that a line counts beside its own: empty ones cost, too."""
+READ_COST: Final = 1 << 10
+"""What each read counts beside that: of one that prints a word at a time, more is read at once, later."""
 _READ_BYTES: Final = 16 << 10
 _PIPE_BYTES: Final = 64 << 10
 """What a pipe holds."""
@@ -92,7 +94,7 @@ class Output:
         now = self._reactor.seconds()
         if now >= self._until:
             self._left, self._until = SECOND_BYTES, now + 1.0
-        self._left -= len(data) + data.count(b"\n") * LINE_COST
+        self._left -= READ_COST + len(data) + data.count(b"\n") * LINE_COST
         whole, newline, rest = data.rpartition(b"\n")
         if newline:
             self._tell(self._begun + whole)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -17,7 +16,6 @@ from twisted.logger import Logger
 
 from gameroom.deferring import deferring
 from gameroom.errors import BadState
-from gameroom.programs.filters import never_dials
 from gameroom.programs.launch import LIFELINE_FD
 from gameroom.programs.order import Order
 from gameroom.programs.output import Output
@@ -78,6 +76,9 @@ class Programs:
         if self._sandbox is None:
             self._problem = "bubblewrap is not installed; ask whoever runs it"
             self._log.warn("games' programs cannot be run here, since bubblewrap is not installed: install it (its program is bwrap) and start again")
+        elif not self._sandbox.knows_machine:
+            self._problem = "its processor is not known to the sandbox; ask whoever runs it"
+            self._log.warn("games' programs cannot be run here, since the numbers of this processor's system calls are not known")
         elif self._sandbox.bwrap is None:
             self._problem = None
             self._log.warn("games' programs run with all that the daemon's own user may do, as [sandbox] kind = \"none\" says")
@@ -114,8 +115,6 @@ class Programs:
         self.require()
         assert self._sandbox is not None
         order.listening.setblocking(True)
-        if self._sandbox.bwrap is not None and order.listening.family in (socket.AF_INET, socket.AF_INET6):
-            never_dials(order.listening)
         return self._start(
             self._sandbox,
             _Start(

@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 
 from gameroom.programs import launch
-from gameroom.programs.filters import system_calls
+from gameroom.programs.system_calls import system_calls
 
 FOLDER: Final = "/bundle"
 """Where a program finds its bundle."""
@@ -73,11 +73,16 @@ class Sandbox:
         """Whether each program is a user of its own, as only root can have it."""
         return self.bwrap is not None and self.is_root
 
+    @property
+    def knows_machine(self) -> bool:
+        """Whether what programs may ask of the kernel can be bounded on this processor. It need not be where nothing locks them in."""
+        return self.bwrap is None or bool(system_calls(platform.machine()))
+
     def command(self, command: Sequence[str], *, folder: Path, memory_mb: int, environment: Mapping[str, str], uid: int | None) -> list[str]:
         """What the daemon starts: this Python with `launch.py`, which becomes bubblewrap, which becomes `command`."""
         calls = system_calls(platform.machine()) if self.bwrap else b""
         bundle = os.path.abspath(folder) if uid is None else launch.BUNDLE
-        seccomp = ["--seccomp", str(launch.SECCOMP_FD)] if calls else []
+        seccomp = ["--seccomp", str(launch.SECCOMP_FD)]
         values = launch.arguments(
             parent=os.getpid(),
             nice=NICE,
