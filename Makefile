@@ -77,6 +77,7 @@ lint: $(READY)
 	MYPYPATH=bench/lockstep $(BIN)/mypy bench/lockstep bench/rules_lockstep.py
 	MYPYPATH=bench/lobby:bench/lockstep $(BIN)/mypy bench/lobby
 	MYPYPATH=bench/transfer:bench/lockstep $(BIN)/mypy bench/transfer
+	MYPYPATH=bench/proxy:bench/lockstep $(BIN)/mypy bench/proxy
 
 unit: $(READY) $(TOOLS)
 	$(BIN)/python -m pytest -q -n 2 --ignore tests/system $(ARGS)
