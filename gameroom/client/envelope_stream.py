@@ -79,6 +79,7 @@ class EnvelopeStream(Stream):
         if IHalfCloseableProtocol.providedBy(self._successor):
             self._successor.readConnectionLost()
         else:
+            self.transport.unregisterProducer()
             self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:

@@ -223,7 +223,8 @@ class GamePortClient(EnvelopeClient):
         entered = self._entered()
         self.at_server = seat.get("status") == PLAYING and seat.get("hosting") == "server"
         if self.at_server:
-            self._stream.hold()
+            if not self._on_envelope:
+                self._stream.hold()
             self._talk.moved_on()
         if entered is not None:
             entered.callback(seat)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.system.harness import LOOPBACK, Daemon
 from tests.system.lobby import LobbyPeer
+from tests.system.store import upload
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 PATIENCE = 30.0
+EXAMPLE = Path(__file__).parents[2] / "examples" / "game-server-python"
 SHIPPED = ["Connect Four", "Loners", "Wet Paint"]
 
 
@@ -69,3 +73,32 @@ def test_the_build_server(daemon: Daemon, programs: Path) -> None:
         assert last == f"{version} is the latest 600000"
     [path] = (daemon.folder / "var" / "uploadedGame").glob("*/1.1.0/bundle.bin")
     assert path.read_bytes() == content
+
+
+def test_the_player(daemon: Daemon, programs: Path) -> None:
+    """One hosts and one joins by the party code; they play, come back behind the end, and both hear who has won."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in EXAMPLE.glob("*.*"):
+            text = path.read_text().replace("steps_per_second = 8", "steps_per_second = 50").replace("countdown_seconds = 3", "countdown_seconds = 0")
+            archive.writestr(path.name, text)
+    game_id = upload(daemon, packed.getvalue(), max_players=4)
+
+    def player(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "player.py", f"{LOOPBACK}:{daemon.game_port}", *arguments]
+        return subprocess.Popen(command, cwd=programs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    players = [player("host", game_id)]
+    try:
+        assert players[0].stdout is not None
+        _, code = players[0].stdout.readline().split()
+        players.append(player("join", code))
+        said = [each.communicate(timeout=PATIENCE) for each in players]
+    finally:
+        for each in players:
+            each.kill()
+            each.communicate()
+    assert [err for _, err in said] == ["", ""]
+    results = {out for out, _ in said}
+    assert len(results) == 1
+    assert results <= {"won by Cleo\n", "won by Dan\n", "won by None\n"}
