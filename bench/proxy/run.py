@@ -1,6 +1,6 @@
 """AuthProxy's byte pipe beside other proxies: one table with ratios, medians of runs in turn (README.md).
 
-python bench/proxy/run.py [--repeat 5] [--seconds 1.2] [--mib 768] [--reactor gameroom epoll] [--json FILE]
+python bench/proxy/run.py [--repeat 5] [--seconds 1.2] [--mib 512] [--reactor gameroom epoll] [--json FILE]
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.2, help="that round trips are measured in each run")
     parser.add_argument("--warmup", type=float, default=0.3)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 100])
-    parser.add_argument("--mib", type=int, default=768, help="size of a bulk transfer")
+    parser.add_argument("--mib", type=int, default=512, help="size of a bulk transfer")
     parser.add_argument("--reactor", choices=["gameroom", "epoll"], nargs="+", default=["gameroom"], help="what ours runs on")
     parser.add_argument("--json", type=Path, help="keep all runs in this file")
     return parser.parse_args(arguments)

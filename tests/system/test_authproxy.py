@@ -134,7 +134,7 @@ class Arena:
     def connect_tls(self) -> Talker:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return Talker(context.wrap_socket(socket.create_connection((LOOPBACK, self.tls_port))))
+        return Talker(context.wrap_socket(socket.create_connection((LOOPBACK, self.tls_port)), suppress_ragged_eofs=False))
 
     def join(self, connect: Callable[[], Talker] | None = None, early: bytes = b"") -> tuple[Talker, Talker]:
         """A client and its GameServer's end, joined."""
