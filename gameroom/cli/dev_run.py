@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from gameroom.cli.dev_daemon import LOOPBACK, PrivateDaemon
 from gameroom.cli.dev_link import World
+from gameroom.cli.dev_overheard import LINES, Overheard
 from gameroom.cli.dev_pack import CannotPack, fingerprint
 from gameroom.cli.dev_preview import Faulty, Preview, prepared
 from gameroom.cli.dev_publish import FIRST_VERSION, bumped
@@ -45,6 +46,7 @@ def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **
     """Start a private server on this machine, put FOLDER's game in, and open a room of it. Ctrl-C ends it and leaves nothing behind.
 
     Open the page twice to play against yourself. A game with a program for players is played at terminals, too: it says how.
+    What a server of the game writes is shown as it comes, each line behind a |.
     """
     with looked_at(source) as found:  # what is wrong with it is told before anything is started
         runs_a_program = found.manifest.server is not None
@@ -98,6 +100,8 @@ class Trial:
     _room_id: str = ""
     _manifest: Manifest = PLAIN
     _seen: object = None
+    _listener: DeveloperClient | None = None
+    _overheard: Overheard = attrs.field(factory=Overheard)
 
     async def begin(self) -> None:
         """Put the game in and open the first room. Raises `CannotDo`, `ConnectionFailed` and the server's errors."""
@@ -111,6 +115,7 @@ class Trial:
         while True:
             await deferLater(self.reactor, LOOKS_EVERY)
             self.daemon.check()
+            await self._overhear()
             if watch and self._seen != fingerprint(self.source):
                 try:
                     await self._put()
@@ -125,11 +130,23 @@ class Trial:
         """What is in the folder becomes the game's next version. Raises `Faulty` and `CannotPack`."""
         self._seen = fingerprint(self.source)
         with prepared(self.source) as found:
-            client = await DeveloperClient.connect(endpoint_of(LOOPBACK, self.daemon.developer_port, self.reactor), self.reactor)
+            client = await self._connected()
             try:
                 await self._publish(client, found)
             finally:
                 await client.close()
+
+    async def _overhear(self) -> None:
+        """What the game's server writes, and why it could not start, is shown to its developer: nobody else is told."""
+        if self._manifest.server is None:
+            return
+        if self._listener is None:
+            self._listener = await self._connected()
+            self._listener.token = self._developer
+        self._overheard.show(await self._listener.logs(self._game_id, LINES))
+
+    async def _connected(self) -> DeveloperClient:
+        return await DeveloperClient.connect(endpoint_of(LOOPBACK, self.daemon.developer_port, self.reactor), self.reactor)
 
     async def _publish(self, client: DeveloperClient, found: Preview) -> None:
         entry = found.entry
