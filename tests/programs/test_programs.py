@@ -1,0 +1,111 @@
+"""Programs of bundles, where none can be run; where they can: tests/system/test_programs.py."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from gameroom.errors import BadState
+from gameroom.programs.order import Order
+from gameroom.programs.programs import Programs
+from gameroom.settings import SandboxSettings
+
+
+class Transport:
+    pid = 1 << 30
+
+    def signalProcess(self, name: str) -> None:
+        """There is none."""
+
+
+class Reactor(MemoryReactorClock):
+    """Starts nothing, but says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[Any] = []
+        self.error: OSError | None = None
+
+    def spawnProcess(self, protocol: Any, executable: Any, *rest: Any, **options: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        self.started.append((protocol, rest, options))
+        return Transport()
+
+
+class ProgramsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+
+    def programs(self, kind: str) -> Programs:
+        return Programs(reactor=self.reactor, settings=SandboxSettings(kind=kind), log=lambda game_id, text: None)
+
+    def order(self) -> Order:
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        listening.setblocking(False)
+        return Order(game_id="g", version="1", folder=Path("/"), command=("true",), memory_mb=64, listening=listening, about="a test")
+
+    def test_without_bubblewrap(self) -> None:
+        """Whoever wants a program is told whom to ask, and the operator what to do."""
+        with patch.dict(os.environ, {"PATH": "/nowhere"}), capturedLogs() as logs:
+            programs = self.programs("bubblewrap")
+            self.successResultOf(programs.start())
+        self.assertEqual(len(logs), 1)
+        error = self.assertRaises(BadState, programs.run, self.order())
+        self.assertEqual(error.message, "this server cannot run games' programs: bubblewrap is not installed; ask whoever runs it")
+        self.successResultOf(programs.stop())
+
+    def test_not_yet(self) -> None:
+        """Before it was looked at, nothing is run."""
+        self.assertRaises(BadState, self.programs("none").require)
+
+    def started(self) -> Programs:
+        programs = self.programs("none")
+        with capturedLogs() as logs:
+            self.successResultOf(programs.start())
+        self.assertEqual(len(logs), 1)
+        return programs
+
+    def test_run(self) -> None:
+        """A program is counted until it is gone; its socket is in blocking mode, and it is given what the plan says and no more."""
+        programs, order = self.started(), self.order()
+        before = len(os.listdir("/proc/self/fd"))
+        program = programs.run(order)
+        self.assertTrue(order.listening.getblocking())
+        ((protocol, _, options),) = self.reactor.started
+        self.assertEqual(set(options["childFDs"]), {0, 1, 2, 3, 4})
+        self.assertEqual((programs.count, program.running), (1, True))
+        protocol.processEnded(Failure(ProcessDone(0)))
+        self.assertEqual((programs.count, program.running), (0, False))
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    def test_cannot_be_started(self) -> None:
+        """Without descriptors, say, it is tried again later; nothing is left open."""
+        programs, order = self.started(), self.order()
+        before = len(os.listdir("/proc/self/fd"))
+        self.reactor.error = OSError(24, "Too many open files")
+        with capturedLogs():
+            self.assertRaises(BadState, programs.run, order)
+        self.assertEqual((programs.count, len(os.listdir("/proc/self/fd"))), (0, before))
+
+    def test_stop(self) -> None:
+        """Stopping ends all that run, and fires when none is left; after it none is run."""
+        programs = self.started()
+        programs.run(self.order())
+        stopped: Deferred[None] = programs.stop()
+        self.assertNoResult(stopped)
+        ((protocol, *_),) = self.reactor.started
+        protocol.processEnded(Failure(ProcessDone(0)))
+        self.successResultOf(stopped)
+        self.assertRaises(BadState, programs.run, self.order())
