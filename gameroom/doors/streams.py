@@ -139,10 +139,13 @@ class StreamProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_timer()
         self.outbox.stopProducing()
-        self.lost()
-        self._leave()
-        self.factory.closed(self, self.ending or _why(reason))
-        self.ending = self.ending or "lost"
+        try:
+            self.lost()
+        finally:
+            # Whatever breaks there: who is not counted out would keep others from coming, and the daemon from going.
+            self._leave()
+            self.factory.closed(self, self.ending or _why(reason))
+            self.ending = self.ending or "lost"
 
     # What our transport asks of us, as its producer.
 

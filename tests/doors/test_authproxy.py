@@ -247,6 +247,21 @@ class GoneTests(AuthProxyCase):
         self.assertEqual(cancelled, [self.answer])
         self.assertEqual(self.proxy.connections, {})
 
+    def test_one_who_breaks_when_cancelled(self) -> None:
+        """A fault of one's own cannot keep a client that has gone from being counted out: others come in, and all end."""
+        self.limits = Limits(connections_per_address=1)
+
+        def breaks(cancelled: object) -> None:
+            raise ValueError("a fault of one's own")
+
+        self.answer = Deferred(breaks)
+        self.auth()
+        with self.assertRaises(ValueError):
+            self.client.is_lost()
+        self.assertEqual(self.proxy.connections, {})
+        self.connect().is_lost()
+        self.successResultOf(self.proxy.stop())
+
     def test_one_who_cancels_by_itself(self) -> None:
         """A `determine` whose own work was cancelled has failed like any other."""
         self.answer = CancelledError()
