@@ -50,7 +50,7 @@ class GamePortConnection(EnvelopeProtocol):
 
     __slots__ = ("_conversation", "_en", "_leave_presence", "_parts", "_parts_left", "_silent")
 
-    says = frozenset({wire.AUTH, wire.HOST, wire.JOIN, wire.LEAVE, wire.START, wire.ROOM, wire.ROOM_PART})
+    says = wire.FROM_CLIENT - {wire.PING, wire.PONG, wire.ERROR}
     door = "game"
     exclusive = True
     binary = True

@@ -26,7 +26,6 @@ __all__ = [
     "ERROR",
     "FIRST_OF_GAME",
     "FROM_CLIENT",
-    "FROM_SERVER",
     "GAME_CONFIG",
     "HOST",
     "JOIN",
@@ -96,8 +95,6 @@ class Kind:
     """What the data is where it is no message of ours."""
     by_client: bool = attrs.field(default=False, kw_only=True)
     """Whether a client may say it to gameroom."""
-    by_server: bool = attrs.field(default=False, kw_only=True)
-    """Whether a GameServer may, on its control connection or while it lets a client in."""
 
     @property
     def data(self) -> str:
@@ -150,7 +147,6 @@ KINDS: Final = (
             whole_with="room_id",
         ),
         "you are in; viewers have no `seat`; a GameServer says `details` alone",
-        by_server=True,
     ),
     Kind(
         GAME_CONFIG,
@@ -159,7 +155,6 @@ KINDS: Final = (
         None,
         "what all clients are to know first",
         own_data="the game's own object",
-        by_server=True,
     ),
     Kind(
         HOST,
@@ -184,10 +179,9 @@ KINDS: Final = (
         Message("Error", (Field("code", 1, "uint32"), Field("message", 2), Field("retry_after", 3, "double", optional=True))),
         "what went wrong, for a program and for a person",
         by_client=True,
-        by_server=True,
     ),
-    Kind(PING, "PING", "any", None, "is somebody there?", own_data=f"up to {PING_BYTES} bytes", by_client=True, by_server=True),
-    Kind(PONG, "PONG", "any", None, "the answer to PING", own_data="the same bytes, and the same `en`", by_client=True, by_server=True),
+    Kind(PING, "PING", "any", None, "is somebody there?", own_data=f"up to {PING_BYTES} bytes", by_client=True),
+    Kind(PONG, "PONG", "any", None, "the answer to PING", own_data="the same bytes, and the same `en`", by_client=True),
     Kind(LEAVE, "LEAVE", "client → proxy", Message("Leave"), "leave the room and close", by_client=True),
     Kind(
         STATUS,
@@ -195,7 +189,6 @@ KINDS: Final = (
         "GameServer → proxy",
         Message("Status", (Field("state", 1, choices=("ready", "finished")), Field("results", 2, "json", optional=True))),
         "on the control connection: it can be played, or the play is over",
-        by_server=True,
     ),
     Kind(ROOM_PART, "ROOM_PART", "both", None, "more follow", own_data="a part of a room message", by_client=True),
     Kind(ROOM, "ROOM", "both", None, "`en` 1 is text, `en` 0 binary", own_data="a room message, or its last part", by_client=True),
@@ -205,8 +198,6 @@ BY_TYPE: Final[Mapping[int, Kind]] = {kind.type: kind for kind in KINDS}
 
 FROM_CLIENT: Final = frozenset(kind.type for kind in KINDS if kind.by_client)
 """The types below 32 that a client may say to gameroom."""
-FROM_SERVER: Final = frozenset(kind.type for kind in KINDS if kind.by_server)
-"""The types below 32 that a GameServer may say to gameroom."""
 
 PROTO: Final = Messages(
     package="gameroom.v1",
