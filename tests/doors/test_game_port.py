@@ -155,7 +155,7 @@ class PartyTests(SynchronousTestCase):
         self.assertEqual(len(self.world.registry.everything()), 1)
 
     def test_gone_while_hosting(self) -> None:
-        """A guest whose connection ends before the room is there could never come back to it: the room is not kept."""
+        """A guest whose connection ends before the room is there could never come back to it: the room is not kept. An account can."""
         waiting: list[Deferred[None]] = []
         detail = self.world.catalogue.detail
 
@@ -169,6 +169,12 @@ class PartyTests(SynchronousTestCase):
         self.host.lose()
         waiting.pop().callback(None)
         self.assertEqual(self.world.registry.everything(), [])
+        native, ada = self.world.native(), self.world.peer("ada")
+        native.say(wire.HOST, game_id=self.world.game, id=ada.token)
+        native.lose()
+        waiting.pop().callback(None)
+        [room] = self.world.registry.everything()
+        self.assertEqual([player.user_id for player in room.value.players], ["ada"])
 
     def test_seating_fails(self) -> None:
         """A room whose host could not be seated is gone, and the host is told why."""

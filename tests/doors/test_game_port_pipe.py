@@ -249,6 +249,15 @@ class RefusedTests(PipeTestCase):
         self.assertEqual((guest.types(), guest.transport.write_lost), ([102], True))
         self.assertEqual(self.endpoint.cancelled, 1)
 
+    def test_ended_before_the_start(self) -> None:
+        """A connection that is just ending when the play begins enters nothing, and its link is closed."""
+        self.host.half_close()
+        self.host.protocol.end("done")
+        link = ServerLink(endpoint=self.endpoint, clock=self.world.clock, token=TOKEN, entrant=Participant(seat=0, id="ada", name="Ada"))
+        self.host.protocol.enter(link)
+        self.successResultOf(link.gone())
+        self.assertEqual(self.endpoint.waiting, [])
+
     def test_slow_to_read(self) -> None:
         """What was said before has to be read before CONNECTED, and only then is there a pipe."""
         self.host.pause()

@@ -105,6 +105,14 @@ class InARoomTests(SynchronousTestCase):
         self.guest.lose()
         self.world.clock.advance(0)
 
+    def test_behind_the_last_word(self) -> None:
+        """What one read brings behind `leave` is not carried out any more."""
+        self.join()
+        chat = wire.room_message(b'{"type":"chat","text":"and another thing"}', False)
+        self.guest.raw(chat + wire.room_message(b'{"type":"leave"}', False) + chat)
+        self.assertEqual(self.host.types(), ["chat", "players"])
+        self.assertEqual(self.guest.types(), ["chat"])
+
     def test_kicked(self) -> None:
         """Who is sent away hears why, and is closed."""
         self.join()
