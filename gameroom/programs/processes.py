@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import attrs
@@ -38,8 +39,12 @@ class Processes(Protocol):
     def use(self) -> Use | None:
         """None while there is nothing to look at."""
 
-    def exactly(self) -> int:
-        """Bytes of memory, of which what is shared is counted once. It costs more than `use`."""
+    def counter(self) -> Callable[[], int]:
+        """What gives its bytes of memory, of which what is shared is counted once.
+
+        To be called once, in a thread: the kernel has it wait for each process that is just changing its memory,
+        and one that forks and gets no processor holds it up for seconds.
+        """
 
     def signal(self, number: int) -> bool:
         """Send a signal to the program itself; False where it is not there yet, or no more."""
@@ -87,11 +92,19 @@ class LockedProcesses:
             sockets = self._sockets(pids[-1])
         return Use(own=own, waited=waited, resident=resident, files=sum(map(_held, self._file_systems)) + sockets * _SOCKET_BYTES)
 
-    def exactly(self) -> int:
-        if self._proc_fd < 0:
-            return 0
-        pids = [name for name in os.listdir(self._proc_fd) if name.isdecimal() and name != "1"]
-        return sum(_proportional(name, self._proc_fd) for name in pids)
+    def counter(self) -> Callable[[], int]:
+        # Of its own, since ours may be closed meanwhile.
+        folder = os.dup(self._proc_fd) if self._proc_fd >= 0 else -1
+
+        def count() -> int:
+            if folder < 0:
+                return 0
+            try:
+                return sum(_proportional(name, folder) for name in os.listdir(folder) if name.isdecimal() and name != "1")
+            finally:
+                os.close(folder)
+
+        return count
 
     def signal(self, number: int) -> bool:
         pid = self._program()
@@ -198,8 +211,9 @@ class PlainProcesses:
                 resident += bytes_here
         return Use(own=own, waited=waited, resident=resident, files=0) if own else None
 
-    def exactly(self) -> int:
-        return sum(_proportional(f"/proc/{pid}") for pid in self._pids())
+    def counter(self) -> Callable[[], int]:
+        pids = self._pids()
+        return lambda: sum(_proportional(f"/proc/{pid}") for pid in pids)
 
     def signal(self, number: int) -> bool:
         try:

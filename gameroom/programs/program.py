@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from gameroom.programs.output import Output
 from gameroom.programs.processes import Processes
-from gameroom.programs.watch import INTERVAL, Watch
+from gameroom.programs.watch import INTERVAL, InThread, Watch
 
 _SETTLING: Final = 0.005
 """Seconds between two looks whether the last process is gone."""
@@ -29,8 +29,9 @@ class Program:
 
     _log = Logger()
 
-    def __init__(self, *, about: str, memory_mb: int, clock: IReactorTime, tell: Callable[[str], None]) -> None:
-        """`tell` writes to the game's log."""
+    def __init__(self, *, about: str, memory_mb: int, clock: IReactorTime, in_thread: InThread, tell: Callable[[str], None]) -> None:
+        """`tell` writes to the game's log; `in_thread` is for what may take long."""
+        self._in_thread = in_thread
         self._about, self._memory_mb, self._clock, self._tell = about, memory_mb, clock, tell
         self.child = _Child(self)
         """What the reactor is given."""
@@ -58,7 +59,7 @@ class Program:
         if self._exited:
             self._put_away()
         else:
-            self._watch = Watch(processes=processes, memory_mb=self._memory_mb, now=self._clock.seconds())
+            self._watch = Watch(processes=processes, memory_mb=self._memory_mb, now=self._clock.seconds(), in_thread=self._in_thread)
             self._next_look = self._clock.callLater(INTERVAL, self._look)
 
     def ended(self) -> Deferred[str]:

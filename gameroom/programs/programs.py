@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from gameroom.deferring import deferring
 from gameroom.errors import BadState
+from gameroom.own_threads import OwnThreads
 from gameroom.programs.launch import LIFELINE_FD
 from gameroom.programs.order import Order
 from gameroom.programs.output import Output
@@ -27,6 +28,8 @@ from gameroom.settings import SandboxSettings
 
 _TRIED_WITHIN: Final = 10.0
 """Seconds for the first look whether the sandbox works."""
+_COUNTING: Final = 4
+"""Threads that count the memory of programs."""
 _STOP_PATIENCE: Final = 1.0
 """Seconds between SIGTERM and SIGKILL where the daemon ends."""
 
@@ -64,6 +67,7 @@ class Programs:
         self._reactor, self._game_log = reactor, log
         self._sandbox = Sandbox.none() if settings.kind == "none" else Sandbox.here(hidden)
         self._uids = Uids.here() if self._sandbox is not None and self._sandbox.own_users else None
+        self._counting = OwnThreads(reactor, _COUNTING, "counting")
         self._running: set[Program] = set()
         self._problem: str | None = "it has only just started; try again"
         self._stopped = False
@@ -133,7 +137,7 @@ class Programs:
         uid = None
         if self._uids is not None and (uid := self._uids.take()) is None:
             raise BadState("this server runs as many programs as it can; try again later")
-        program = Program(about=start.about, memory_mb=start.memory_mb, clock=self._reactor, tell=start.say)
+        program = Program(about=start.about, memory_mb=start.memory_mb, clock=self._reactor, in_thread=self._counting, tell=start.say)
         try:
             self._spawn(sandbox, start, program, uid)
         except OSError as error:
