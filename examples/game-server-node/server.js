@@ -159,7 +159,7 @@ function enter(connection, { seat, token: theirs }) {
 /** The whole field each time: so who was away knows all, and who is slow just misses a picture. */
 function show(connection) {
   if (connection.socket.writableLength > 0) return;
-  const starts_in = state === "countdown" ? Math.max(0, Math.round((until - Date.now()) / 1000)) : 0;
+  const starts_in = state === "countdown" ? Math.max(1, Math.ceil((until - Date.now()) / 1000)) : 0;
   connection.send(FIELD, { state, starts_in, rows: game.rows.map((row) => row.join("")), alive: game.alive, winner: game.winner });
 }
 

@@ -167,7 +167,7 @@ class Server:
         """The whole field each time: so who was away knows all, and who is slow just misses a picture."""
         if connection.waiting:
             return
-        left = max(0, round(self.until - time.monotonic())) if self.state == "countdown" else 0
+        left = max(1, 1 + int(self.until - time.monotonic())) if self.state == "countdown" else 0
         rows, alive = ["".join(row) for row in self.game.rows], list(self.game.heads)
         self.send(connection, FIELD, {"state": self.state, "starts_in": left, "rows": rows, "alive": alive, "winner": self.game.winner})
 

@@ -26,6 +26,7 @@ TURN, FIELD = 32, 33  # the game's own, as server.py has them
 JSON = 1
 BAD_STATE = 105
 WORDS = {"w": "up", "s": "down", "a": "left", "d": "right", "\x1b[A": "up", "\x1b[B": "down", "\x1b[D": "left", "\x1b[C": "right"}
+PORT = "7002"
 COMES_BACK_WITHIN = 30  # seconds in which a lost connection is made anew; the room keeps the seat for a minute
 
 
@@ -62,11 +63,12 @@ class Link:
 class Client:
     def __init__(self, address, first):
         self.address, self.first = address, first  # `first` is how we come in: HOST, JOIN or AUTH, and what it says
-        self.screen, self.quick_ends = Screen(), 0
+        self.screen, self.quick_ends, self.was_in, self.why = Screen(), 0, False, ""
         self.connect()
 
     def connect(self):
         self.entered, self.playing, self.host, self.roster, self.parts = False, False, False, None, b""
+        self.under_way = False  # the game has started, and CONNECTED with the status PLAYING is to come
         self.link = Link(self.address)
         self.link.send(*self.first)
 
@@ -74,14 +76,17 @@ class Client:
         """The connection has ended: the play is over, or it is lost. The seat is still ours, and its token leads back to it."""
         self.quick_ends = self.quick_ends + 1 if time.monotonic() - self.link.made < 2 else 0
         if self.quick_ends > 5:
-            sys.exit("The connection ends again and again. Do you play in another window?")
+            sys.exit(self.why or "The connection ends again and again. Do you play in another window?")
         until = time.monotonic() + COMES_BACK_WITHIN
+        told = False
         while self.first[0] == AUTH and time.monotonic() < until:
             time.sleep(0.2)
             try:
                 return self.connect()
             except OSError:
-                pass
+                if not told:
+                    self.screen.say(f"The connection is lost. It is tried again for {COMES_BACK_WITHIN} seconds.")
+                told = True
         sys.exit("The connection is lost.")
 
     # What comes
@@ -106,7 +111,7 @@ class Client:
                 hear(message)
 
     def connected(self, seat):
-        self.entered, self.code = True, seat["party_code"]
+        self.entered, self.was_in, self.under_way, self.code = True, True, False, seat["party_code"]
         if "seat_token" in seat:
             self.first = (AUTH, {"id": seat["seat_token"]})
         self.playing = seat["status"] == "PLAYING"
@@ -114,7 +119,10 @@ class Client:
     def refused(self, error):
         if self.entered:
             self.screen.say(error["message"])
-        elif self.first[0] == AUTH and error["code"] == BAD_STATE and self.quick_ends:
+            if self.under_way:
+                raise EOFError  # its server could not be reached, and we are in no room until AUTH
+        elif self.first[0] == AUTH and error["code"] == BAD_STATE and self.was_in:
+            self.why = f"gameroom says: {error['message']}"
             raise EOFError  # the game is just ending; a moment later the room is there again
         else:
             sys.exit(f"gameroom says: {error['message']}")
@@ -131,24 +139,30 @@ class Client:
             todo = "Enter starts the game" if self.host else "The host starts the game"
             self.screen.say(f"Party code {self.code}. Here: {roster}. {todo}, q leaves.")
 
+    def room_state(self, message):
+        self.under_way = message["state"] == "running"
+
     def room_error(self, message):
         self.screen.say(message["message"])
 
     def room_over(self, message):
         if message["reason"] != "finished":
-            self.screen.say(f"The game has ended: {message['reason']}.")
+            self.screen.say(f"The game has ended: {message['reason'].replace('_', ' ')}.")
 
     # What goes
 
     def key(self, key):
         if key in ("q", "\x04"):
-            if not self.playing:  # in a game only gameroom's other doors take one out of the room; the seat is free after a minute
-                self.link.send(LEAVE, {})
+            self.leave()
             sys.exit()
         if self.playing and key in WORDS:
             self.link.send(TURN, {"to": WORDS[key]})
         elif not self.playing and self.host and key in ("\r", "\n"):
             self.link.send(START, {})
+
+    def leave(self):
+        if not self.playing:  # in a game only gameroom's other doors take one out of the room; the seat is free after a minute
+            self.link.send(LEAVE, {})
 
     def run(self):
         sources = [self.link.socket, sys.stdin]
@@ -174,12 +188,17 @@ def way_in(environment=os.environ):
     parser = argparse.ArgumentParser(description="Trails, at a terminal.")
     parser.add_argument("what", nargs="?", choices=["host", "join"])
     parser.add_argument("which", nargs="?", metavar="GAME_ID or PARTY_CODE")
-    parser.add_argument("--server", metavar="HOST:PORT", help="gameroom's game port")
+    parser.add_argument("--server", metavar="HOST:PORT", help="gameroom's game port; 127.0.0.1:7002 without it")
     parser.add_argument("--name", help="how the others see you")
     said = parser.parse_args()
     if said.what and not said.which:
         parser.error("say which game to host, or the party code to join")
-    host, _, port = (said.server or f"{environment.get('GAMEROOM_HOST', '127.0.0.1')}:{environment.get('GAMEROOM_PORT', '7002')}").rpartition(":")
+    server = said.server or f"{environment.get('GAMEROOM_HOST', '127.0.0.1')}:{environment.get('GAMEROOM_PORT', PORT)}"
+    host, colon, port = server.rpartition(":")
+    if not colon:
+        host, port = port, PORT
+    if not port.isdecimal():
+        parser.error(f"{port} is no port; --server is HOST:PORT")
     name = {"name": said.name} if said.name else {}
     if said.what == "host":
         first = HOST, {"game_id": said.which, **name}
@@ -201,7 +220,10 @@ if __name__ == "__main__":
         client = Client(place, opening)
         if modes:
             tty.setcbreak(sys.stdin)  # keys come one by one, without Enter
-        client.run()
+        try:
+            client.run()
+        except KeyboardInterrupt:
+            client.leave()
     except OSError as error:
         sys.exit(f"No connection to {place[0]}:{place[1]}: {error.strerror}")
     except KeyboardInterrupt:

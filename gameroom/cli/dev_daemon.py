@@ -48,6 +48,8 @@ bcrypt_cost = 4
 login_tries = 1000
 [rooms]
 room_ttl = 86400
+"""
+PATIENT = """
 reconnect_window = 600
 """
 NO_SANDBOX = """
@@ -60,15 +62,17 @@ class PrivateDaemon:
     """A running `twistd gameroom`; `stop` ends it and takes its folder away.
 
     `quietly`: its log goes into the folder instead of to standard error.
+    `patient`: a seat waits for its browser as long as one may look into it, instead of the usual minute.
     `sandboxed`: whether it runs programs of games in a sandbox.
     """
 
-    def __init__(self, clock: IReactorTime, *, quietly: bool, sandboxed: bool = True) -> None:
+    def __init__(self, clock: IReactorTime, *, quietly: bool, patient: bool = True, sandboxed: bool = True) -> None:
         self._clock = clock
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-dev-"))
         self.developer_port, self.web_port, self.game_port, self.admin_port = _free_ports(4)
         try:
-            (self.folder / "gameroom.toml").write_text(SETTINGS if sandboxed else SETTINGS + NO_SANDBOX)
+            settings = SETTINGS + (PATIENT if patient else "") + ("" if sandboxed else NO_SANDBOX)
+            (self.folder / "gameroom.toml").write_text(settings)
             with (self.folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
                     self._command(),

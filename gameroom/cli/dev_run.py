@@ -55,7 +55,8 @@ def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **
     async def main(reactor: Any) -> None:
         sandboxed = not runs_a_program or await has_sandbox(reactor)
         try:
-            daemon = PrivateDaemon(reactor, quietly=not with_log, sandboxed=sandboxed)
+            # Who is started at a terminal once more is somebody new there: a seat left behind is soon to be free again.
+            daemon = PrivateDaemon(reactor, quietly=not with_log, patient=not runs_a_program, sandboxed=sandboxed)
         except OSError as error:
             raise CannotDo(f"the private server cannot be started: {error}") from None
         trial = Trial(source=source, daemon=daemon, reactor=reactor, **showing)

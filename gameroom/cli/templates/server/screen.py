@@ -1,5 +1,6 @@
 """What a player of Trails sees and types at a terminal."""
 
+import shutil
 import sys
 
 COLOURS = (36, 33, 35, 32)  # of the seats, as terminals number them
@@ -26,8 +27,10 @@ class Screen:
         if sys.stdout.isatty():
             notes = {seat: (" (you)" if int(seat) == you else "") + ("" if int(seat) in field["alive"] else " (out)") for seat in names}
             players = "   ".join(f"{paint(seat)} {name}{notes[seat]}" for seat, name in names.items())
-            edge = "─" * (2 * len(field["rows"][0]))
-            rows = ["│" + "".join(paint(cell) for cell in row) + "│" for row in field["rows"]]
+            places = len(field["rows"][0])
+            wide = 2 if shutil.get_terminal_size().columns >= 2 * places + 2 else 1
+            edge = "─" * (wide * places)
+            rows = ["│" + "".join(paint(cell, wide) for cell in row) + "│" for row in field["rows"]]
             lines = [players, f"┌{edge}┐", *rows, f"└{edge}┘", words]
             print("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J", end="", flush=True)
         elif words != self.last:
@@ -35,12 +38,12 @@ class Screen:
         self.last = words
 
 
-def paint(cell):
-    """A place of the field, two columns wide: a trail is its seat's digit, a head its seat's letter."""
+def paint(cell, wide=2):
+    """A place of the field, two columns wide where the terminal is: a trail is its seat's digit, a head its seat's letter."""
     if cell == " ":
-        return "  "
+        return wide * " "
     seat = int(cell) if cell.isdigit() else ord(cell) - ord("A")
-    return f"\x1b[{COLOURS[seat % len(COLOURS)]}m{'██' if cell.isdigit() else '▓▓'}\x1b[0m"
+    return f"\x1b[{COLOURS[seat % len(COLOURS)]}m{wide * ('█' if cell.isdigit() else '▓')}\x1b[0m"
 
 
 def keys(typed):
