@@ -59,17 +59,29 @@ _FAST_OPEN: Final = 0x20000000
 _ADDRESS_BYTES: Final = 16
 """An Internet address has at least so many. The one by which a program asks which interfaces there are has fewer."""
 
-# The socket that a program listens on is one of our network, and so are those that it accepts, wherever they are handed.
-# Whoever holds one may disconnect it, have it dial, or have it listen at another port. So nobody within a sandbox does that with any socket.
+_REFUSED: Final = (
+    # The kernel shares out the processor by sessions first: one of a program's own would stand beside the daemon and not behind it.
+    ((112, 157), errno.EPERM),  # setsid
+    # The socket that a program listens on is one of our network, and so are those that it accepts, wherever they are handed.
+    # Whoever holds one may disconnect it, have it dial, or have it listen at another port. So nobody within a sandbox does that with any socket.
+    ((42, 203), errno.EACCES),  # connect; an address of two bytes disconnects
+)
+"""What a program is told that it may not do, whatever the arguments: the numbers, and the error."""
+
 _FORBIDDEN: Final = (
     ((56, 220), 0, _IF_ANY, _NEW_NAMESPACES),  # clone
-    ((42, 203), 2, _IF_AT_LEAST, _ADDRESS_BYTES),  # connect
     ((49, 200), 2, _IF_AT_LEAST, _ADDRESS_BYTES),  # bind
     ((44, 206), 3, _IF_ANY, _FAST_OPEN),  # sendto
     ((46, 211), 2, _IF_ANY, _FAST_OPEN),  # sendmsg
     ((307, 269), 3, _IF_ANY, _FAST_OPEN),  # sendmmsg
 )
 """What a program is told that it may not do: the numbers, which argument tells, and how."""
+
+_UNHEARD: Final = ((54, 208), 2, (7, 8))
+"""setsockopt() of a socket's buffers, which may be large, and are nobody's memory: it is told that this is done, and keeps those it has.
+
+The numbers, which argument tells, and which values of it. Other levels have options of these numbers that no game needs either.
+"""
 
 _MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7), "riscv64": (1, 0xC00000F3), "loongarch64": (1, 0xC0000102)}
 """Which of the numbers are theirs, and what the kernel calls them."""
@@ -92,6 +104,12 @@ def system_calls(machine: str) -> bytes:
     ]
     for numbers in _MISSING.values():
         code += [_instruction(_IF_EQUAL, numbers[which], 0, 1), _instruction(_RETURN, _FAIL | errno.ENOSYS)]
+    for numbers, error in _REFUSED:
+        code += [_instruction(_IF_EQUAL, numbers[which], 0, 1), _instruction(_RETURN, _FAIL | error)]
+    numbers, argument, values = _UNHEARD
+    code += [_instruction(_IF_EQUAL, numbers[which], 0, len(values) + 3), _instruction(_LOAD, _ARGUMENTS + 8 * argument)]
+    code += [_instruction(_IF_EQUAL, value, left, 0) for left, value in zip(range(len(values), 0, -1), values, strict=True)]
+    code += [_instruction(_RETURN, _ALLOW), _instruction(_RETURN, _FAIL)]
     for numbers, argument, test, value in _FORBIDDEN:
         code += [
             _instruction(_IF_EQUAL, numbers[which], 0, 4),

@@ -58,10 +58,23 @@ class SystemCallsTests(SynchronousTestCase):
             self.assertEqual(verdict(self.arm, ARM, 220, (flags,)), expected)
 
     def test_dialling(self) -> None:
-        """An Internet address is neither dialled nor bound; asking which interfaces there are is neither."""
-        for call in (42, 49):
-            for size, expected in ((12, ALLOWED), (15, ALLOWED), (16, errno.EACCES), (28, errno.EACCES), (0xFFFFFFFF, errno.EACCES)):
-                self.assertEqual(verdict(self.x86, X86, call, (3, 0, size)), expected)
+        """An Internet address is not bound, which is no asking which interfaces there are; nothing is dialled or disconnected."""
+        for size, expected in ((12, ALLOWED), (15, ALLOWED), (16, errno.EACCES), (28, errno.EACCES), (0xFFFFFFFF, errno.EACCES)):
+            self.assertEqual(verdict(self.x86, X86, 49, (3, 0, size)), expected)
+            self.assertEqual(verdict(self.arm, ARM, 200, (3, 0, size)), expected)
+        for size in (2, 12, 16, 110):
+            self.assertEqual(verdict(self.x86, X86, 42, (3, 0, size)), errno.EACCES)
+            self.assertEqual(verdict(self.arm, ARM, 203, (3, 0, size)), errno.EACCES)
+
+    def test_sessions(self) -> None:
+        """A session of its own would have a share of the processor of its own."""
+        self.assertEqual((verdict(self.x86, X86, 112), verdict(self.arm, ARM, 157)), (errno.EPERM, errno.EPERM))
+
+    def test_buffers(self) -> None:
+        """Who asks for larger buffers of a socket is told that it has them; other options are set."""
+        for option, expected in ((7, 0), (8, 0), (2, ALLOWED), (15, ALLOWED), (1, ALLOWED)):
+            self.assertEqual(verdict(self.x86, X86, 54, (3, 1, option)), expected)
+            self.assertEqual(verdict(self.arm, ARM, 208, (3, 1, option)), expected)
 
     def test_fast_open(self) -> None:
         """A send that would dial is refused, by each of the three; others are not."""
@@ -80,6 +93,6 @@ class SystemCallsTests(SynchronousTestCase):
 
     @given(st.integers(0, 0xFFFFFFFF), st.lists(st.integers(0, 2**64 - 1), max_size=6))
     def test_always_ends(self, number: int, arguments: list[int]) -> None:
-        """Whatever is called, the filter comes to an end, and to one of four."""
+        """Whatever is called, the filter comes to an end, and to one of these."""
         for code, architecture in ((self.x86, X86), (self.arm, ARM)):
-            self.assertIn(verdict(code, architecture, number, tuple(arguments)), (ALLOWED, errno.ENOSYS, errno.EACCES))
+            self.assertIn(verdict(code, architecture, number, tuple(arguments)), (ALLOWED, errno.ENOSYS, errno.EACCES, errno.EPERM, 0))
