@@ -185,6 +185,9 @@ class ServerLink:
         try:
             if self._after is not None:
                 await self._after
+                if self._step is not _Step.OPENING:
+                    # `after` was fired by being cancelled, as a DeferredList is.
+                    raise CancelledError
             fields = await Deferred.fromCoroutine(self._converse()).addTimeout(self._within, self._clock)
         except TimeoutError:
             self._hang_up()
@@ -266,14 +269,10 @@ def _fields_of(envelope: Envelope) -> dict[str, Any]:
     """Of CONNECTED, what a GameServer has to say with it. Raises `_Refusal` for an ERROR and `InvalidRequest` for anything else."""
     if envelope.type not in (game_port.CONNECTED, game_port.ERROR):
         raise InvalidRequest(f"it was {game_port.name_of(envelope.type)}")
+    if envelope.type == game_port.CONNECTED:
+        return game_port.decode_details(envelope)
     said = game_port.decode(envelope)
-    if envelope.type == game_port.ERROR:
-        raise _Refusal(error_of(said["code"], one_line(said["message"]) or "the game's server refuses this player", said))
-    if "details" not in said:
-        return {}
-    if type(said["details"]) is not dict:
-        raise InvalidRequest("details must be an object")
-    return {"details": said["details"]}
+    raise _Refusal(error_of(said["code"], one_line(said["message"]) or "the game's server refuses this player", said))
 
 
 class _Greeting(Protocol):

@@ -102,6 +102,8 @@ class Kind:
         return self.own_data if self.message is None else f"`{self.message.fields_shown}`"
 
 
+DETAILS: Final = Field("details", 10, "object", optional=True, most_bytes=JSON_BYTES)
+
 KINDS: Final = (
     Kind(
         CONTROL,
@@ -141,7 +143,7 @@ KINDS: Final = (
                 Field("max_players", 7, "uint32"),
                 Field("party_code", 8),
                 Field("seat_token", 9, optional=True),
-                Field("details", 10, "object", optional=True, most_bytes=JSON_BYTES),
+                DETAILS,
                 Field("status", 11),
             ),
             whole_with="room_id",
@@ -196,6 +198,8 @@ KINDS: Final = (
 )
 BY_TYPE: Final[Mapping[int, Kind]] = {kind.type: kind for kind in KINDS}
 
+_SAID: Final = Message("Connected", (DETAILS,))
+
 FROM_CLIENT: Final = frozenset(kind.type for kind in KINDS if kind.by_client)
 """The types below 32 that a client may say to gameroom."""
 
@@ -237,6 +241,16 @@ def decode(envelope: Envelope) -> dict[str, Any]:
     if envelope.en == PROTOBUF:
         return PROTO.from_protobuf(message, envelope.data)
     return PROTO.from_json(message, envelope.data)
+
+
+def decode_details(envelope: Envelope) -> dict[str, Any]:
+    """What counts of a GameServer's `CONNECTED`: `{}` or `{"details": {…}}`. All else is the proxy's to say, so whatever stands there is no fault.
+
+    Raises `InvalidRequest`.
+    """
+    _message(envelope.type, envelope.en)
+    read = PROTO.from_protobuf if envelope.en == PROTOBUF else PROTO.from_json
+    return read(_SAID, envelope.data)
 
 
 def _message(type_: int, en: int) -> Message | None:

@@ -108,6 +108,13 @@ class OpenTests(SynchronousTestCase):
                 self.assertIs(visit.link.transport, wire)
                 self.assertEqual(visit.clock.getDelayedCalls(), [])
 
+    def test_connected_with_half_of_what_is_the_proxys(self) -> None:
+        """gameroom says all else itself, so it does not matter what a GameServer says there, nor whether it is whole."""
+        for data, en in ((b'{"room_id":"r","seat":"first","details":{"round":3}}', JSON), (b'\n\x01rR\x0b{"round":3}', PROTOBUF)):
+            visit = Visit()
+            visit.open().send(Envelope(game_port.CONNECTED, data, en).to_bytes())
+            self.assertEqual(visit.results, [{"details": DETAILS}])
+
     def test_refused_by_the_game_server(self) -> None:
         """With its own code, and on one line of 500 characters."""
         for code, kind in ((102, Forbidden), (106, RateLimited), (105, BadState), (199, ServerError), (7, ServerError)):
@@ -204,6 +211,15 @@ class OpenTests(SynchronousTestCase):
         wire.hang_up()
         newer.endpoint.connected().send(WELCOME)
         self.assertEqual(newer.results, [{"details": DETAILS}])
+
+    def test_closed_while_the_older_one_goes(self) -> None:
+        """What it waits for may take being cancelled for its end, as a DeferredList does: nobody is connected after that."""
+        visit = Visit(after=Deferred(lambda after: after.callback(None)))
+        visit.link.open().addBoth(visit.results.append)
+        visit.link.close()
+        self.assertIn("was closed", visit.error().message)
+        self.assertEqual((visit.endpoint.waiting, visit.clock.getDelayedCalls(), visit.lines), ([], [], []))
+        self.successResultOf(visit.link.gone())
 
     def test_closed_before(self) -> None:
         """Wherever it is on its way, its opener hears of it, and nothing is left; for the GameServer's developer that is nothing."""
