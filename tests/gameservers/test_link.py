@@ -109,7 +109,7 @@ class OpenTests(SynchronousTestCase):
                 self.assertEqual(visit.clock.getDelayedCalls(), [])
 
     def test_connected_with_half_of_what_is_the_proxys(self) -> None:
-        """gameroom says all else itself, so it does not matter what a GameServer says there, nor whether it is whole."""
+        """All else is the proxy's to say, so it does not matter what a GameServer says there, nor whether it is whole."""
         for data, en in ((b'{"room_id":"r","seat":"first","details":{"round":3}}', JSON), (b'\n\x01rR\x0b{"round":3}', PROTOBUF)):
             visit = Visit()
             visit.open().send(Envelope(game_port.CONNECTED, data, en).to_bytes())
