@@ -213,6 +213,25 @@ class InARoomTests(SynchronousTestCase):
         self.assertEqual(self.world.counted("gameroom_closed_total", door="game", reason="too slow"), 1)
         self.assertEqual(len(self.room.value.members), 2)
 
+    def test_slow_reader_of_one_read(self) -> None:
+        """Of the messages that one read brings, too, none is carried out while the answers before it are not taken."""
+        self.join()
+        transport = self.guest.transport
+        write = transport.write
+
+        def full(data: bytes) -> None:
+            write(data)
+            self.guest.pause()
+
+        transport.write = full  # type: ignore[method-assign]
+        self.guest.raw(wire.room_message(b'{"type":"ping","t":1}', False) * 5)
+        self.assertEqual((self.guest.types(), transport.reading), (["pong"], False))
+        self.guest.resume()
+        self.assertEqual((self.guest.types(), transport.reading), (["pong"], False))
+        transport.write = write  # type: ignore[method-assign]
+        self.guest.resume()
+        self.assertEqual((self.guest.types(), transport.reading), (["pong"] * 3, True))
+
     def test_catches_up(self) -> None:
         """History comes at the reader's pace."""
         self.host.heard()

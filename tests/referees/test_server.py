@@ -407,6 +407,14 @@ class WaysTests(WaysCase):
         self.leave(self.ada)
         self.assertTrue(wire.disconnecting)
 
+    def test_only_its_lobby_connection_is_gone(self) -> None:
+        """A page keeps its link when the member leaves the lobby."""
+        wire = self.let_in()["Ada"]
+        self.leave(self.again(self.ada, "lobby"))
+        self.assertFalse(wire.disconnecting)
+        self.ada.conversation.binary(CONFIG)
+        self.assertEqual(wire.value(), CONFIG)
+
     def test_takeover(self) -> None:
         """From the game port to the web and back: the older way is closed, and the newer one waits until it is gone."""
         wires = self.let_in()
