@@ -7,6 +7,7 @@ import configparser
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def imports_of(path: Path) -> Iterator[Import]:
             yield Import(by=module_of(path), line=node.lineno, module=name, only_for_types=id(node) in for_types)
 
 
+@cache
 def all_imports() -> list[Import]:
     return [found for path in MODULES for found in imports_of(path)]
 
