@@ -1,10 +1,12 @@
 """Commands that speak to a server: a reactor for as long as one runs, one line for what went wrong, and Ctrl-C.
 
-Exit status 1: the server, or a check before it, said no. 2: it could not be asked. 130: Ctrl-C.
+Exit status 1: the server, or a check before it, said no. 2: it could not be asked. 130: Ctrl-C. 141: nobody reads what is printed.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
@@ -16,7 +18,7 @@ from gameroom.cli.output import shown
 from gameroom.client.lines import ConnectionFailed
 from gameroom.errors import GameroomError, RateLimited, ServerError
 
-REFUSED, FAILED, INTERRUPTED = 1, 2, 130
+REFUSED, FAILED, INTERRUPTED, UNREAD = 1, 2, 130, 141
 Main = Callable[[Any], Coroutine[Deferred[Any], Any, None]]
 
 
@@ -59,6 +61,12 @@ async def _told(running: Coroutine[Deferred[Any], Any, None]) -> None:
     except (ConnectionFailed, CannotDo) as error:
         say_wrong(str(error))
         raise SystemExit(FAILED) from None
+    except BrokenPipeError:
+        # Who reads what we print, such as `head`, has had enough. What is still to be flushed at the end is nobody's, too.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        raise SystemExit(UNREAD) from None
 
 
 def say_wrong(message: str) -> None:

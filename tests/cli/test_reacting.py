@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from errno import EPIPE
 from io import StringIO
 from typing import Any
 from unittest.mock import patch
@@ -48,6 +50,16 @@ class WholeTests(SynchronousTestCase):
         self.assertEqual(self.ended(ConnectionFailed("gone")), (2, "gameroom: gone\n"))
         self.assertEqual(self.ended(CannotDo("log in")), (2, "gameroom: log in\n"))
         self.assertEqual(self.ended(SystemExit(2)), (2, ""))
+
+    def test_nobody_reads_on(self) -> None:
+        """`gameroom play games | head -1` ends without a word, also when what is left is flushed at the very end."""
+
+        reads, writes = os.pipe()
+        os.close(reads)
+        with os.fdopen(writes, "w") as out:
+            out.write("a table")
+            with patch("sys.stdout", out):
+                self.assertEqual(self.ended(BrokenPipeError(EPIPE, "Broken pipe")), (141, ""))
 
     def test_a_mistake_of_ours_is_no_line(self) -> None:
         """What nobody expected is left to be shown with its traceback."""
