@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,12 @@ def leave(link: Link, room: str | None) -> None:
     link.talk(deed)
 
 
+def played_at(started: Mapping[str, Any], room: Mapping[str, Any], url: str, *, runs: bool) -> str:
+    """Where a room that was started is played, and how from here: an address alone helps nobody. `runs`: that is done already."""
+    how = "" if runs or room.get("hosting") != "server" else "; gameroom play run starts its program here"
+    return f"It is played at {started['game_host']}:{started['game_port']}, in a browser at {url}{how}"
+
+
 @click.command(short_help="Start the play of your room.")
 @_ROOM
 @click.option("--run", "and_run", is_flag=True, help="Run the game's program, too.")
@@ -150,8 +157,9 @@ def start(link: Link, room: str | None, and_run: bool, yes: bool, folder: Path) 
     async def deed(client: LobbyClient) -> None:
         room_id = await room_meant(client, room)
         started = await client.start_room(room_id)
-        url = join_url(await client.room(room_id))
-        _say(link, {**started, "join_url": url}, f"It is played at {started['game_host']}:{started['game_port']}, in a browser at {url}")
+        found = await client.room(room_id)
+        url = join_url(found)
+        _say(link, {**started, "join_url": url}, played_at(started, found, url, runs=and_run))
         if and_run:
             await _run(link, client, room_id, folder, yes)
 

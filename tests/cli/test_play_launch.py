@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.cli.play_launch import played
+from gameroom.cli.play_rooms import played_at
 from gameroom.cli.reacting import CannotDo
 from gameroom.client.stream import ConnectionFailed
 
@@ -83,3 +84,15 @@ class PlayedTests(SynchronousTestCase):
         self.failureResultOf(waiting, ConnectionFailed)
         self.client.there = ConnectionFailed("gone before")
         self.failureResultOf(self.played(WAITING), ConnectionFailed)
+
+
+class PlayedAtTests(SynchronousTestCase):
+    """What a host hears who has started a room."""
+
+    def said(self, hosting: str, *, runs: bool = False) -> str:
+        return played_at({"game_host": "play.example", "game_port": 7002}, {"hosting": hosting}, "http://play.example/join/r", runs=runs)
+
+    def test_a_program_that_is_yet_to_be_run(self) -> None:
+        place = "It is played at play.example:7002, in a browser at http://play.example/join/r"
+        self.assertEqual(self.said("server"), f"{place}; gameroom play run starts its program here")
+        self.assertEqual([self.said("server", runs=True), self.said("lockstep")], [place, place])
