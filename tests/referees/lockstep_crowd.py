@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from typing import Any
 
 from gameroom.store.recording import master_of
@@ -58,8 +59,8 @@ class Crowded:
     def arrive(self, connection: FakeConnection) -> None:
         """A new connection, which has said hello."""
         self.connection, self.read, self.greeted = connection, 0, True
-        self.repeats: dict[int, bool] = {}
-        """The generations whose masters come again, as we have sent packets for them that came late."""
+        self.repeats = Counter[int]()
+        """By generation: how often its master comes again, which is once for each packet of ours that came late."""
         self.out, self.wanted = [], None
 
     # What comes.
@@ -121,7 +122,8 @@ class Crowded:
 
     def _master(self, generation: int, data: bytes) -> None:
         if generation < self.applied:
-            assert self.repeats.pop(generation, None), f"{self.name} is given {generation} twice and did not ask for it"
+            assert self.repeats[generation], f"{self.name} is given {generation} once more and did not ask for it"
+            self.repeats[generation] -= 1
             return
         assert generation == self.applied, f"{self.name} has {self.applied} masters and is given {generation}"
         self.state = step(self.state, data)
@@ -191,10 +193,9 @@ class Crowded:
         """The commands that were acknowledged and neither are in a master that has come nor wait for one."""
         return self.given - {number for numbers in self.made.values() for number in numbers}
 
-    def went(self, packet: CommandPacket, late: bool) -> None:
-        """It was sent, and acknowledged; or it was `late`, and answered by its master."""
-        if late:
-            self.repeats[packet.generation] = True
+    def went(self, packet: CommandPacket, repeated: bool) -> None:
+        """It was sent, and acknowledged; or it came late, and is answered by its master where that is to be `repeated`."""
+        self.repeats[packet.generation] += repeated
         self.sent = max(self.sent, packet.generation)
         self.given |= set(self.made.get(packet.generation, ()))
 

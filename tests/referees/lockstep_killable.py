@@ -13,6 +13,7 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gameroom.errors import BadState, Forbidden
+from gameroom.referees.lockstep_stage import Stage
 from gameroom.rules.lockstep import Play
 from gameroom.rules.room import Member
 from gameroom.rules.seats import PLAYS
@@ -91,10 +92,14 @@ class Killable(RuleBasedStateMachine):
         return not self.world.room.ended
 
     @property
-    def play(self) -> Play:
+    def stage(self) -> Stage:
         stage = self.world.referee._stage
         assert stage is not None
-        return stage.play
+        return stage
+
+    @property
+    def play(self) -> Play:
+        return self.stage.play
 
     def client(self, choice: int) -> Crowded:
         return self.clients[NAMES[choice]]

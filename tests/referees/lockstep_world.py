@@ -60,6 +60,12 @@ class FakeConnection:
             if outgoing is None or outgoing is head:
                 self._waiting.pop(0)
 
+    def read_all(self) -> None:
+        """The reader keeps up from now on."""
+        self.reads = True
+        while self._waiting:
+            self.read()
+
     def close(self, error: GameroomError | None) -> None:
         self.closed.append(error)
 

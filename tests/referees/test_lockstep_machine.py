@@ -45,6 +45,8 @@ class Crowd(Killable):
     def send(self, client: Crowded, packet: CommandPacket) -> None:
         assert client.seat is not None
         late = packet.generation < self.play.generation
+        # What is on its way as history is not given once more.
+        repeated = late and client.connection not in self.stage.audience.coming
         if not late and self.play.seats.status[client.seat] is PLAYS:
             self.taken.setdefault((client.seat, packet.generation), client.commands(packet))
         try:
@@ -57,7 +59,7 @@ class Crowd(Killable):
             assert self.ever_wrong
             client.seat = None
         else:
-            client.went(packet, late)
+            client.went(packet, repeated)
 
     @precondition(lambda self: self.on)
     @rule(choice=st.integers(0, 2))
@@ -204,6 +206,9 @@ class Crowd(Killable):
             if not self.on or self.is_well():
                 return
             self.all_come()
+            for client in self.clients.values():
+                if client.connection is not None:
+                    client.connection.read_all()
             for choice in range(4):
                 self.says_it_again(min(choice, 2))
                 self.pauses(min(choice, 2), "resume")
