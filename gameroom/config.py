@@ -242,6 +242,7 @@ CHECKS: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("sandbox", "kind"): one_of("bubblewrap", "none"),
     ("sandbox", "direct_ports"): ports,
     ("sandbox", "direct_interface"): an_interface,
+    ("sandbox", "programs"): whole(1, 100_000),
     ("server", "ping_interval"): an_interval,
     ("limits", "line_bytes"): whole(1024),
     ("limits", "unauthenticated_bytes"): whole(1024),

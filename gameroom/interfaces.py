@@ -110,6 +110,7 @@ class IRoom(Interface):
 
     room_id: str = Attribute("UUID4")
     options: RoomOptions = Attribute("what the room was created with")
+    made_from: str = Attribute("the address or network from which the room was made; empty where that is not known, as after a restart")
     configuration: dict[str, Any] = Attribute("the setup's configuration")
     revision: int = Attribute("the number of the configuration")
     host: str | None = Attribute("the user_id of the member who may start and resolve")
@@ -280,7 +281,7 @@ class IReferee(Interface):
 class IRegistry(Interface):
     """The one registry of rooms that all doors share; `gameroom.registry.Registry` says what each fires with and fails with."""
 
-    def create(request: RoomRequest, host: Account | None = None) -> Deferred[LivingRoom]:
+    def create(request: RoomRequest, host: Account | None = None, address: str = "") -> Deferred[LivingRoom]:
         """Make a room; `host` is seated in seat 0."""
 
     def get(room_id: str) -> Deferred[LivingRoom]:

@@ -47,6 +47,7 @@ class RefereedRoom:
     def __init__(self, room: LivingRoom) -> None:
         self.room_id: str = room.room_id
         self.options: RoomOptions = room.options
+        self.made_from: str = room.made_from
         self.state = room.value.state
         # Asked for each packet: the clock itself, with nothing between.
         self.now = room.now

@@ -24,7 +24,8 @@ from gameroom.room import ABANDONED, LivingRoom, Surroundings
 from gameroom.room_plan import plan_room
 from gameroom.room_start import START
 from gameroom.rules import party_codes
-from gameroom.rules.limits import KeyedBuckets, network, too_many
+from gameroom.rules.guesses import CodeGuesses
+from gameroom.rules.limits import Shares, network
 from gameroom.rules.room import SETUP, Member, Room, RoomOptions, require_host
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import LONGEST_TOKEN, Account, token_hash
@@ -82,7 +83,9 @@ class Registry:
         self._tokens: dict[str, LivingRoom] = {}
         """By the hashes of the members' seat tokens."""
         self._watchers: list[Watcher] = []
-        self._misses = KeyedBuckets(rate=limits().code_misses / 60.0, burst=limits().code_misses)
+        self._guesses = CodeGuesses()
+        self._makers = Shares()
+        """How many rooms of each address there are."""
         self._draining: list[Deferred[None]] | None = None
         self._stopped = False
         self._ticking = LoopingCall(self._tick)
@@ -151,14 +154,24 @@ class Registry:
     # Rooms.
 
     @deferring
-    async def create(self, request: RoomRequest, host: Account | None = None) -> LivingRoom:
-        """Make a room of a game or of an engine of one's own; `host` is seated in seat 0.
+    async def create(self, request: RoomRequest, host: Account | None = None, address: str = "") -> LivingRoom:
+        """Make a room of a game or of an engine of one's own; `host` is seated in seat 0, and it counts to the `address` of who makes it.
 
         Fires with the room once it is durable. Fails with `NotFound` or `BadState` for the game, `BadState` for a host
-        who is seated elsewhere, `InvalidRequest` for options that the game does not take.
+        who is seated elsewhere and for an address that has made too many, `InvalidRequest` for options that the game does not take.
         """
         if self.draining:
             raise BadState("this server is going down; make your room in a moment")
+        made_from = network(address) if address else ""
+        if not self._makers.enter(made_from, self._limits().rooms_per_address):
+            raise BadState("there are too many rooms that were made from your address; leave some, or wait until they are gone")
+        try:
+            return await self._create(request, host, made_from)
+        except BaseException:
+            self._makers.leave(made_from)
+            raise
+
+    async def _create(self, request: RoomRequest, host: Account | None, made_from: str) -> LivingRoom:
         options, configuration = await plan_room(request, self._catalogue, self._referees, self._random_bytes)
         while True:
             value = self._draw(options, configuration)
@@ -176,7 +189,7 @@ class Registry:
                     continue
                 raise BadState("you are seated in another room; leave it first") from error
             self._log.info("room {room_id} of {game} is made", room_id=value.room_id, game=options.game_id or "an engine of its own")
-            room = self._admit(value)
+            room = self._admit(value, made_from)
             room.audience.refresh()
             return room
 
@@ -208,14 +221,11 @@ class Registry:
         Fails with `NotFound`, or `RateLimited` for an address that has guessed wrong too often lately.
         """
         now = self._clock.seconds()
-        place = network(address)
-        wait = self._misses.wait(place, now)
-        if wait > 0:
-            raise too_many("too many wrong codes from your address; wait a little", wait)
+        self._guesses.check(now, address)
         try:
             return self._codes[party_codes.canonical(code)]
         except (KeyError, NotFound):
-            self._misses.take(place, now)
+            self._guesses.count(now, self._limits().code_misses, address)
             raise NotFound("there is no party with that code; look at it once more") from None
 
     @deferring
@@ -309,8 +319,8 @@ class Registry:
             except Exception:
                 self._log.failure("somebody who watches rooms could not be told of {room_id}", room_id=room.room_id)
 
-    def _admit(self, value: Room) -> LivingRoom:
-        room = LivingRoom(value, self._around, self._referees[value.options.hosting])
+    def _admit(self, value: Room, made_from: str = "") -> LivingRoom:
+        room = LivingRoom(value, self._around, self._referees[value.options.hosting], made_from)
         self._rooms[value.room_id] = room
         self._codes[value.party_code] = room
         for member in value.players:
@@ -341,7 +351,8 @@ class Registry:
             self._seats[account] = room.room_id
 
     def _closed(self, room: LivingRoom) -> None:
-        self._rooms.pop(room.room_id, None)
+        if self._rooms.pop(room.room_id, None) is not None:
+            self._makers.leave(room.made_from)
         self._codes.pop(room.value.party_code, None)
         # Who is on the way in sits there too, as far as `_seats` knows.
         for member in (*room.value.members, *room.latest.members):

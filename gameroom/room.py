@@ -77,8 +77,9 @@ class LivingRoom:
 
     _log = Logger()
 
-    def __init__(self, value: Room, surroundings: Surroundings, referee: Callable[[IRoom], IReferee]) -> None:
+    def __init__(self, value: Room, surroundings: Surroundings, referee: Callable[[IRoom], IReferee], made_from: str = "") -> None:
         self.room_id: str = value.room_id
+        self.made_from = made_from
         self.options: RoomOptions = value.options
         self.around = surroundings
         self.now: Callable[[], float] = surroundings.clock.seconds

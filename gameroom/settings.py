@@ -34,6 +34,7 @@ class Limits:
     login_tries: int = 10
     messages_per_second: int = 100
     code_misses: int = 20
+    rooms_per_address: int = 256
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +84,8 @@ class SandboxSettings:
     """The first and the last."""
     direct_interface: str = ""
     """The address of this machine that those ports are opened on; all of them where it is empty."""
+    programs: int | None = None
+    """How many may run at a time; without a value one for each 128 MiB of the machine's memory."""
 
 
 @attrs.frozen(kw_only=True)

@@ -71,6 +71,34 @@ class RegistryTestCase(SynchronousTestCase):
         return room
 
 
+class MakersTests(RegistryTestCase):
+    """From where rooms are made."""
+
+    def made(self, address: str, **how: Any) -> LivingRoom:
+        return self.successResultOf(self.registry.create(self.house.request(), address=address, **how))
+
+    def test_rooms_of_one_address(self) -> None:
+        """An address has so many rooms at a time, of whichever accounts; others are not bounded by it, and a room that is gone makes room."""
+        self.house.limits = attrs.evolve(self.house.limits, rooms_per_address=2)
+        first = self.made("2001:db8::1")
+        self.assertEqual(first.made_from, first.refereed.made_from)
+        self.made("2001:db8::2", host=ANNA)
+        for host in (None, BERT):
+            error = self.failureResultOf(self.registry.create(self.house.request(), host, "2001:db8::3"), BadState).value
+            self.assertIn("made from your address", error.message)
+        self.made("192.0.2.1")
+        first.close("test")
+        self.made("2001:db8::4")
+
+    def test_not_made(self) -> None:
+        """A room that comes to nothing is not counted, nor is one whose maker is nobody's address."""
+        self.house.limits = attrs.evolve(self.house.limits, rooms_per_address=1)
+        for _ in range(3):
+            self.failureResultOf(self.registry.create(RoomRequest(game_id="none", fields={}), address="192.0.2.1"), NotFound)
+            self.made("")
+        self.made("192.0.2.1")
+
+
 class CreatingTests(RegistryTestCase):
     def test_of_a_game(self) -> None:
         """The host sits in seat 0, and the room is what the bundle and the request say."""
@@ -125,9 +153,11 @@ class CreatingTests(RegistryTestCase):
         for _ in range(3):
             self.failureResultOf(self.registry.find_party("BBBBBB", "1.2.3.4"), NotFound)
         failure = self.failureResultOf(self.registry.find_party(code, "1.2.3.4"), RateLimited)
-        self.assertGreater(failure.value.retry_after, 0)
+        self.assertEqual(failure.value.retry_after, 60)
         self.successResultOf(self.registry.find_party(code, "5.6.7.8"))
-        self.house.clock.advance(30)
+        self.house.clock.advance(59)
+        self.failureResultOf(self.registry.find_party(code, "1.2.3.4"), RateLimited)
+        self.house.clock.advance(1)
         self.successResultOf(self.registry.find_party(code, "1.2.3.4"))
 
     def test_lists(self) -> None:

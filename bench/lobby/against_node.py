@@ -44,6 +44,7 @@ class Lobby(Gameroom):
     config = """
 [limits]
 connections_per_address = 100000
+rooms_per_address = 100000
 login_tries = 100000
 [accounts]
 bcrypt_cost = 4

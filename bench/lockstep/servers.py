@@ -84,7 +84,7 @@ class Gameroom:
     """
 
     framing = "gameroom"
-    config = "[limits]\nconnections_per_address = 100000\n"
+    config = "[limits]\nconnections_per_address = 100000\nrooms_per_address = 100000\n"
 
     def __init__(self, reactor: str = "gameroom", twistd: str | None = None) -> None:
         self.reactor = reactor

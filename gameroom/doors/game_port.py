@@ -118,7 +118,7 @@ class GamePortConnection(EnvelopeProtocol):
 
     async def _host(self, message: dict[str, Any], en: int) -> None:
         self._require_unseated()
-        await self._connect(await self.factory.seats.hosted(message, self.proved), en)
+        await self._connect(await self.factory.seats.hosted(message, self.address, self.proved), en)
 
     async def _join_party(self, message: dict[str, Any], en: int) -> None:
         self._require_unseated()

@@ -60,13 +60,13 @@ class Seats:
         proved()
         return Seated(room=room, user_id=member.user_id)
 
-    async def hosted(self, message: dict[str, Any], proved: Callable[[], None]) -> Seated:
+    async def hosted(self, message: dict[str, Any], address: str, proved: Callable[[], None]) -> Seated:
         """HOST: a room of that game, with its host in it. Where that fails there is no room."""
         token = message.get("id")
         account = None if token is None else await self._account(token, proved)
         name = _name_of(message) if account is None else None
         request = RoomRequest(game_id=_game_of(message), version=message.get("version", ""), fields={})
-        room = await self._registry.create(request, account)
+        room = await self._registry.create(request, account, address)
         try:
             return await self._seat(room, account, name)
         except BaseException:

@@ -228,7 +228,7 @@ class RoomCommands:
             raise NotFound("there is no game without an id; LIST_GAMES shows what there is")
         fields = {"public": call.payload["public"]} if "public" in call.payload else {}
         request = RoomRequest(game_id=game_id, fields=fields)
-        return _seated(await self._registry.create(request, call.account))
+        return _seated(await self._registry.create(request, call.account, call.peer.address))
 
     async def join(self, call: Call) -> Payload:
         return await self._join(call.payload["room_id"], call.account)

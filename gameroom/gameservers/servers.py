@@ -60,9 +60,9 @@ class GameServers:
         """Those whose programs are not gone, or whose end is not known yet."""
         self._stopped = False
 
-    def check(self) -> None:
-        """Raises `BadState` where programs cannot be run here."""
-        self._programs.require()
+    def check(self, made_from: str = "") -> None:
+        """Raises `BadState` where programs cannot be run here, or no more of them for rooms that were made from this address."""
+        self._programs.require(made_from)
 
     def start(self, order: ServerOrder, ended: Callable[[ServerEnd], None]) -> Deferred[GameServer]:
         """Fires with a GameServer that is ready. Cancelling it ends the program.
@@ -90,7 +90,7 @@ class GameServers:
     async def _start(self, order: ServerOrder, ended: Callable[[ServerEnd], None]) -> GameServer:
         if self._stopped:
             raise BadState("this server is being shut down; try again later")
-        self.check()
+        self.check(order.made_from)
 
         def told(line: str) -> None:
             self._write_log(order.game_id, f"room {order.room_id}: {line}")
@@ -123,6 +123,7 @@ class GameServers:
                         memory_mb=order.server.memory_mb,
                         listening=listening,
                         environment=_environment(order, port),
+                        made_from=order.made_from,
                         about=f"GameServer of room {order.room_id}",
                     )
                 )

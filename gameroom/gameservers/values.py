@@ -52,6 +52,8 @@ class ServerOrder:
     """`[server]` of the bundle."""
     max_players: int
     players: tuple[Participant, ...]
+    made_from: str = ""
+    """The address from which the room was made, where that is known."""
 
 
 @attrs.frozen(kw_only=True)

@@ -24,5 +24,7 @@ class Order:
     """The program's descriptor 3, in blocking mode. Whoever made it closes their own copy after `Programs.run`."""
     environment: Mapping[str, str] = attrs.field(factory=dict)
     """`GAMEROOM_*`; `PATH`, `HOME`, `LISTEN_FDS` and `LISTEN_PID` are added, and nothing of the daemon's."""
+    made_from: str = ""
+    """The address that it is run for, where that is known: one gets half of all programs at most."""
     about: str
     """What the daemon's log calls it: `GameServer of room …`."""

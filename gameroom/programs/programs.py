@@ -24,12 +24,15 @@ from gameroom.programs.processes import LockedProcesses, PlainProcesses, Process
 from gameroom.programs.program import Program
 from gameroom.programs.sandbox import Sandbox
 from gameroom.programs.uids import Uids
+from gameroom.rules.limits import Shares
 from gameroom.settings import SandboxSettings
 
 _TRIED_WITHIN: Final = 10.0
 """Seconds for the first look whether the sandbox works."""
 _COUNTING: Final = 4
 """Threads that count the memory of programs."""
+_MEMORY_FOR_EACH: Final = 128 << 20
+"""Of the machine's memory, where nobody said how many programs may run."""
 _STOP_PATIENCE: Final = 1.0
 """Seconds between SIGTERM and SIGKILL where the daemon ends."""
 
@@ -68,6 +71,8 @@ class Programs:
         self._sandbox = Sandbox.none() if settings.kind == "none" else Sandbox.here(hidden)
         self._uids = Uids.here() if self._sandbox is not None and self._sandbox.own_users else None
         self._counting = OwnThreads(reactor, _COUNTING, "counting")
+        self._most = settings.programs or max(2, _memory() // _MEMORY_FOR_EACH)
+        self._shares = Shares()
         self._running: set[Program] = set()
         self._problem: str | None = "it has only just started; try again"
         self._stopped = False
@@ -107,19 +112,28 @@ class Programs:
 
     # What those do who want a program to be run.
 
-    def require(self) -> None:
-        """Raises `BadState` with a sentence for a person where programs cannot be run here."""
+    def require(self, made_from: str = "") -> None:
+        """Raises `BadState` with a sentence for a person where programs cannot be run here, or no more of them, or no more for this address."""
         if self._stopped:
             raise BadState("this server is shutting down; try again in a moment")
         if self._problem is not None:
             raise BadState(f"this server cannot run games' programs: {self._problem}")
+        if len(self._running) >= self._most:
+            raise BadState("this server runs as many games' programs as it may; try again when another play is over")
+        if self._shares.of(made_from) >= self._share:
+            raise BadState("rooms made from your address run as many games' programs as they may; try again when one of their plays is over")
+
+    @property
+    def _share(self) -> int:
+        """So many may be run for one address."""
+        return (self._most + 1) // 2
 
     def run(self, order: Order) -> Program:
         """Run it. Raises `BadState` where it cannot be run here."""
-        self.require()
+        self.require(order.made_from)
         assert self._sandbox is not None
         order.listening.setblocking(True)
-        return self._start(
+        program = self._start(
             self._sandbox,
             _Start(
                 about=order.about,
@@ -131,6 +145,9 @@ class Programs:
                 say=partial(self._game_log, order.game_id),
             ),
         )
+        self._shares.enter(order.made_from, self._share)
+        program.ended().addCallback(lambda _: self._shares.leave(order.made_from))
+        return program
 
     def _start(self, sandbox: Sandbox, start: _Start) -> Program:
         """Raises `BadState`."""
@@ -201,6 +218,11 @@ class Programs:
             return None
         why = await program.ended()
         return " ".join("".join(said).split()) or f"it {why}"
+
+
+def _memory() -> int:
+    """The machine's, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class ServerReferee:
 
     def check_start(self) -> None:
         try:
-            self._gameservers.check()
+            self._gameservers.check(self._room.made_from)
         except BadState as error:
             if self._refused != error.message:
                 self._refused = error.message
@@ -106,6 +106,7 @@ class ServerReferee:
             folder=bundle.folder,
             server=bundle.server,
             max_players=options.max_players,
+            made_from=self._room.made_from,
             players=tuple(Participant(seat=player.seat, id=player.user_id, name=player.name) for player in players),
         )
         self._end = None

@@ -108,6 +108,35 @@ class KeyedBuckets:
                 return
 
 
+class Shares:
+    """How many of something each address has at a time. Nothing is counted for an empty address."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def of(self, address: str) -> int:
+        return self._counts.get(address, 0)
+
+    def enter(self, address: str, most: int) -> bool:
+        """One more; False, and nothing is counted, where that would be more than `most`."""
+        if not address:
+            return True
+        count = self.of(address)
+        if count >= most:
+            return False
+        self._counts[address] = count + 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """One of those that came in is gone."""
+        if address:
+            count = self._counts.pop(address) - 1
+            if count:
+                self._counts[address] = count
+
+
 class Flood:
     """How much one member has said lately, over all its connections. `rate` is in messages a second; three times that may come at once."""
 

@@ -120,14 +120,14 @@ class PartyTests(SynchronousTestCase):
         self.assertEqual(self.host.code(wire.AUTH, id=ada.token), 102)
 
     def test_codes(self) -> None:
-        """Unknown codes are 103; after too many, all of that address are 106 for a while, the right one too, and nobody else's."""
+        """Unknown codes are 103; after too many, all of that address are 106 for a minute, the right one too, and nobody else's."""
         code = self.host.ask(wire.HOST, game_id=self.world.game)["party_code"]
         guesser = self.world.native("198.51.100.7")
         self.assertEqual([guesser.code(wire.JOIN, party_code=wrong) for wrong in ("BBBBBB", "", "x" * 99)], [103] * 3)
         another = self.world.native("198.51.100.7")
         another.say(wire.JOIN, party_code=code)
         [(_, error)] = another.heard()
-        self.assertEqual((error["code"], error["retry_after"] > 0), (106, True))
+        self.assertEqual((error["code"], error["retry_after"]), (106, 60.0))
         self.assertEqual(self.world.native("192.0.2.9").ask(wire.JOIN, party_code=code)["seat"], 1)
         self.world.clock.advance(60)
         self.assertEqual(self.world.native("198.51.100.7").ask(wire.JOIN, party_code=code)["seat"], 2)
@@ -181,6 +181,18 @@ class PartyTests(SynchronousTestCase):
         self.world.registry.join = lambda *_: (_ for _ in ()).throw(BadState("not now"))  # type: ignore[method-assign]
         self.assertEqual(self.host.code(wire.HOST, game_id=self.world.game), 105)
         self.assertEqual(self.world.registry.everything(), [])
+
+
+class MakersTests(SynchronousTestCase):
+    def test_rooms_of_one_address(self) -> None:
+        """What guests HOST counts to their address, also when they are gone; past its limit 105."""
+        world = GameWorld(rooms_per_address=2)
+        for _ in range(2):
+            native = world.native()
+            native.ask(wire.HOST, game_id=world.game)
+            native.lose()
+        self.assertEqual(world.native().code(wire.HOST, game_id=world.game), 105)
+        self.assertIn("seat_token", world.native("192.0.2.9").ask(wire.HOST, game_id=world.game))
 
 
 class AuthTests(SynchronousTestCase):

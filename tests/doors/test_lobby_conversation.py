@@ -309,6 +309,7 @@ class RoomTests(SynchronousTestCase):
         """Create, list, join, start, leave: with the seed's fields and no others."""
         game_id = self.world.game_id(self.alice)
         created = self.alice.ok("CREATE_ROOM", game_id=game_id)
+        self.assertEqual("192.0.2.1", self.world.registry.here(created["room_id"]).made_from)
         room_id = created["room_id"]
         self.assertEqual({"room_id": room_id, "version": "1.0.0"}, created)
         self.assertEqual(created, self.bob.ok("JOIN_ROOM", room_id=room_id))

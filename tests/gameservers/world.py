@@ -168,7 +168,7 @@ class FakePrograms:
         self.refuses: BadState | None = None
         self.breaks: Exception | None = None
 
-    def require(self) -> None:
+    def require(self, made_from: str = "") -> None:
         if self.refuses is not None:
             raise self.refuses
 

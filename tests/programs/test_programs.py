@@ -47,14 +47,16 @@ class ProgramsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = Reactor()
 
-    def programs(self, kind: str) -> Programs:
-        return Programs(reactor=self.reactor, settings=SandboxSettings(kind=kind), log=lambda game_id, text: None)
+    def programs(self, kind: str, **settings: Any) -> Programs:
+        return Programs(reactor=self.reactor, settings=SandboxSettings(kind=kind, **settings), log=lambda game_id, text: None)
 
-    def order(self) -> Order:
+    def order(self, made_from: str = "") -> Order:
         listening = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listening.close)
         listening.setblocking(False)
-        return Order(game_id="g", version="1", folder=Path("/"), command=("true",), memory_mb=64, listening=listening, about="a test")
+        return Order(
+            game_id="g", version="1", folder=Path("/"), command=("true",), memory_mb=64, listening=listening, made_from=made_from, about="a test"
+        )
 
     def test_without_bubblewrap(self) -> None:
         """Whoever wants a program is told whom to ask, and the operator what to do."""
@@ -70,12 +72,27 @@ class ProgramsTests(SynchronousTestCase):
         """Before it was looked at, nothing is run."""
         self.assertRaises(BadState, self.programs("none").require)
 
-    def started(self) -> Programs:
-        programs = self.programs("none")
+    def started(self, **settings: Any) -> Programs:
+        programs = self.programs("none", **settings)
         with capturedLogs() as logs:
             self.successResultOf(programs.start())
         self.assertEqual(len(logs), 1)
         return programs
+
+    def test_as_many_as_may_run(self) -> None:
+        """Past the operator's limit 105, and half of that for one address; one that ends makes room."""
+        programs = self.started(programs=3)
+        for _ in range(2):
+            programs.run(self.order("192.0.2.1"))
+        self.assertIn("rooms made from your address run as many", self.assertRaises(BadState, programs.run, self.order("192.0.2.1")).message)
+        programs.require("192.0.2.2")
+        programs.run(self.order("192.0.2.2"))
+        for who in ("192.0.2.2", "192.0.2.3", ""):
+            self.assertIn("as many games' programs as it may", self.assertRaises(BadState, programs.require, who).message)
+        self.reactor.started[0][0].processEnded(Failure(ProcessDone(0)))
+        self.assertEqual(programs.count, 2)
+        programs.run(self.order("192.0.2.1"))
+        self.assertRaises(BadState, programs.require, "192.0.2.3")
 
     def test_run(self) -> None:
         """A program is counted until it is gone; its socket is in blocking mode, and it is given what the plan says and no more."""

@@ -101,7 +101,7 @@ class FakeGameServers:
         """Those that became ready."""
         self.cancelled = 0
 
-    def check(self) -> None:
+    def check(self, made_from: str = "") -> None:
         if self.refuses is not None:
             raise self.refuses
 

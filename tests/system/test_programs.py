@@ -298,6 +298,18 @@ def test_node(python: list[str], bundle: Path) -> None:
         with socket.create_connection((LOOPBACK, port)) as client:
             client.settimeout(WITHIN)
             assert client.recv(100).split() == [b"2", b"2"]
+        if os.geteuid() == 0 and str(ORDINARY) not in python:
+            # Where we are root it is somebody for whom no file anywhere is, and of no group.
+            [(user, group, groups)] = {users_of(pid) for pid in run.left() if pid != run.process.pid}
+            assert user == group
+            assert min(map(int, user.split())) > 60_000
+            assert groups == ""
+
+
+def users_of(pid: int) -> tuple[str, str, str]:
+    """Its users, groups, and further groups, as we see them."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return status["Uid"].strip(), status["Gid"].strip(), status["Groups"].strip()
 
 
 FILLS = """
@@ -313,7 +325,7 @@ LEAVES = """
 import os, time
 for n in range(5):
     if not os.fork():
-        os.setsid()
+        os.setpgrp()
         if not os.fork(): time.sleep(999)
         os._exit(0)
 """

@@ -247,7 +247,7 @@ class RoomRoutes:
     async def create(self, call: Call) -> Answer:
         await self._accounts.identify(call.require_token())
         self._count(call)
-        room = await self._registry.create(call.body)
+        room = await self._registry.create(call.body, address=call.address)
         path = f"/join/{room.room_id}"
         value = {"room_id": room.room_id, "join": call.base + path, "party_code": room.value.party_code}
         return Answer(status=201, value=value, headers={"Location": path})

@@ -96,6 +96,11 @@ class CreateTests(RoomCase):
         self.world.clock.advance(answer.json["retry_after"])
         self.assertEqual(self.world.ask("POST", "/create", content, token=self.alice).status, 201)
 
+    def test_from_where(self) -> None:
+        """A room knows the address that made it, for limits."""
+        made = self.world.ask("POST", "/create", {"engine": SOURCE}, token=self.alice, address="192.0.2.77")
+        self.assertEqual(self.world.registry.here(made.json["room_id"]).made_from, "192.0.2.77")
+
     def test_schemas_in_bulk(self) -> None:
         """A compiled `command_schema` takes more than its text."""
         content = {"engine": {"url": "https://example.org/e.js"}, "command_schema": {"title": "x" * 60_000}}
