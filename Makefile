@@ -79,7 +79,13 @@ lint: $(READY)
 	MYPYPATH=bench/transfer:bench/lockstep $(BIN)/mypy bench/transfer
 	MYPYPATH=bench/proxy:bench/lockstep $(BIN)/mypy bench/proxy
 
+# The tests start hundreds of daemons and commands. Where Python is told to write no bytecode, each of them would compile all of gameroom anew.
+define BYTECODE
+@$(BIN)/python -m compileall -q -x /templates/ gameroom twisted
+endef
+
 unit: $(READY) $(TOOLS)
+	$(BYTECODE)
 	$(BIN)/python -m pytest -q -n 2 --ignore tests/system $(ARGS)
 
 js: $(TOOLS)
@@ -87,6 +93,7 @@ js: $(TOOLS)
 	else echo "node 20 or newer is not here: the JavaScript unit tests are left out; the browser tests run that code all the same"; fi
 
 system: $(READY) $(TOOLS)
+	$(BYTECODE)
 	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q -n 2 tests/system $(ARGS)
 
 docs: $(READY)
