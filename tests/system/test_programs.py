@@ -196,7 +196,7 @@ def said_by(python: list[str], folder: Path, *command: str, **options: Any) -> t
 
 
 LOOKS = """
-import json, os, socket
+import json, os, resource, socket
 def read(path):
     try:
         return open(path, "rb").read().decode(errors="replace") and "read"
@@ -213,6 +213,8 @@ print(json.dumps({
     "writes": [path for path in ("/", "/usr", "/etc", "/dev", "/bundle", "/proc/sys/kernel") if os.access(path, os.W_OK)],
     "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith(("CapEff", "CapBnd", "NoNewPrivs"))],
     "interfaces": [name for _, name in socket.if_nameindex()],
+    "limits": {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name in ("DATA", "FSIZE", "NOFILE", "CORE", "MSGQUEUE", "MEMLOCK")},
+    "nice": os.nice(0), "umask": os.umask(0), "hostname": socket.gethostname(),
 }))
 """
 
@@ -253,6 +255,9 @@ def test_what_it_finds(python: list[str], bundle: Path, tmp_path: Path) -> None:
     assert found["writes"] == []
     assert found["capabilities"] == ["0000000000000000", "0000000000000000", "1"]
     assert found["interfaces"] == ["lo"]
+    limits = {"DATA": 128 << 20, "FSIZE": 128 << 20, "NOFILE": 1024, "CORE": 0, "MSGQUEUE": 0, "MEMLOCK": 0}
+    assert found["limits"] == {name: [most, most] for name, most in limits.items()}
+    assert (found["nice"], found["umask"], found["hostname"]) == (os.nice(0) + 10, 0o077, "game")
 
 
 DIALS = """
