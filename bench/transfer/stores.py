@@ -61,7 +61,7 @@ class Gameroom(servers.Gameroom):  # type: ignore[name-defined]
 
     def command(self) -> list[str]:
         doors = {"lobby": self.download_port, "developer": self.upload_port}
-        command = super().command()
+        command: list[str] = super().command()
         for door, port in doors.items():
             command[command.index(f"--{door}") + 1] = f"tcp:{port}:interface=127.0.0.1"
         return command
