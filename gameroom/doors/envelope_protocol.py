@@ -124,6 +124,11 @@ class EnvelopeProtocol(StreamProtocol):
         if why == GOING_DOWN:
             self.linger()
 
+    def leave_off(self) -> None:
+        if self._pipe is not None:
+            self._pipe.hurry()
+        super().leave_off()
+
     def join(self, link: ServerLink, greet: Greet, en: int = JSON) -> Deferred[None]:
         """Open the link and make this connection a pipe to the GameServer, behind its CONNECTED.
 

@@ -58,6 +58,8 @@ class _End(Protocol):
         """What is written here may be followed by more."""
         self._read_all = False
         self._written_all = False
+        self._hurried = False
+        """Whether the peer is not waited for, once it was told all."""
 
     def join(self, other: _End) -> None:
         """What comes from here goes there, from now on."""
@@ -78,7 +80,7 @@ class _End(Protocol):
 
     def writeConnectionLost(self) -> None:
         self._written_all = True
-        if self._read_all:
+        if self._read_all or (self._hurried and not self.heard):
             self.transport.loseConnection()
         elif not self.heard:
             self._after(LINGER_SECONDS, self.transport.loseConnection)
@@ -139,6 +141,12 @@ class _End(Protocol):
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
+    def hurry(self) -> None:
+        """From now on it is closed as soon as all is written that it is to be told."""
+        self._hurried = True
+        if self._written_all:
+            self.writeConnectionLost()
+
     def _look(self) -> None:
         """A connection that is half-closed and was reset is told nobody by epoll; the kernel knows."""
         self._timer = None
@@ -181,6 +189,10 @@ class Pipe:
         if early:
             server.transport.write(early)
         link.take(server)
+
+    def hurry(self) -> None:
+        """The daemon goes down: a client that has heard all and does not close is not waited for."""
+        self._client.hurry()
 
     def _finished(self) -> None:
         """The link half-closes the GameServer's connection, and closes it in the end; until then the client hears what still comes."""

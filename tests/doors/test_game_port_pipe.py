@@ -350,6 +350,14 @@ class InThePipeTests(PipeTestCase):
         self.host.lose()
         self.successResultOf(done)
 
+    def test_going_down_with_a_client_that_does_not_close(self) -> None:
+        """It is not waited for: whoever stops the daemon a second time wants it gone."""
+        self.in_pipe()
+        self.world.port.stop()
+        self.assertFalse(self.host.transport.lost)
+        self.host.protocol.writeConnectionLost()
+        self.assertTrue(self.host.transport.lost)
+
     def test_half_close(self) -> None:
         """A client that has said its all before the link was open: the GameServer gets it, and the end behind it."""
         self.host.raw(wire.encode(wire.START, {}) + MOVE)

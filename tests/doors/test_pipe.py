@@ -54,7 +54,7 @@ class PipeCase(SynchronousTestCase):
         self.door.makeConnection(self.client)
         self.client.protocol = self.door
         self.client.pauseProducing()
-        Pipe(self.client, self.link, early, clock=self.clock)
+        self.pipe = Pipe(self.client, self.link, early, clock=self.clock)
 
     def is_over(self) -> None:
         """Both connections are closed, whoever waits was told, and no timer is left."""
@@ -212,6 +212,25 @@ class GoneTests(PipeCase):
         self.clock.advance(LINGER_SECONDS - 0.1)
         self.assertFalse(self.client.disconnecting)
         self.clock.advance(0.1)
+        self.assertTrue(self.client.disconnecting)
+        self.client.flush()
+        self.is_over()
+
+    def test_in_a_hurry(self) -> None:
+        """Where the daemon goes down a client that has everything is closed, whichever of the two was first."""
+        self.pipe.hurry()
+        self.assertFalse(self.client.disconnecting)
+        self.server.is_lost()
+        self.assertFalse(self.client.disconnecting)
+        self.client.flush()
+        self.assertTrue(self.client.disconnecting)
+        self.client.flush()
+        self.is_over()
+
+    def test_in_a_hurry_at_last(self) -> None:
+        self.server.is_lost()
+        self.client.flush()
+        self.pipe.hurry()
         self.assertTrue(self.client.disconnecting)
         self.client.flush()
         self.is_over()
