@@ -109,8 +109,12 @@ class Connection {
   }
 }
 
+/** Guests who said no name in a browser have a long id for one; all other names have at most 24 characters. */
+const shown = (name) => (name.length <= 24 ? name : `Guest ${name.slice(0, 4)}`);
+
 const seated = new Map(); // the connection of each seat
 let players = new Map(); // who plays, by seat
+let names = {}; // of all who began, by seat
 let control = null, token = null, game = null, state = "gathering", until = 0, countdown = 3000;
 
 function hear(connection, type, en, body) {
@@ -130,6 +134,7 @@ function told({ token: ours, options }) {
   if (game === null) {
     const { width = 36, height = 16, steps_per_second = 8, countdown_seconds = 3 } = options.config ?? {};
     token = ours;
+    names = Object.fromEntries(options.players.map(({ seat, name }) => [seat, shown(name)]));
     countdown = countdown_seconds * 1000;
     game = new Game([...players.keys()], width, height);
     until = Date.now() + GATHER_MS;
@@ -151,7 +156,6 @@ function enter(connection, { seat, token: theirs }) {
   connection.seat = seat;
   connection.socket.on("close", () => seated.get(seat) === connection && seated.delete(seat));
   connection.send(CONNECTED, { details: { game: "trails" } });
-  const names = Object.fromEntries([...players].map(([number, player]) => [number, player.name]));
   connection.send(GAME_CONFIG, { you: seat, names, width: game.rows[0].length, height: game.rows.length });
   show(connection);
 }
@@ -177,7 +181,7 @@ function tick() {
   }
   if (state !== "over" && game.over) {
     [state, until] = ["over", now + LAST_WORDS_MS];
-    control.send(STATUS, { state: "finished", results: { winner: game.winner, name: players.get(game.winner)?.name ?? null } });
+    control.send(STATUS, { state: "finished", results: { winner: game.winner, name: names[game.winner] ?? null } });
   }
   for (const connection of [...seated.values()]) show(connection);
 }

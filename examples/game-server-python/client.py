@@ -35,6 +35,11 @@ def envelope(type_, data, en=JSON):
     return struct.pack("!BBH", 1, type_ << 2 | en, len(body)) + body
 
 
+def shown(name):
+    """Guests who said no name in a browser have a long id for one; all other names have at most 24 characters."""
+    return name if len(name) <= 24 else f"Guest {name[:4]}"
+
+
 class Link:
     """The connection, cut into envelopes."""
 
@@ -133,7 +138,7 @@ class Client:
 
     def room_players(self, message):
         self.host = any(member["host"] and member["user_id"] == self.me for member in message["players"])
-        roster = ", ".join(member["name"] for member in message["players"])
+        roster = ", ".join(shown(member["name"]) for member in message["players"])
         if roster != self.roster:
             self.roster = roster
             todo = "Enter starts the game" if self.host else "The host starts the game"

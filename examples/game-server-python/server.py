@@ -39,6 +39,11 @@ def envelope(type_, data, en=JSON):
     return struct.pack("!BBH", 1, type_ << 2 | en, len(body)) + body
 
 
+def shown(name):
+    """Guests who said no name in a browser have a long id for one; all other names have at most 24 characters."""
+    return name if len(name) <= 24 else f"Guest {name[:4]}"
+
+
 class Connection:
     """A socket with what it needs: half an envelope may have come, and half of one may be on its way out."""
 
@@ -132,6 +137,7 @@ class Server:
         """CONTROL: who plays. It comes again whenever somebody has left for good."""
         self.players = {player["seat"]: player for player in control["options"]["players"]}
         if self.game is None:
+            self.names = {seat: shown(player["name"]) for seat, player in self.players.items()}
             self.token, config = control["token"], control["options"].get("config") or {}
             self.every, self.countdown = 1 / config.get("steps_per_second", 8), config.get("countdown_seconds", 3)
             self.game = Game(list(self.players), config.get("width", 36), config.get("height", 16))
@@ -151,8 +157,7 @@ class Server:
             self.close(self.seated()[seat])  # the newer one counts
         connection.seat = seat
         self.send(connection, CONNECTED, {"details": {"game": "trails"}})
-        names = {str(player["seat"]): player["name"] for player in self.players.values()}
-        self.send(connection, GAME_CONFIG, {"you": seat, "names": names, "width": len(self.game.rows[0]), "height": len(self.game.rows)})
+        self.send(connection, GAME_CONFIG, {"you": seat, "names": self.names, "width": len(self.game.rows[0]), "height": len(self.game.rows)})
         self.show(connection)
 
     # What goes out
@@ -184,9 +189,8 @@ class Server:
             self.game.step()
         if self.state != "over" and self.game.over:
             self.state, self.until = "over", now + LAST_WORDS_SECONDS
-            names = {seat: player["name"] for seat, player in self.players.items()}
             winner = self.game.winner
-            self.send(self.control, STATUS, {"state": "finished", "results": {"winner": winner, "name": names.get(winner)}})
+            self.send(self.control, STATUS, {"state": "finished", "results": {"winner": winner, "name": self.names.get(winner)}})
         for connection in here.values():
             self.show(connection)
 

@@ -72,6 +72,13 @@ class ClientTests(SynchronousTestCase):
         client.hear(ERROR, JSON, b'{"code": 105, "message": "needs 2 players"}')
         self.assertEqual(self.said, ["needs 2 players"])
 
+    def test_whoever_said_no_name(self) -> None:
+        client = self.come_in()
+        client.me = "8e3733ef-85b1-4cc1-8d2c-94983d0c2b48"
+        member = {"host": True, "user_id": client.me, "name": client.me}
+        client.hear(ROOM, JSON, json.dumps({"type": "players", "players": [member]}).encode())
+        self.assertEqual(self.said, ["Party code 7KQ2MX. Here: Guest 8e37. Enter starts the game, q leaves."])
+
     def test_where_the_server_is(self) -> None:
         for said, meant in [("play.example", ("play.example", 7002)), ("play.example:7102", ("play.example", 7102))]:
             self.patch(sys, "argv", ["client.py", "join", "7KQ2MX", "--server", said])
