@@ -180,7 +180,8 @@ def _free_seat(room: Room) -> int | None:
 
 def _require_seat(room: Room) -> int:
     if room.phase != SETUP:
-        raise BadState("this room is playing; join it as a viewer, or wait until it is over")
+        watch = ", or look on as a viewer at the web door" if room.options.viewers else ""
+        raise BadState(f"this room is playing; wait until it is over{watch}")
     seat = _free_seat(room)
     if seat is None:
         raise BadState(f"this room is full: all {room.options.max_players} seats are taken")

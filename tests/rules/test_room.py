@@ -50,7 +50,10 @@ class ComingTests(SynchronousTestCase):
         """Who comes while it plays is a viewer; who insists on a seat is refused."""
         room = rules.begin(come(come(new_room(), "anna"), "bert"), "p")
         self.assertTrue(come(room, "cleo").member("cleo").viewer)
-        with self.assertRaisesRegex(BadState, "playing"):
+        with self.assertRaisesRegex(BadState, "playing; wait until it is over, or look on as a viewer at the web door"):
+            come(room, "cleo", wish="player")
+        room = rules.begin(come(come(new_room(viewers=False), "anna"), "bert"), "p")
+        with self.assertRaisesRegex(BadState, "playing; wait until it is over$"):
             come(room, "cleo", wish="player")
 
     def test_names(self) -> None:
