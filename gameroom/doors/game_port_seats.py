@@ -52,7 +52,13 @@ class Seats:
         try:
             room, member = self._registry.by_seat_token(token)
         except Unauthorized:
-            account = await self._account(token, proved)
+            try:
+                account = await self._account(token, proved)
+            except Unauthorized:
+                # It may have been either.
+                raise Unauthorized(
+                    "this token is not good any more, or never was: its seat is gone or has a newer one, or its log-in has ended; JOIN or log in"
+                ) from None
             room_id = self._registry.seat_of(account.key)
             if room_id is None:
                 raise BadState("you are seated in no room; HOST a party, or JOIN one by its code") from None

@@ -244,6 +244,17 @@ class AuthTests(SynchronousTestCase):
         native.say(wire.AUTH, id=self.ada.token)
         self.assertEqual(native.heard(), [])
 
+    def test_a_seat_that_is_gone(self) -> None:
+        """A guest is not told of a log-in that it never had, alone: the token may have been a seat's."""
+        guest = self.world.native()
+        guest.ask(wire.HOST, game_id=self.world.game)
+        guest.say(wire.LEAVE)
+        native = self.world.native()
+        native.say(wire.AUTH, id=guest.token)
+        [(_, error)] = native.heard()
+        self.assertEqual(error["code"], 101)
+        self.assertIn("its seat is gone", error["message"])
+
     def test_bad_ids_later(self) -> None:
         """Who has shown a good token is not sent away for bad ones."""
         native = self.world.native()
