@@ -210,7 +210,11 @@ class Programs:
             return error.message
         finally:
             os.close(nothing)
+        until = self._reactor.seconds() + _TRIED_WITHIN
         while program.running and not program.looks:
+            if self._reactor.seconds() >= until:
+                program.kill()
+                return f"no program was seen in it within {_TRIED_WITHIN:g} s"
             await deferLater(self._reactor, 0.01)
         if program.running:
             program.kill()

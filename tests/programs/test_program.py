@@ -111,14 +111,14 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual((self.processes.killed, self.clock.getDelayedCalls()), (0, []))
 
     def test_no_patience(self) -> None:
-        """Who has not is killed; asked twice, the smaller patience counts and SIGTERM is sent once."""
-        first, second = self.program.end(5.0), self.program.end(1.0)
+        """Who has not is killed; asked again, the smallest patience counts and SIGTERM is sent once."""
+        first, second, third = self.program.end(5.0), self.program.end(1.0), self.program.end(60.0)
         self.clock.advance(0.9)
         self.assertEqual(self.processes.killed, 0)
         self.clock.advance(0.2)
         self.assertEqual((self.processes.killed, self.transport.signals, self.processes.signals), (1, ["KILL"], [signal.SIGTERM]))
         self.exit(ProcessTerminated(signal=9))
-        for ended in (first, second, self.program.end()):
+        for ended in (first, second, third, self.program.end()):
             self.successResultOf(ended)
 
     def test_not_begun(self) -> None:

@@ -18,6 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.errors import BadState
 from gameroom.programs.order import Order
 from gameroom.programs.programs import Programs
+from gameroom.programs.sandbox import Sandbox
+from gameroom.programs.uids import Uids
 from gameroom.settings import SandboxSettings
 
 
@@ -115,6 +117,31 @@ class ProgramsTests(SynchronousTestCase):
         with capturedLogs():
             self.assertRaises(BadState, programs.run, order)
         self.assertEqual((programs.count, len(os.listdir("/proc/self/fd"))), (0, before))
+
+    def test_users(self) -> None:
+        """The user of a program is another's when it is gone, or was never there."""
+        programs = self.started()
+        programs._uids = Uids(((100, 1),))
+        self.reactor.error = OSError(24, "Too many open files")
+        with capturedLogs():
+            self.assertRaises(BadState, programs.run, self.order())
+        self.reactor.error = None
+        for _ in range(2):
+            programs.run(self.order())
+            self.assertIn("as many programs as it can", self.assertRaises(BadState, programs.run, self.order()).message)
+            self.reactor.started.pop()[0].processEnded(Failure(ProcessDone(0)))
+
+    def test_a_sandbox_that_hangs(self) -> None:
+        """It is looked at for some seconds; the daemon begins all the same, and says what is wrong."""
+        with patch("gameroom.programs.programs.Sandbox.here", return_value=Sandbox(bwrap="/usr/bin/bwrap", is_root=False)), capturedLogs() as logs:
+            programs = self.programs("bubblewrap")
+            begun = programs.start()
+            self.reactor.pump([0.01] * 900)
+            self.assertNoResult(begun)
+            self.reactor.pump([0.01] * 101)
+            self.successResultOf(begun)
+        self.assertEqual([event["said"] for event in logs], ["no program was seen in it within 10 s"])
+        self.assertRaises(BadState, programs.require)
 
     def test_stop(self) -> None:
         """Stopping ends all that run, and fires when none is left; after it none is run."""
