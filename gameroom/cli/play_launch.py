@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from gameroom.cli.play_install import Installed
 from gameroom.cli.play_link import Link
@@ -16,6 +17,8 @@ from gameroom.client.lobby import LobbyClient
 from gameroom.client.stream import ConnectionFailed
 
 Payload = dict[str, Any]
+LOOKS_EVERY: Final = 0.25
+"""Seconds between two looks whether a room that is being started can be played."""
 WARNING: Final = "it can do whatever you can do on this computer, and play in your name"
 """What is to be known before a stranger's program runs."""
 
@@ -69,10 +72,15 @@ async def played(client: LobbyClient, room: Payload, waits: Callable[[], None]) 
             room = await client.room(room_id)
             if "game_port" in room:
                 return room
-            waits()
-            if await news == "CLOSED":
-                raise CannotDo("the room is gone")
-            news = Deferred()
+            starts = room["status"] == "PLAYING"
+            if starts:  # its server is not ready yet; nobody is told when it is, since the lobby's lists show no difference
+                await deferLater(client.clock, LOOKS_EVERY)
+            else:
+                waits()
+            if not starts or news.called:
+                if await news == "CLOSED":
+                    raise CannotDo("the room is gone")
+                news = Deferred()
     finally:
         for stop in stops:
             stop()

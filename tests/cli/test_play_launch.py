@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.cli.play_launch import played
@@ -22,6 +23,7 @@ class Client:
 
     def __init__(self) -> None:
         self.there: Any = WAITING
+        self.clock = Clock()
         self.pushes: list[Callable[[dict[str, Any]], None]] = []
         self.losses: list[Callable[[str], None]] = []
 
@@ -73,6 +75,32 @@ class PlayedTests(SynchronousTestCase):
         self.client.there = PLAYING
         self.client.push(status="PLAYING")
         self.assertEqual((self.successResultOf(waiting), len(self.waits)), (PLAYING, 2))
+
+    def test_its_server_takes_time(self) -> None:
+        """The room plays for the lobby as soon as its host has started it, and no push tells that its server is ready."""
+        waiting = self.played(WAITING)
+        self.client.there = {**WAITING, "status": "PLAYING"}
+        self.client.push(status="PLAYING")
+        self.client.clock.advance(1)
+        self.assertNoResult(waiting)
+        self.client.there = PLAYING
+        self.client.clock.advance(1)
+        self.assertEqual((self.successResultOf(waiting), len(self.waits)), (PLAYING, 1))
+
+    def test_its_server_does_not_start(self) -> None:
+        """Then it is waited for like at first; a line that is lost meanwhile is told."""
+        waiting = self.played(WAITING)
+        self.client.there = {**WAITING, "status": "PLAYING"}
+        self.client.push(status="PLAYING")
+        self.client.there = WAITING
+        self.client.clock.advance(1)
+        self.assertEqual(len(self.waits), 2)
+        self.client.there = {**WAITING, "status": "PLAYING"}
+        self.client.push(status="PLAYING")
+        [lost] = self.client.losses
+        lost("gone")
+        self.client.clock.advance(1)
+        self.failureResultOf(waiting, ConnectionFailed)
 
     def test_it_never_starts(self) -> None:
         """A room that is gone, and a connection that is."""
