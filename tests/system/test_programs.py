@@ -214,6 +214,7 @@ print(json.dumps({
     "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith(("CapEff", "CapBnd", "NoNewPrivs"))],
     "interfaces": [name for _, name in socket.if_nameindex()],
     "limits": {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name in ("DATA", "FSIZE", "NOFILE", "CORE", "MSGQUEUE", "MEMLOCK")},
+    "namespaces": [os.readlink(f"/proc/self/ns/{kind}") for kind in ("user", "mnt", "pid", "ipc", "uts", "net")],
     "nice": os.nice(0), "umask": os.umask(0), "hostname": socket.gethostname(),
 }))
 """
@@ -255,6 +256,7 @@ def test_what_it_finds(python: list[str], bundle: Path, tmp_path: Path) -> None:
     assert found["writes"] == []
     assert found["capabilities"] == ["0000000000000000", "0000000000000000", "1"]
     assert found["interfaces"] == ["lo"]
+    assert set(found["namespaces"]).isdisjoint(os.readlink(entry.path) for entry in os.scandir("/proc/self/ns"))
     limits = {"DATA": 128 << 20, "FSIZE": 128 << 20, "NOFILE": 1024, "CORE": 0, "MSGQUEUE": 0, "MEMLOCK": 0}
     assert found["limits"] == {name: [most, most] for name, most in limits.items()}
     assert (found["nice"], found["umask"], found["hostname"]) == (os.nice(0) + 10, 0o077, "game")
