@@ -116,6 +116,7 @@ class FakeRoom:
     def __init__(self, options: RoomOptions, clock: Clock) -> None:
         self.room_id = "99999999-2222-4333-8444-555555555555"
         self.options = options
+        self.made_from = "192.0.2.1"
         self.configuration: dict[str, Any] = {"map": "small"}
         self.revision = 1
         self.host: str | None = "ann"
