@@ -94,7 +94,7 @@ js: $(TOOLS)
 
 system: $(READY) $(TOOLS)
 	$(BYTECODE)
-	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q -n 2 tests/system $(ARGS)
+	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q -n 3 tests/system $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

@@ -72,11 +72,11 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def those_of(wheel: Path) -> list[str]:
-    """The tests of what is compiled in it, and of the referees, which stand right on that."""
+    """The tests of what is compiled in it, and of the lock-step referee, which stands right on that."""
     compiled = [Path(name) for name in ZipFile(wheel).namelist() if name.startswith("gameroom/") and name.endswith(".so")]
-    patterns = [f"{path.parent.name}/test_{path.name.partition('.')[0]}*.py" for path in compiled]
+    patterns = [f"{path.parent.name}/test_{path.name.partition('.')[0]}*.py" for path in compiled] + ["referees/test_lockstep*.py"]
     found = {path.relative_to(ROOT) for pattern in patterns for path in (ROOT / "tests").glob(pattern)}
-    return ["tests/referees", *sorted(map(str, found))]
+    return sorted(map(str, found))
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
