@@ -1,4 +1,4 @@
-"""The conversation of a developer door: as any door's, with a shorter way for the chunks of uploads (docs/speed.md)."""
+"""The conversation of a developer door: as any door's, with a shorter way for the chunks of uploads (docs/speed.md, "Transfers and requests")."""
 
 from __future__ import annotations
 
