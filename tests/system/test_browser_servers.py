@@ -87,14 +87,19 @@ def head(one: Browser, seat: int) -> tuple[int, int]:
     return next((row.index(letter), y) for y, row in enumerate(rows) if letter in row)
 
 
-def turn(one: Browser, way: str) -> None:
-    """Tap an arrow of the page, and see that it is gone that way."""
+def turn(one: Browser, way: str, steps: int = 1) -> None:
+    """Tap an arrow of the page, and see that it is gone that way, so many steps at least."""
     before = head(one, 1)
     sign = {"Up": (0, -1), "Right": (1, 0), "Down": (0, 1)}[way]
     one.driver.switch_to.frame(one.driver.find_element(By.TAG_NAME, "iframe"))
     one.driver.find_element(By.CSS_SELECTOR, f"[aria-label={way}]").click()
     one.driver.switch_to.default_content()
-    one.until(lambda one: (head(one, 1)[0] - before[0]) * sign[0] > 0 or (head(one, 1)[1] - before[1]) * sign[1] > 0, f"it is gone {way}")
+
+    def gone(one: Browser) -> bool:
+        x, y = head(one, 1)
+        return (x - before[0]) * sign[0] + (y - before[1]) * sign[1] >= steps
+
+    one.until(gone, f"it is gone {way}")
 
 
 def test_two_pages_and_a_program_play_at_a_game_server(room_daemon: Daemon, pictures: Path) -> None:
@@ -141,8 +146,9 @@ def test_two_pages_and_a_program_play_at_a_game_server(room_daemon: Daemon, pict
             one.screenshot(pictures, f"server-{where}-2-plays")
             assert one.overflow() <= 0
         native.say(TURN, {"to": "up"})
-        for way in ("Up", "Right", "Down"):
-            turn(grace, way)
+        # Up so far that it is seen to go down, before it meets its own trail.
+        for way, steps in (("Up", 8), ("Right", 1), ("Down", 1)):
+            turn(grace, way, steps)
         while (over := native.until(FIELD))["state"] != "over":
             pass
         assert over["winner"] == 0
