@@ -98,7 +98,7 @@ class StreamProtocol(Protocol):
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
-            tune(self.transport)
+            _tune(self.transport)
         self.transport.registerProducer(self, True)
         self._timer = self.factory.clock.callLater(self.factory.seconds_without_proof(), self._too_late)
         self.factory.opened(self)
@@ -310,7 +310,7 @@ def _why(reason: Failure) -> str:
     return "lost" if reason.check(ConnectionLost) is not None else "error"
 
 
-def tune(transport: Any) -> None:
+def _tune(transport: Any) -> None:
     """Answers go out at once, and a peer that has vanished is found."""
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)

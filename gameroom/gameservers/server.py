@@ -23,6 +23,7 @@ from gameroom.errors import BadState
 from gameroom.gameservers.link import ServerLink
 from gameroom.gameservers.ports import LOOPBACK
 from gameroom.gameservers.values import FINISHED, SERVER_CRASHED, SERVER_ENDED, Participant, ServerEnd
+from gameroom.programs.program import CLEANLY
 
 if TYPE_CHECKING:
     from gameroom.gameservers.control import ControlProtocol
@@ -41,9 +42,6 @@ DIRECT_SECONDS: Final = 0.5
 
 What cannot even be begun (no such command, a fault in its code) has ended by then; clients that come earlier wait in its backlog.
 """
-
-CLEANLY: Final = "ended with status 0"
-"""What a program's end is called where nothing went wrong with it."""
 
 
 class NotReady(Exception):

@@ -18,6 +18,9 @@ from gameroom.programs.output import Output
 from gameroom.programs.processes import Processes
 from gameroom.programs.watch import INTERVAL, InThread, Watch
 
+CLEANLY: Final = "ended with status 0"
+"""What `Program.ended` says where nothing went wrong."""
+
 _SETTLING: Final = 0.005
 """Seconds between two looks whether the last process is gone."""
 _SETTLED_WITHIN: Final = 5.0
@@ -172,7 +175,7 @@ def _words(reason: Failure) -> str:
     """How it ended: `ended with status 1`, `was killed by SIGSEGV`. bubblewrap tells of signals as a shell does."""
     error = reason.value
     if not isinstance(error, ProcessTerminated):
-        return "ended with status 0"
+        return CLEANLY
     number = error.signal or (error.exitCode or 0) - 128
     if number in {each.value for each in signal.Signals}:
         return f"was killed by {signal.Signals(number).name}"
