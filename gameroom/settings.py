@@ -96,6 +96,20 @@ class ServerSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ServiceSettings:
+    """`[service]`: micro game services."""
+
+    allow: tuple[str, ...] = ()
+    """The client endpoints of services elsewhere that bundles may name, each exactly as it stands there."""
+    timeout: float = 5.0
+    """An update that is not answered for so long is sent again."""
+    retry_for: float = 60.0
+    """After so long without an answer the room is paused, and its members are told."""
+    record: str = ""
+    """A folder into which every update is written with its answer; empty for none (docs/protocol/game-service.md)."""
+
+
+@attrs.frozen(kw_only=True)
 class WebSettings:
     """`[web]`: origins that may use the web door beside its own, and proxies whose forwarded address counts."""
 

@@ -35,7 +35,8 @@ import twisted
 from gameroom import __version__
 from gameroom.build import build
 from gameroom.client.servers import DEVELOPER_PORT, HOST, LOBBY_PORT
-from gameroom.config import OPTIONS, ConfigError, Settings, read_limits, read_settings
+from gameroom.config import OPTIONS, Settings, read_limits, read_settings
+from gameroom.config_values import ConfigError
 from gameroom.daemon import READY, Daemon, Door, notify_systemd
 from gameroom.doors.admin import AdminSite
 from gameroom.doors.developer import DeveloperFactory

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.config import DOORS_WITH_SECTION, OPTIONS, SECTIONS, ConfigError, Settings, is_local, read_limits, read_settings
+from gameroom.config import DOORS_WITH_SECTION, OPTIONS, SECTIONS, Settings, is_local, read_limits, read_settings
+from gameroom.config_values import ConfigError
 from gameroom.settings import Limits
 
 EXAMPLE = Path(__file__).parent.parent / "etc" / "gameroom.toml"

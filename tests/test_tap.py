@@ -23,7 +23,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gameroom import __version__, tap
-from gameroom.config import OPTIONS, ConfigError, read_settings
+from gameroom.config import OPTIONS, read_settings
+from gameroom.config_values import ConfigError
 from gameroom.daemon import Door
 from gameroom.settings import Addresses, Limits
 
