@@ -24,6 +24,7 @@ from gameroom.daemon import DataFolder, Part, Stack
 from gameroom.developer_games import DeveloperGames
 from gameroom.downloads import Downloads
 from gameroom.gameservers.servers import GameServers
+from gameroom.gameservices.services import GameServices
 from gameroom.hashing import PasswordHasher
 from gameroom.housekeeping import Housekeeping
 from gameroom.interfaces import IDatabase
@@ -36,7 +37,7 @@ from gameroom.referees.controller import ControllerReferee
 from gameroom.referees.lockstep import LockstepReferee
 from gameroom.referees.relay import RelayReferee
 from gameroom.referees.server import ServerReferee
-from gameroom.referees.unhosted import UNHOSTED, UnhostedReferee
+from gameroom.referees.service import ServiceReferee
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits
@@ -102,6 +103,7 @@ class Nouns:
     recordings: Recordings
     programs: Programs
     gameservers: GameServers
+    gameservices: GameServices
     registry: Registry
     stack: Stack
     """Starts and stops them in order."""
@@ -135,6 +137,15 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         random_bytes=secrets.token_bytes,
         log=store.logs.write,
     )
+    gameservices = GameServices(
+        programs=programs,
+        reactor=reactor,
+        settings=settings.service,
+        sandbox=settings.sandbox,
+        limits=limits,
+        log=store.logs.write,
+        metrics=metrics,
+    )
     registry = _make_registry(
         ground,
         accounts=accounts,
@@ -144,6 +155,7 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         recordings=recordings,
         thinking=thinking,
         gameservers=gameservers,
+        gameservices=gameservices,
     )
     metrics.rooms = lambda: [(room.value.status, room.options.hosting, len(room.value.members)) for room in registry.everything()]
     metrics.uploads = lambda: store.uploads.active
@@ -158,8 +170,19 @@ def make_nouns(reactor: Any, settings: Settings, limits: Callable[[], Limits]) -
         recordings=recordings,
         programs=programs,
         gameservers=gameservers,
+        gameservices=gameservices,
         registry=registry,
-        stack=_make_stack(ground, hasher, store, recordings, registry, thinking=thinking, programs=programs, gameservers=gameservers),
+        stack=_make_stack(
+            ground,
+            hasher,
+            store,
+            recordings,
+            registry,
+            thinking=thinking,
+            programs=programs,
+            gameservers=gameservers,
+            gameservices=gameservices,
+        ),
     )
 
 
@@ -234,6 +257,7 @@ def _make_registry(
     recordings: Recordings,
     thinking: Thinking,
     gameservers: GameServers,
+    gameservices: GameServices,
 ) -> Registry:
     settings = ground.settings
     lockstep = partial(
@@ -246,7 +270,14 @@ def _make_registry(
     )
     controller = partial(ControllerReferee, database=ground.database, thinking=thinking)
     server = partial(ServerReferee, gameservers=gameservers, catalogue=store.catalogue, addresses=addresses, log=store.logs.write)
-    unhosted = partial(UnhostedReferee, log=store.logs.write)
+    service = partial(
+        ServiceReferee,
+        services=gameservices,
+        catalogue=store.catalogue,
+        database=ground.database,
+        random_bytes=secrets.token_bytes,
+        log=store.logs.write,
+    )
     return Registry(
         database=ground.database,
         accounts=accounts,
@@ -258,7 +289,7 @@ def _make_registry(
         node=settings.node,
         settings=settings.rooms,
         limits=ground.limits,
-        referees={**dict.fromkeys(UNHOSTED, unhosted), "lockstep": lockstep, "relay": RelayReferee, "controller": controller, "server": server},
+        referees={"lockstep": lockstep, "relay": RelayReferee, "controller": controller, "server": server, "service": service},
     )
 
 
@@ -272,6 +303,7 @@ def _make_stack(
     thinking: Thinking,
     programs: Programs,
     gameservers: GameServers,
+    gameservices: GameServices,
 ) -> Stack:
     settings, database = ground.settings, ground.database
     housekeeping = Housekeeping(database=database, clock=ground.reactor, keep_plays=settings.lockstep.keep_recordings)
@@ -286,6 +318,7 @@ def _make_stack(
             Part(name="computer players", start=lambda: None, stop=thinking.stop),
             Part(name="programs", start=programs.start, stop=programs.stop),
             Part(name="GameServers", start=lambda: None, stop=gameservers.stop),
+            Part(name="micro game services", start=lambda: None, stop=gameservices.stop),
             Part(name="rooms", start=registry.start, stop=registry.stop),
             Part(name="housekeeping", start=housekeeping.start, stop=housekeeping.stop),
         ]
