@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any, Final
 
 import attrs
@@ -20,20 +21,30 @@ from gameroom.errors import InvalidRequest
 from gameroom.wire.room_messages import size_of
 
 UINT32: Final = 0xFFFFFFFF
+UINT64: Final = 0xFFFFFFFFFFFFFFFF
+INT64: Final = 0x7FFFFFFFFFFFFFFF
 
 _WORDS: Final = {
     "string": "a string",
     "uint32": "an integer from 0 to 4294967295",
+    "uint64": "an integer from 0 to 18446744073709551615",
+    "int64": "an integer from -9223372036854775808 to 9223372036854775807",
     "double": "a number from 0",
+    "bool": "true or false",
+    "bytes": "bytes",
     "object": "an object",
 }
+_INTEGERS: Final = {"uint32": (0, UINT32), "uint64": (0, UINT64), "int64": (-INT64 - 1, INT64)}
 _IN_PROTO: Final = {"json": "bytes", "object": "bytes"}
 _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @attrs.frozen
 class Field:
-    """One field of a message. `kind` is string, uint32, double, json (any value), object, or another message."""
+    """One field of a message.
+
+    `kind` is string, uint32, uint64, int64, double, bool, json (any value), object, another message, or bytes, which Protocol Buffers alone can say.
+    """
 
     name: str
     number: int
@@ -44,6 +55,10 @@ class Field:
     """The only values there are."""
     most_bytes: int = attrs.field(default=0, kw_only=True)
     """Of compact JSON, for json and object; 0 where the message's own size is enough."""
+    oneof: str = attrs.field(default="", kw_only=True)
+    """The group of fields, next to each other, of which a message has one at most."""
+    about: str = attrs.field(default="", kw_only=True)
+    """What it means, for the .proto file and the docs."""
 
     @property
     def type_in_proto(self) -> str:
@@ -79,11 +94,14 @@ class Field:
         # Not isinstance: to Python `true` is an integer, to JSON it is not.
         if kind == "string":
             good = type(value) is str
-        elif kind == "uint32":
-            good = type(value) is int and 0 <= value <= UINT32
+        elif kind in _INTEGERS:
+            least, most = _INTEGERS[kind]
+            good = type(value) is int and least <= value <= most
         elif kind == "double":
             good = type(value) in (int, float) and value >= 0 and math.isfinite(value)
             value = float(value) if good else value
+        elif kind in ("bool", "bytes"):
+            good = type(value).__name__ == kind
         else:
             good = kind == "json" or type(value) is dict
         if not good:
@@ -101,6 +119,8 @@ class Message:
 
     name: str
     fields: tuple[Field, ...] = ()
+    about: str = attrs.field(default="", kw_only=True)
+    """What it is, for the .proto file and the docs."""
     whole_with: str = attrs.field(default="", kw_only=True)
     """A field without which a message is a short one: optional fields are all that it has."""
 
@@ -116,7 +136,7 @@ class Message:
                 continue
             if given is not None:
                 found[field.name] = field.checked(given, above)
-            elif not field.optional:
+            elif not (field.optional or field.oneof):
                 raise InvalidRequest(f"{above[1:] or self.shown} lacks {field.name}", pointer=f"{above}/{field.name}")
         return found
 
@@ -172,17 +192,25 @@ class Messages:
             raise InvalidRequest(f"this is no {kind.shown} in Protocol Buffers") from None
         return kind.checked(_unpacked(kind, read))
 
+    def class_of(self, kind: Message) -> Any:
+        """Protobuf's class for this message, for those who need it quick and check by themselves."""
+        return self._classes[kind.name]
+
     def proto(self) -> str:
         """The text of the .proto file."""
-        lines = [*(f"// {line}" for line in self.about.splitlines()), 'syntax = "proto3";', "", f"package {self.package};", ""]
+        lines = [*_comment(self.about), 'syntax = "proto3";', "", f"package {self.package};", ""]
         for each in self.messages:
-            lines += [f"message {each.name} {{", *(f"  {_in_proto(field)}" for field in each.fields), "}", ""]
+            lines += [*_comment(each.about), f"message {each.name} {{", *_fields_in_proto(each), "}", ""]
         return "\n".join(lines)
 
 
 def _describe(described: Any, kind: Message, package: str) -> None:
     """The message as protobuf's own description of one."""
     types = descriptor_pb2.FieldDescriptorProto
+    # Those that are written stand before those that `optional` makes.
+    oneofs = list(dict.fromkeys(field.oneof for field in kind.fields if field.oneof))
+    for name in oneofs:
+        described.oneof_decl.add(name=name)
     for field in kind.fields:
         added = described.field.add(name=field.name, number=field.number)
         added.label = types.LABEL_REPEATED if field.repeated else types.LABEL_OPTIONAL
@@ -190,15 +218,32 @@ def _describe(described: Any, kind: Message, package: str) -> None:
             added.type, added.type_name = types.TYPE_MESSAGE, f".{package}.{field.kind.name}"
         else:
             added.type = types.Type.Value(f"TYPE_{field.type_in_proto.upper()}")
+        if field.oneof:
+            added.oneof_index = oneofs.index(field.oneof)
         if field.optional:
             # What protoc makes of `optional` in proto3: a oneof of one.
             added.proto3_optional, added.oneof_index = True, len(described.oneof_decl)
             described.oneof_decl.add(name=f"_{field.name}")
 
 
+def _comment(text: str) -> list[str]:
+    return [f"// {line}" for line in text.splitlines()]
+
+
+def _fields_in_proto(kind: Message) -> list[str]:
+    """The fields, each on its line; those of a oneof within its braces."""
+    lines: list[str] = []
+    for name, group in groupby(kind.fields, key=lambda field: field.oneof):
+        inner = "    " if name else "  "
+        fields = [f"{inner}{_in_proto(field)}" for field in group]
+        lines += [f"  oneof {name} {{", *fields, "  }"] if name else fields
+    return lines
+
+
 def _in_proto(field: Field) -> str:
     label = "repeated " if field.repeated else "optional " if field.optional else ""
-    note = "  // JSON" if field.is_json else ""
+    about = field.about or ("JSON" if field.is_json else "")
+    note = f"  // {about}" if about else ""
     return f"{label}{field.type_in_proto} {field.name} = {field.number};{note}"
 
 

@@ -1,0 +1,269 @@
+"""What gameroom and a micro game service say to each other (docs/protocol/game-service.md).
+
+Values here, their bytes by Protocol Buffers. `game.proto` and the page's tables come from the declaration in `game_service_messages`.
+This is on the way of every update, so values go straight into protobuf's classes and out of them, without the dictionaries between of `messages`.
+Pure values: no Twisted, no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+import attrs
+import orjson
+from google.protobuf.message import DecodeError
+
+from gameroom.errors import InvalidRequest
+from gameroom.wire.game_service_messages import GAME_STATE, GAME_UPDATE, PROTO
+from gameroom.wire.room_messages import LEVELS_AROUND
+
+STATE_BYTES: Final = 1 << 20
+"""Of a room's state."""
+SHOWN_BYTES: Final = 1 << 20
+"""Of all broadcasts and views of one answer, text among them as compact JSON."""
+RESULTS_BYTES: Final = 16 << 10
+"""Of `results`, as compact JSON: as in other rooms."""
+
+
+@attrs.frozen
+class Player:
+    """One who has a seat. `id` is an account's username or a guest's UUID, never a token."""
+
+    seat: int
+    id: str
+    name: str
+    connected: bool
+
+
+@attrs.frozen
+class Started:
+    """A play begins. `config` is the room's configuration, JSON; `seed` is for this play alone, and nobody else knows it."""
+
+    config: bytes
+    seed: int
+
+
+@attrs.frozen
+class Message:
+    """What a member said: JSON where it is `text`, else the bytes of a binary frame."""
+
+    seat: int
+    data: bytes
+    text: bool
+
+
+@attrs.frozen
+class Joined:
+    """A player is back."""
+
+    seat: int
+
+
+@attrs.frozen
+class Left:
+    """A player's connection is lost (`away`), or the seat is free: `left`, `kicked`, `timeout`."""
+
+    seat: int
+    reason: str
+
+
+@attrs.frozen
+class Timer:
+    """What the service has asked for is due: `due_ms`, Unix time in milliseconds."""
+
+    due_ms: int
+
+
+Event = Started | Message | Joined | Left | Timer
+
+
+@attrs.frozen(kw_only=True)
+class Update:
+    """One GameUpdate. `now_ms` is the Unix time of the event, in milliseconds."""
+
+    request: int
+    room_id: str
+    sequence: int
+    state: bytes
+    players: tuple[Player, ...]
+    event: Event
+    now_ms: int
+    game_id: str
+    version: str
+
+
+@attrs.frozen
+class Said:
+    """To all members: JSON where it is `text`, else the bytes of a binary frame. `Outgoing` in game.proto."""
+
+    data: bytes
+    text: bool
+
+
+@attrs.frozen
+class View:
+    """To one seat."""
+
+    seat: int
+    data: bytes
+    text: bool
+
+
+@attrs.frozen
+class Finished:
+    """The play is over. `results` is JSON; empty for none."""
+
+    results: bytes
+
+
+@attrs.frozen
+class Rejected:
+    """The update changes nothing, and its sender is told why."""
+
+    code: int
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """One GameState. `timer_ms` is None where the timer stays as it is, 0 where it is taken back."""
+
+    request: int
+    sequence: int
+    state: bytes = b""
+    broadcast: tuple[Said, ...] = ()
+    views: tuple[View, ...] = ()
+    timer_ms: int | None = None
+    finished: Finished | None = None
+    rejected: Rejected | None = None
+
+
+_Update: Final = PROTO.class_of(GAME_UPDATE)
+_State: Final = PROTO.class_of(GAME_STATE)
+
+_EVENTS: Final[dict[type[Event], tuple[str, tuple[str, ...]]]] = {
+    kind: (kind.__name__.lower(), tuple(field.name for field in attrs.fields(kind))) for kind in (Started, Message, Joined, Left, Timer)
+}
+_BY_NAME: Final = {name: (kind, fields) for kind, (name, fields) in _EVENTS.items()}
+
+
+def update_to_bytes(update: Update) -> bytes:
+    """The same bytes for the same update. Raises ValueError for numbers that its fields cannot hold."""
+    event = update.event
+    name, fields = _EVENTS[type(event)]
+    told = _Update(
+        request=update.request,
+        room_id=update.room_id,
+        sequence=update.sequence,
+        state=update.state,
+        players=[{"seat": one.seat, "id": one.id, "name": one.name, "connected": one.connected} for one in update.players],
+        now_ms=update.now_ms,
+        game_id=update.game_id,
+        version=update.version,
+        **{name: {field: getattr(event, field) for field in fields}},
+    )
+    data: bytes = told.SerializeToString(deterministic=True)
+    return data
+
+
+def update_from_bytes(data: bytes) -> Update:
+    """For those who stand in a service's place, and for recordings. Raises `InvalidRequest`."""
+    told = _read(_Update, data)
+    name = told.WhichOneof("event")
+    if name is None:
+        raise InvalidRequest("this GameUpdate has no event")
+    kind, fields = _BY_NAME[name]
+    event = getattr(told, name)
+    return Update(
+        request=told.request,
+        room_id=told.room_id,
+        sequence=told.sequence,
+        state=told.state,
+        players=tuple(Player(one.seat, one.id, one.name, one.connected) for one in told.players),
+        event=kind(*(getattr(event, field) for field in fields)),
+        now_ms=told.now_ms,
+        game_id=told.game_id,
+        version=told.version,
+    )
+
+
+def state_to_bytes(state: State) -> bytes:
+    """The same bytes for the same state. Raises ValueError for numbers that its fields cannot hold."""
+    said = _State(
+        request=state.request,
+        sequence=state.sequence,
+        state=state.state,
+        broadcast=[{"data": one.data, "text": one.text} for one in state.broadcast],
+        views=[{"seat": one.seat, "data": one.data, "text": one.text} for one in state.views],
+        timer_ms=state.timer_ms,
+        finished=None if state.finished is None else {"results": state.finished.results},
+        rejected=None if state.rejected is None else {"code": state.rejected.code, "message": state.rejected.message},
+    )
+    data: bytes = said.SerializeToString(deterministic=True)
+    return data
+
+
+def state_from_bytes(data: bytes) -> State:
+    """What a service answered, checked for all that does not depend on the update.
+
+    Text and results come as compact JSON, on one line, nested no deeper than what the room's messages may carry.
+    A rejected answer has its `request`, `sequence` and `rejected` alone: it changes nothing, so the rest is not looked at.
+    Raises `InvalidRequest`, whose sentence tells a developer what is wrong.
+    """
+    said = _read(_State, data)
+    if said.HasField("rejected"):
+        rejected = said.rejected
+        return State(request=said.request, sequence=said.sequence, rejected=Rejected(rejected.code, rejected.message))
+    if len(said.state) > STATE_BYTES:
+        _too_large("state", STATE_BYTES, len(said.state))
+    broadcast = tuple([Said(_shown("broadcast", at, one), one.text) for at, one in enumerate(said.broadcast)])
+    views = tuple([View(one.seat, _shown("views", at, one), one.text) for at, one in enumerate(said.views)])
+    shown = sum([len(one.data) for one in broadcast]) + sum([len(one.data) for one in views])
+    if shown > SHOWN_BYTES:
+        _too_large("broadcast and views together", SHOWN_BYTES, shown)
+    return State(
+        request=said.request,
+        sequence=said.sequence,
+        state=said.state,
+        broadcast=broadcast,
+        views=views,
+        timer_ms=said.timer_ms if said.HasField("timer_ms") else None,
+        finished=Finished(_results(said.finished.results)) if said.HasField("finished") else None,
+    )
+
+
+def _read(kind: Any, data: bytes) -> Any:
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise InvalidRequest(f"this is no {kind.DESCRIPTOR.name} in Protocol Buffers") from None
+
+
+def _shown(name: str, at: int, one: Any) -> bytes:
+    data: bytes = one.data
+    return _compact(f"{name}[{at}].data, which says that it is text,", data) if one.text else data
+
+
+def _results(data: bytes) -> bytes:
+    results = _compact("finished.results", data) if data else b""
+    if len(results) > RESULTS_BYTES:
+        _too_large("finished.results", RESULTS_BYTES, len(results))
+    return results
+
+
+def _compact(name: str, data: bytes) -> bytes:
+    """The same JSON on one line, which messages and lines may carry as it is. Raises `InvalidRequest`."""
+    try:
+        value = orjson.loads(data)
+    except ValueError as error:
+        raise InvalidRequest(f"{name} is not JSON: {getattr(error, 'msg', 'it is not UTF-8')}") from None
+    for _ in range(LEVELS_AROUND):
+        value = [value]
+    try:
+        return orjson.dumps(value)[LEVELS_AROUND:-LEVELS_AROUND]
+    except TypeError:
+        raise InvalidRequest(f"{name} is nested too deeply") from None
+
+
+def _too_large(name: str, most: int, size: int) -> NoReturn:
+    raise InvalidRequest(f"{name} may have at most {most >> 10} KiB; here it has {size} bytes")
