@@ -246,7 +246,7 @@ test("a frame that is loaded anew gets welcome and start again", async () => {
   host.close();
 });
 
-test("in a controller room a frame's move goes out once, however often the frame repeats it, and over lost connections", async () => {
+for (const hosting of ["controller", "service"]) test(`in a ${hosting} room a frame's move goes out once, however often the frame repeats it, and over lost connections`, async () => {
   const clock = new TestClock();
   const room = new TestRoom({ users: ["ann"] });
   const { host, page } = framed(clock, room);
@@ -260,7 +260,7 @@ test("in a controller room a frame's move goes out once, however often the frame
   const game = connect({ clock });
   await host.opened();
   await settle(clock);
-  page.room.hosting = "controller";
+  page.room.hosting = hosting;
   const moved = game.perform({ type: "game", body: { do: "left" } });
   await settle(clock, 3);
   await clock.run(5100);

@@ -12,6 +12,7 @@
  * - frame:        `FrameHost` (the page's side of a sandboxed game)
  * - relay:        `RelayClient` (what one member sends the others get)
  * - server:       `ServerClient` (the game's own GameServer), over `envelopes`
+ * - service:      `ServiceClient` (the rules are a micro game service, and the server keeps the state)
  * - controller:   `ControllerClient` (three buttons of a turn game that runs in the server), over `transactions`
  * - lockstep:     `LockstepClient` (the pipeline of generations), with `sending` (our own packets) and `saving` (snapshots, dumps)
  *
@@ -30,6 +31,7 @@ export { FRAME_MAY_SEND, FrameHost } from "/static/gameroom/frame.js";
 export { RelayClient } from "/static/gameroom/relay.js";
 export { encodeEnvelope, envelopesOf } from "/static/gameroom/envelopes.js";
 export { ServerClient } from "/static/gameroom/server.js";
+export { ServiceClient } from "/static/gameroom/service.js";
 export { ControllerClient } from "/static/gameroom/controller.js";
 export { LockstepClient } from "/static/gameroom/lockstep.js";
 
@@ -44,5 +46,6 @@ export { LockstepClient } from "/static/gameroom/lockstep.js";
 /** @typedef {import("/static/gameroom/relay.js").RelayStart} RelayStart */
 /** @typedef {import("/static/gameroom/server.js").Connected} Connected */
 /** @typedef {import("/static/gameroom/server.js").GameMessage} GameMessage */
+/** @typedef {import("/static/gameroom/service.js").Over} Over */
 /** @typedef {import("/static/gameroom/lockstep.js").Start} Start */
 /** @typedef {import("/static/gameroom/lockstep.js").Engine} Engine */

@@ -3,6 +3,8 @@
 
 /** @typedef {import("./room.js").RoomConnection} RoomConnection */
 
+/** The kinds of rooms that act once on a `game` with an id, however often it comes. */
+const ONCE = new Set(["controller", "service"]);
 /** What a game in a frame may say to the room. Who may leave, chat or send somebody away is the person at the page. */
 export const FRAME_MAY_SEND = new Set([
   "setup", "ready", "commands", "finish", "drop", "resolve", "transition", "snapshot", "dump", "game", "ping",
@@ -129,13 +131,13 @@ export class FrameHost {
   /** @param {any} message */
   ask({ id, ...rest }) {
     const { asked, room } = this;
-    // A controller repeats what is not answered yet; the page repeats it towards the room already.
+    // A game repeats what is not answered yet; the page repeats it towards the room already.
     if (asked.has(id)) return;
     asked.add(id);
     const answered = (/** @type {any} */ answer) => {
       if (asked.delete(id) && asked === this.asked) this.answer(id, answer);
     };
-    const answer = room.room?.hosting === "controller" && rest.type === "game" ? room.perform(rest) : room.request(rest);
+    const answer = ONCE.has(room.room?.hosting) && rest.type === "game" ? room.perform(rest) : room.request(rest);
     answer.then(answered, (error) => answered({ type: "error", code: error.code ?? 0, message: error.message }));
   }
 

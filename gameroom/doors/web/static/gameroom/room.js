@@ -157,7 +157,7 @@ export class RoomConnection extends Emitter {
   }
 
   /**
-   * Send a message until it is answered, with one and the same id, over lost connections too. In controller rooms the room acts on it once.
+   * Send a message until it is answered, with one and the same id, over lost connections too. Controller and service rooms act on it once.
    * @param {Record<string, any>} message @returns {Promise<any>} its answer; rejects with a `RoomError`
    */
   perform(message) {
