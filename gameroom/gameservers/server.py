@@ -21,8 +21,8 @@ from twisted.logger import Logger
 
 from gameroom.errors import BadState
 from gameroom.gameservers.link import ServerLink
-from gameroom.gameservers.ports import LOOPBACK
 from gameroom.gameservers.values import FINISHED, SERVER_CRASHED, SERVER_ENDED, Participant, ServerEnd
+from gameroom.programs.ports import LOOPBACK
 from gameroom.programs.program import CLEANLY
 
 if TYPE_CHECKING:

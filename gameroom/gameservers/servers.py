@@ -15,10 +15,10 @@ from twisted.logger import Logger
 
 from gameroom.errors import BadState, ServerError
 from gameroom.gameservers.control import ControlFactory, ControlProtocol
-from gameroom.gameservers.ports import LOOPBACK, Ports
 from gameroom.gameservers.server import GameServer, NotReady
 from gameroom.gameservers.values import ServerEnd, ServerOrder
 from gameroom.programs.order import Order
+from gameroom.programs.ports import LOOPBACK, Ports
 
 if TYPE_CHECKING:
     from gameroom.programs.programs import Programs

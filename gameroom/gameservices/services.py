@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from gameroom.gameservices.values import ServiceOrder
 
 if TYPE_CHECKING:
-    from gameroom.gameservers.ports import Ports
+    from gameroom.programs.ports import Ports
     from gameroom.metrics import Metrics
     from gameroom.programs.programs import Programs
     from gameroom.settings import Limits, SandboxSettings, ServiceSettings

@@ -1,4 +1,4 @@
-"""The sockets that GameServers listen on: made here, and handed to their programs (docs/protocol/bundles.md)."""
+"""The sockets that games' programs listen on: made here, and handed over to them (docs/protocol/bundles.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BACKLOG: Final = 256
 """Clients that may wait before the program first accepts one; a machine may allow fewer."""
 LOOPBACK: Final = "127.0.0.1"
 
-_TRY_AGAIN: Final = "this server cannot open a port for the game's server now; try again later"
+_TRY_AGAIN: Final = "this server cannot open a port for the game's program now; try again later"
 
 
 class Ports:
@@ -75,5 +75,5 @@ class Ports:
         return listening
 
     def _failed(self, host: str, port: int, error: OSError) -> BadState:
-        self._log.error("no GameServer can listen on {host}:{port}: {error}", host=host or "*", port=port, error=str(error))
+        self._log.error("no game's program can listen on {host}:{port}: {error}", host=host or "*", port=port, error=str(error))
         return BadState(_TRY_AGAIN)

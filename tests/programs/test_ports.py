@@ -1,4 +1,4 @@
-"""Listening sockets for GameServers, of a machine that the test plays."""
+"""Listening sockets for programs, of a machine that the test plays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState
-from gameroom.gameservers.ports import BACKLOG, Ports
+from gameroom.programs.ports import BACKLOG, Ports
 from gameroom.settings import SandboxSettings
 
 
