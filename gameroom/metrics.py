@@ -20,6 +20,7 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 TURN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0)
 LOGIN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SERVICE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 DATABASE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 MOST_SERIES = 500
@@ -62,6 +63,9 @@ class Metrics(Collector):
         self.turn_seconds = Histogram(TURN_BUCKETS)
         self.login_seconds = Histogram(LOGIN_BUCKETS)
         self.database_seconds = Histogram(DATABASE_BUCKETS)
+        self.service_seconds = Histogram(SERVICE_BUCKETS)
+        self.service_retries = 0
+        """Updates that were sent to a micro game service once more."""
         self.rooms: Callable[[], Iterable[tuple[str, str, int]]] = tuple
         """Gives status, hosting and number of members of each room; asked at each scrape."""
         self.uploads: Callable[[], int] = int
@@ -125,6 +129,10 @@ class Metrics(Collector):
         yield self.turn_seconds.family("gameroom_turn_seconds", "From a generation's first command packet to its master.")
         yield self.login_seconds.family("gameroom_login_seconds", "From a log-in's arrival to its answer.")
         yield self.database_seconds.family("gameroom_database_seconds", "From asking for a transaction to its being durable.")
+        yield self.service_seconds.family("gameroom_service_seconds", "From an update to the answer of its micro game service.")
+        retries = CounterMetricFamily("gameroom_service_retries", "Updates sent once more to a micro game service.")
+        retries.add_metric([], self.service_retries)
+        yield retries
         lag = GaugeMetricFamily("gameroom_reactor_lag_seconds", "How late the reactor was at worst in the last ten seconds.")
         lag.add_metric([], max(self._lags, default=0.0))
         yield lag

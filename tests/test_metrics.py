@@ -24,6 +24,8 @@ NAMES = {
     "gameroom_requests": "counter",
     "gameroom_login_seconds": "histogram",
     "gameroom_database_seconds": "histogram",
+    "gameroom_service_seconds": "histogram",
+    "gameroom_service_retries": "counter",
     "gameroom_reactor_lag_seconds": "gauge",
     "gameroom_build_info": "gauge",
     "gameroom_closed": "counter",
@@ -96,6 +98,13 @@ class MetricsTests(SynchronousTestCase):
         """Masters are a plain number to add to."""
         self.metrics.masters += 5
         self.assertEqual(self.samples()["gameroom_masters_total",], 5)
+
+    def test_services(self) -> None:
+        """What is sent to micro game services once more is a plain number."""
+        self.metrics.service_retries += 3
+        self.metrics.service_seconds.observe(0.02)
+        samples = self.samples()
+        self.assertEqual((samples["gameroom_service_retries_total",], samples["gameroom_service_seconds_count",]), (3, 1))
 
     def test_healing(self) -> None:
         """What is done about divergences is plain numbers too, each its own."""
