@@ -17,7 +17,7 @@ from gameroom.errors import BadState, NotFound
 from gameroom.interfaces import ICursor, IDatabase
 from gameroom.reviews import sample
 from gameroom.rules import versions
-from gameroom.rules.manifest import Manifest, Server
+from gameroom.rules.manifest import Manifest, Server, Service
 from gameroom.store import catalogue as table
 from gameroom.store import reviews
 from gameroom.store.bundles import BundleFiles
@@ -78,6 +78,8 @@ class Bundle:
     """Where it is unpacked; None where nothing of it is served or run here, and for a file that is no bundle."""
     server: Server | None = None
     """Its GameServer; None for another hosting kind."""
+    service: Service | None = None
+    """Its micro game service; None for another hosting kind."""
 
 
 class Catalogue:
@@ -190,6 +192,7 @@ class Catalogue:
             web=said.web,
             folder=await self._unpacked(found) if said.served else None,
             server=said.server,
+            service=said.service,
         )
 
     @deferring

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from gameroom.catalogue import Bundle, Catalogue
 from gameroom.errors import BadState, NotFound
-from gameroom.rules.manifest import PLAIN, Manifest
+from gameroom.rules.manifest import PLAIN, Manifest, Service
 from gameroom.store import catalogue as table
 from gameroom.store.bundles import BundleFiles, DamagedBundle, Record
 from tests.shipping import ShippingCase
@@ -194,6 +194,16 @@ class UploadedTests(ShippingCase):
         stored = self.successResultOf(self.catalogue.stored("g"))
         self.assertEqual((stored.version, stored.size_bytes, stored.checksum), ("1.0.0", 8, checksum))
         self.assertEqual((stored.path.name, stored.path.read_bytes()), ("bundle.bin", b"anything"))
+
+    def test_services(self) -> None:
+        """A service of the bundle is unpacked to be run here; of one that runs elsewhere nothing is wanted here."""
+        here, elsewhere = Service(command=("python3", "service.py"), memory_mb=64), Service(endpoint="tcp:rules.example:7100")
+        checksum = self.publish("1.0.0", self.bundle_of(game_toml="", service_py="pass"), Manifest(kind="service", service=here))
+        bundle = self.successResultOf(self.catalogue.bundle("g"))
+        self.assertEqual((bundle.hosting, bundle.service, bundle.folder), ("service", here, self.data / "unpacked" / checksum))
+        self.publish("1.1.0", self.bundle_of(game_toml="", notes_txt="elsewhere"), Manifest(kind="service", service=elsewhere))
+        bundle = self.successResultOf(self.catalogue.bundle("g"))
+        self.assertEqual((bundle.service, bundle.folder, bundle.server), (elsewhere, None, None))
 
     def test_not_served(self) -> None:
         """A bundle of which nothing is served here is unpacked when a file of it is asked for, and not before."""
