@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
+NPM := build/npm/.ready
 ARGS ?=
 REACTOR ?= gameroom
 # The compiled build (docs/speed.md) has an environment of its own, since in an editable install compiled modules would hide what is changed.
@@ -65,6 +66,10 @@ $(TOOLS): .ci/tools | $(READY)
 	@.ci/tools $(BIN)/python
 	@touch $(TOOLS)
 
+# What a service of examples/ needs of npm; without it that one's tests are left out.
+$(NPM): .ci/npm examples/game-service-node/package.json examples/game-service-node/package-lock.json
+	@.ci/npm
+
 run: $(RUNS)/.ready
 	@exec $(RUNS)/bin/twistd --reactor=$(REACTOR) --nodaemon --pidfile= gameroom --data var $(ARGS)
 
@@ -92,7 +97,7 @@ js: $(TOOLS)
 	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then node --test tests/js/; \
 	else echo "node 20 or newer is not here: the JavaScript unit tests are left out; the browser tests run that code all the same"; fi
 
-system: $(READY) $(TOOLS)
+system: $(READY) $(TOOLS) $(NPM)
 	$(BYTECODE)
 	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q -n 3 tests/system $(ARGS)
 

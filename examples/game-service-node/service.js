@@ -10,7 +10,7 @@ const path = require("node:path");
 const protobuf = require("protobufjs");
 const { Rejected, next } = require("./rules.js");
 
-const proto = protobuf.loadSync(path.join(__dirname, "game.proto"), { keepCase: true });
+const proto = new protobuf.Root().loadSync(path.join(__dirname, "game.proto"), { keepCase: true });
 const [GameUpdate, GameState] = ["GameUpdate", "GameState"].map((name) => proto.lookupType(`gameroom.v1.${name}`));
 // Numbers of 64 bits are never beyond what JavaScript counts exactly (2^53), so they may become plain numbers.
 const PLAIN = { longs: Number, defaults: true, arrays: true, oneofs: true };
