@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gameroom.cli import account, dev_games, dev_init, dev_push, dev_run
+from gameroom.cli import account, dev_check_service, dev_games, dev_init, dev_push, dev_run
 from gameroom.cli.dev_link import Link
 from gameroom.cli.link import SERVER
 
@@ -21,6 +21,7 @@ for _command in (
     dev_init.init,
     dev_run.run,
     dev_push.check,
+    dev_check_service.check_service,
     *account.commands(Link, about_whoami="Who is logged in at the server."),
     dev_push.push,
     dev_push.cancel,

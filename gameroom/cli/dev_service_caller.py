@@ -1,0 +1,144 @@
+"""One connection to a micro game service that is being checked: nothing is asked twice here, and whatever is wrong is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from gameroom.cli.dev_service_words import CLOSED, REQUEST, SILENT, TWICE, UNREADABLE
+from gameroom.errors import InvalidRequest
+from gameroom.wire.game_service import State, Update, state_from_bytes, update_to_bytes
+from gameroom.wire.prefixed import FrameError, Frames, framed
+
+MOST_BYTES: Final = 16 << 20
+"""Of one message: what a daemon takes, where its operator did not say otherwise."""
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """What came of one update: either a state, or what went wrong in its place."""
+
+    seconds: float
+    state: State | None = None
+    data: bytes = b""
+    """The answer as it came; empty where there is none."""
+    trouble: str = ""
+    """A kind of `dev_service_words`; empty where there is a state."""
+    said: str = ""
+    """What was wrong, in words."""
+
+
+@attrs.define
+class _Asked:
+    since: float
+    waiting: Deferred[Reply]
+    patience: IDelayedCall
+
+
+class Caller(Protocol):
+    """Asks one service on one connection. `stray(kind, what)` is told of answers that nobody waits for."""
+
+    transport: Any
+
+    def __init__(self, clock: IReactorTime, *, timeout: float, stray: Callable[[str, str], None]) -> None:
+        self._clock, self._timeout, self._stray = clock, timeout, stray
+        self._frames = Frames(MOST_BYTES)
+        self._asked: dict[int, _Asked] = {}
+        self._answered: set[int] = set()
+        self.open = True
+        """Whether anything can be asked on it. One that went wrong is closed at once."""
+        self.why = "the connection is closed"
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+
+    def ask(self, update: Update, *, timeout: float | None = None) -> Deferred[Reply]:
+        """Fires with what comes of it, and never fails. `update.request` is one that was never used on this connection."""
+        return self.expect(update.request, lambda: self.write(framed(update_to_bytes(update))), timeout)
+
+    def expect(self, request: int, write: Callable[[], None], timeout: float | None = None) -> Deferred[Reply]:
+        """As `ask`, of an update that `write` writes, now or later."""
+        if not self.open:
+            return succeed(Reply(seconds=0.0, trouble=CLOSED, said=self.why))
+        waiting: Deferred[Reply] = Deferred(lambda _: self._given_up(request))
+        seconds = self._timeout if timeout is None else timeout
+        patience = self._clock.callLater(seconds, self._no_answer, seconds)
+        self._asked[request] = _Asked(self._clock.seconds(), waiting, patience)
+        write()
+        return waiting
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def close(self, why: str = "the connection is closed") -> None:
+        """Whoever still waits on it is told that it is closed."""
+        self._wrong(CLOSED, why)
+
+    # What the transport calls.
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.open:
+            return
+        wrong = ""
+        try:
+            frames = self._frames.feed(data)
+        except FrameError as error:
+            frames, wrong = error.frames, f"it sends {error.message}; the bytes that came begin with {data[:24]!r}"
+        for frame in frames:
+            if self.open:
+                self._came(frame)
+        if wrong:
+            self._wrong(UNREADABLE, wrong)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._wrong(CLOSED, "it closed the connection")
+
+    def _came(self, frame: bytes) -> None:
+        try:
+            state = state_from_bytes(frame)
+        except InvalidRequest as error:
+            self._wrong(UNREADABLE, error.message, frame)
+            return
+        asked = self._asked.pop(state.request, None)
+        if asked is not None:
+            self._answered.add(state.request)
+            asked.patience.cancel()
+            asked.waiting.callback(Reply(seconds=self._clock.seconds() - asked.since, state=state, data=frame))
+        elif state.request in self._answered:
+            self._stray(TWICE, f"request {state.request} was answered again")
+        else:
+            asked_for = ", ".join(map(str, list(self._asked)[:3])) or "nothing"
+            what = f"it answers request {state.request}; asked was {asked_for}"
+            if not self._asked:
+                self._stray(REQUEST, what)
+            self._wrong(REQUEST, what, frame)
+
+    def _given_up(self, request: int) -> None:
+        asked = self._asked.pop(request, None)
+        if asked is not None:
+            asked.patience.cancel()
+        self.close()
+
+    def _no_answer(self, seconds: float) -> None:
+        self._wrong(SILENT, f"no answer in {seconds:g} s")
+
+    def _wrong(self, kind: str, what: str, data: bytes = b"") -> None:
+        """Nothing more is taken from this connection."""
+        if not self.open:
+            return
+        self.open, self.why = False, what
+        if self.transport is not None:
+            self.transport.abortConnection()
+        asked, self._asked = self._asked, {}
+        for each in asked.values():
+            if each.patience.active():
+                each.patience.cancel()
+            if not each.waiting.called:
+                each.waiting.callback(Reply(seconds=self._clock.seconds() - each.since, trouble=kind, said=what, data=data))
