@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "gameroom"
 TEMPLATES = HOUSE / "cli" / "templates"
 """Games to begin with: programs of their own, no part of the house."""
-MODULES = [path for path in sorted(HOUSE.rglob("*.py")) if TEMPLATES not in path.parents]
+GAMES = HOUSE / "games"
+"""Those that ship with it are programs of their own, too."""
+MODULES = [path for path in sorted(HOUSE.rglob("*.py")) if not {TEMPLATES, GAMES} & {*path.parents}]
 
 BESIDE = {"gameroom", "gameroom.build", "gameroom.errors", "gameroom.interfaces", "gameroom.settings", "gameroom.deferring", "gameroom.reactor"}
 """Beside the stairs: anybody may use these, and they use nobody but each other."""
@@ -54,7 +56,9 @@ FLOORS: dict[str, int] = {
             "room_audience",
             "room_conversation",
             "room_ledger",
+            "room_once",
             "room_plan",
+            "room_receipts",
             "room_start",
             "room_transactions",
             "room_views",
