@@ -67,7 +67,7 @@ class ServiceElsewhere:
     def _unreached(self, why: str) -> None:
         """Told once, until it has answered again."""
         if not self.problem:
-            self._told(f"gameroom: the service at {self._at} cannot be reached: {why}")
+            self._told(f"the service at {self._at} cannot be reached: {why}")
             self._log.warn("service {endpoint} cannot be reached: {why}", endpoint=self._at, why=why)
         self.problem = UNREACHED
 

@@ -171,7 +171,7 @@ class ServiceProgram:
         if self._reactor.seconds() - self._since >= LIVED:
             self._wait = FIRST_WAIT
         self.problem = f"the game's service {why} and is started again"
-        self._told(f"gameroom: the service of version {self._order.version} {why}; it is started again in {self._wait:g} s")
+        self._told(f"the service of version {self._order.version} {why}; it is started again in {self._wait:g} s")
         self._log.info("service of game {game_id} {version} {why}", game_id=self._order.game_id, version=self._order.version, why=why)
         self._start_later()
         self._on_end(f"the game's service {why}")
