@@ -147,12 +147,12 @@ _EVENTS: Final[dict[type[Event], tuple[str, tuple[str, ...]]]] = {
 _BY_NAME: Final = {name: (kind, fields) for kind, (name, fields) in _EVENTS.items()}
 
 
-def update_to_bytes(update: Update) -> bytes:
-    """The same bytes for the same update. Raises ValueError for numbers that its fields cannot hold."""
+def update_to_bytes(update: Update, request: int | None = None) -> bytes:
+    """The same bytes for the same update; with another `request` where one is given. Raises ValueError for what its fields cannot hold."""
     event = update.event
     name, fields = _EVENTS[type(event)]
     told = _Update(
-        request=update.request,
+        request=update.request if request is None else request,
         room_id=update.room_id,
         sequence=update.sequence,
         state=update.state,

@@ -5,11 +5,13 @@ Pure: bytes in, frames out; no Twisted, no clock.
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from gameroom.errors import InvalidRequest
 
 PREFIX_BYTES: Final = 4
+_length: Final = struct.Struct("!I").unpack_from
 _SOME_TIMES: Final = 4
 """So many times a read may what it is put behind be copied for it; what is longer is kept as a bytearray, which grows without being copied."""
 
@@ -46,20 +48,20 @@ class Frames:
         """
         if self._wrong:
             return []
-        data = self._behind(data)
+        there = self._behind(data)
         found: list[bytes] = []
-        at, size = 0, len(data)
+        at, size = 0, len(there)
         while size - at >= PREFIX_BYTES:
-            length = int.from_bytes(data[at : at + PREFIX_BYTES], "big")
+            (length,) = _length(there, at)
             if not 0 < length <= self.most:
                 self._wrong, self._data = True, b""
                 raise FrameError(length, self.most, found)
             end = at + PREFIX_BYTES + length
             if end > size:
                 break
-            found.append(bytes(data[at + PREFIX_BYTES : end]))
+            found.append(bytes(there[at + PREFIX_BYTES : end]))
             at = end
-        self._data = data[at:] if at else data
+        self._data = there[at:] if at else there
         return found
 
     def _behind(self, data: bytes) -> bytes | bytearray:
