@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -23,15 +22,17 @@ class ServiceElsewhere:
 
     _log = Logger()
 
-    running = True
-    """It is nobody's here to start and to end."""
-
-    def __init__(self, endpoint: str, *, reactor: Any, told: Callable[[str], None]) -> None:
-        """`endpoint` is Twisted's string for it; `told` is given lines for the developers' logs."""
-        self._at, self._reactor, self._told = endpoint, reactor, told
+    def __init__(self, endpoint: str, *, reactor: Any) -> None:
+        """`endpoint` is Twisted's string for it."""
+        self._at, self._reactor = endpoint, reactor
         self._endpoint: IStreamClientEndpoint | None = None
         self.problem = ""
         """Why it cannot be reached just now: a sentence for a person."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it can be tried; whether it runs is nobody's concern here."""
+        return self._endpoint is not None
 
     def start(self) -> None:
         """Raises `BadState` where it cannot even be tried, as with a folder of certificates that is not there any more."""
@@ -65,9 +66,8 @@ class ServiceElsewhere:
         return succeed(None)
 
     def _unreached(self, why: str) -> None:
-        """Told once, until it has answered again."""
+        """Logged once, until it has answered again."""
         if not self.problem:
-            self._told(f"the service at {self._at} cannot be reached: {why}")
             self._log.warn("service {endpoint} cannot be reached: {why}", endpoint=self._at, why=why)
         self.problem = UNREACHED
 
