@@ -18,8 +18,7 @@ from gameroom.rules import game_entry, manifest
 
 TEMPLATES = Path(__file__).with_name("templates")
 HOSTED = tuple(sorted(path.parent.name for path in TEMPLATES.glob("*/game.toml")))
-"""The hosting kinds that a game can be begun for: those that this gameroom hosts."""
-LATER = tuple(kind for kind in ("lockstep", "relay", "server", "service", "controller") if kind not in HOSTED)
+"""The hosting kinds that a game can be begun for."""
 PLACE = "{{name}}"
 HIDDEN = {FILE.removeprefix("."): FILE}
 """Files whose names begin with a dot only where they are written."""
@@ -56,8 +55,6 @@ def slug(name: str) -> str:
 
 
 def _require(kind: str, name: str) -> None:
-    if kind in LATER:
-        fail(f"gameroom cannot host {kind} games yet, that comes with a later version; choose --kind {' or '.join(HOSTED)}")
     if kind not in HOSTED:
         fail(f"--kind: there is no hosting kind {kind}; choose {' or '.join(HOSTED)}")
     try:

@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 class InitTests(DevCase):
     def test_each_template_is_a_good_bundle(self) -> None:
         """What is written passes the checks, is of the kind that was asked for, and has a page where gameroom has none for it."""
-        self.assertEqual(HOSTED, ("controller", "lockstep", "relay", "server"))
+        self.assertEqual(HOSTED, ("controller", "lockstep", "relay", "server", "service"))
         for kind in HOSTED:
             said = self.said("init", self.folder / kind, "--kind", kind, "--name", "My Game")
             self.assertEqual(said["files"], sorted(said["files"], key=lambda name: name.removeprefix(".")))
@@ -89,9 +89,8 @@ class InitTests(DevCase):
         self.assertEqual((self.folder / "a" / "index.html").read_text(), "mine")
 
     def test_refused(self) -> None:
-        """Kinds that are not hosted yet, kinds that there are not, and names that no game may have, each in a line; no file is written."""
+        """Kinds that there are not, and names that no game may have, each in a line; no file is written."""
         for arguments, words in (
-            (("--kind", "service", "--name", "A"), "cannot host service games yet"),
             (("--kind", "other", "--name", "A"), "there is no hosting kind other"),
             (("--name", "x" * 65), "64"),
             (("--name", "a\x07b"), "--name"),

@@ -47,6 +47,7 @@ MOST_BYTES = 16 << 20  # of an update; whoever sends more is not gameroom
 STATE_BYTES = 1 << 20  # of a state, and of all that one update broadcasts and shows
 RESULTS_BYTES = 16 << 10
 MOST_LEVELS = 200  # of lists and dicts within each other, in what is sent to members
+CPU_SECONDS = 4  # of one update; gameroom's patience is 5 seconds
 READ_BYTES = 1 << 16
 ERROR, BAD_STATE = 100, 105  # gameroom's codes: what was sent makes no sense; it makes sense, but not now
 
@@ -122,14 +123,12 @@ def serve(update, arguments=None):
     """
     options = argparse.ArgumentParser(description="A micro game service. gameroom starts it by itself.")
     options.add_argument("--listen", metavar="HOST:PORT", help="wait for gameroom here, instead of at descriptor 3")
-    listening = listener(options.parse_args(arguments).listen)
+    place = options.parse_args(arguments).listen
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: sys.exit(0))  # nothing is lost: gameroom has it
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)  # what you print is to be in the log at once
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        Service(update, listening).run()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(limited(update), listener(place))
 
 
 def service(update):
@@ -170,55 +169,37 @@ def levels(value):
     return 0 if inner is None else 1 + max(map(levels, inner), default=0)
 
 
-# The messages, as Protocol Buffers: number, name and kind of each field. A list is a field that repeats.
+# The messages of game.proto: the fields of each, numbered from 1. A * repeats; a ? may be left out, which is not the same as 0.
 
-VARINTS = ("uint32", "uint64", "int64", "bool", "optional uint32")
-DEFAULTS = {"uint32": 0, "uint64": 0, "int64": 0, "bool": False, "string": "", "bytes": b""}
-
-
-class Message:
-    def __init__(self, *fields):
-        self.fields = fields
-        self.by_tag = {field << 3 | (0 if kind in VARINTS else 2): (name, kind) for field, name, kind in fields}
-        self.defaults = {name: DEFAULTS.get(kind) if isinstance(kind, str) else None for _, name, kind in fields}
-
-
-OUTGOING = ((1, "data", "bytes"), (2, "text", "bool"))
-SEATED = (1, "seat", "uint32")
-EVENTS = {
-    "started": (6, Message((1, "config", "bytes"), (2, "seed", "uint64"))),
-    "message": (7, Message(SEATED, (2, "data", "bytes"), (3, "text", "bool"))),
-    "joined": (8, Message(SEATED)),
-    "left": (9, Message(SEATED, (2, "reason", "string"))),
-    "timer": (10, Message((1, "due_ms", "int64"))),
+MESSAGES = {
+    "Player": "seat uint32, id string, name string, connected bool",
+    "Started": "config bytes, seed uint64",
+    "Message": "seat uint32, data bytes, text bool",
+    "Joined": "seat uint32",
+    "Left": "seat uint32, reason string",
+    "Timer": "due_ms int64",
+    "GameUpdate": "request uint64, room_id string, sequence uint64, state bytes, players Player*, started Started, message Message, "
+    "joined Joined, left Left, timer Timer, now_ms int64, game_id string, version string",
+    "Outgoing": "data bytes, text bool",
+    "View": "seat uint32, data bytes, text bool",
+    "Finished": "results bytes",
+    "Rejected": "code uint32, message string",
+    "GameState": "request uint64, sequence uint64, state bytes, broadcast Outgoing*, views View*, timer_ms uint32?, "
+    "finished Finished, rejected Rejected",
 }
-GAME_UPDATE = Message(
-    (1, "request", "uint64"),
-    (2, "room_id", "string"),
-    (3, "sequence", "uint64"),
-    (4, "state", "bytes"),
-    (5, "players", [Message(SEATED, (2, "id", "string"), (3, "name", "string"), (4, "connected", "bool"))]),
-    *((field, name, kind) for name, (field, kind) in EVENTS.items()),
-    (11, "now_ms", "int64"),
-    (12, "game_id", "string"),
-    (13, "version", "string"),
-)
-GAME_STATE = Message(
-    (1, "request", "uint64"),
-    (2, "sequence", "uint64"),
-    (3, "state", "bytes"),
-    (4, "broadcast", [Message(*OUTGOING)]),
-    (5, "views", [Message(SEATED, (2, "data", "bytes"), (3, "text", "bool"))]),
-    (6, "timer_ms", "optional uint32"),
-    (7, "finished", Message((1, "results", "bytes"))),
-    (8, "rejected", Message((1, "code", "uint32"), (2, "message", "string"))),
-)
+EVENTS = ("started", "message", "joined", "left", "timer")  # of these an update has one
+VARINTS = ("uint32", "uint64", "int64", "bool", "uint32?")
+DEFAULTS = {"uint32": 0, "uint64": 0, "int64": 0, "bool": False, "string": "", "bytes": b""}  # all else is None
+
+FIELDS = {message: [(number, *field.split()) for number, field in enumerate(text.split(", "), 1)] for message, text in MESSAGES.items()}
+BY_TAG = {message: {n << 3 | (0 if kind in VARINTS else 2): (name, kind) for n, name, kind in fields} for message, fields in FIELDS.items()}
+NOTHING = {message: {name: DEFAULTS.get(kind) for _, name, kind in fields} for message, fields in FIELDS.items()}
 
 
 def read(message, data, values=None):
     """The values of a message by their names; fields that we do not know are left out. Raises `ValueError`."""
-    values = dict(message.defaults) if values is None else values
-    at, end = 0, len(data)
+    values = dict(NOTHING[message]) if values is None else values
+    known, at, end = BY_TAG[message], 0, len(data)
     while at < end:
         tag, at = varint(data, at, 5)
         wire = tag & 7
@@ -235,9 +216,8 @@ def read(message, data, values=None):
             raise ValueError("a field ends before it is whole")
         if not 8 <= tag < 1 << 32:
             raise ValueError("a field has no number")
-        name, kind = message.by_tag.get(tag, (None, None))
-        if name is not None:
-            take(values, name, kind, value)
+        if tag in known:
+            take(values, *known[tag], value)
     return values
 
 
@@ -251,12 +231,12 @@ def take(values, name, kind, value):
         value = value != 0
     elif kind == "int64":
         value -= value >> 63 << 64
-    elif kind in ("uint32", "optional uint32"):
+    elif kind in ("uint32", "uint32?"):
         value &= 0xFFFFFFFF
-    elif type(kind) is list:
-        value = [*(values[name] or ()), read(kind[0], value)]
-    elif type(kind) is Message:
-        other = name in EVENTS and values.get("event") != name  # there is one event, and the last one counts
+    elif kind[-1] == "*":
+        value = [*(values[name] or ()), read(kind[:-1], value)]
+    elif kind != "uint64":
+        other = name in EVENTS and values.get("event") != name
         value = read(kind, value, None if other else values[name])
         if name in EVENTS:
             values["event"] = name
@@ -275,18 +255,18 @@ def varint(data, at, most=10):
 
 
 def write(message, values):
-    """The bytes of a message; values that are missing or None are not said, nor those that are what is not said."""
+    """The bytes of a message. What is missing, or as it would be where it is missing, is not said."""
     written = bytearray()
-    for field, name, kind in message.fields:
+    for number, name, kind in FIELDS[message]:
         value = values.get(name)
-        if value is None or (type(kind) is str and value == DEFAULTS.get(kind)):
+        if value is None or value == DEFAULTS.get(kind):
             continue
         if kind in VARINTS:
-            written += to_varint(field << 3) + to_varint(value & 0xFFFFFFFFFFFFFFFF)
+            written += to_varint(number << 3) + to_varint(value & 0xFFFFFFFFFFFFFFFF)
             continue
-        for each in value if type(kind) is list else [value]:
-            inner = each if kind == "bytes" else each.encode() if kind == "string" else write(kind[0] if type(kind) is list else kind, each)
-            written += to_varint(field << 3 | 2) + to_varint(len(inner)) + inner
+        for each in value if kind[-1] == "*" else [value]:
+            inner = each if kind == "bytes" else each.encode() if kind == "string" else write(kind.rstrip("*"), each)
+            written += to_varint(number << 3 | 2) + to_varint(len(inner)) + inner
     return bytes(written)
 
 
@@ -300,6 +280,10 @@ def to_varint(value):
 
 
 # An update and its answer
+
+
+class TooSlow(BaseException):
+    """Raised in an update that takes too long: no `except Exception` of a game's is in its way."""
 
 
 def event_of(said):
@@ -316,26 +300,52 @@ def event_of(said):
     return Event(kind, players=[Player(**player) for player in said["players"] or ()], **about, **common)
 
 
+def next_state(update, said):
+    """What a GameState has of an update that went well."""
+    event = event_of(said)
+    state = update(json.loads(said["state"]) if said["state"] else None, event)
+    if state is None and event.finished is None:
+        raise TypeError("update() returned None; return the next state, or the one that came where nothing changes")
+    kept = within(STATE_BYTES, "the state", to_json(state))
+    return {"state": kept, "broadcast": event.broadcasts, "views": event.views, "timer_ms": event.timer_ms, "finished": event.finished}
+
+
 def answer(update, data):
     """The GameState for a GameUpdate, both in bytes. Raises `ValueError` for what is no GameUpdate."""
-    said = read(GAME_UPDATE, data)
-    told = {"request": said["request"], "sequence": said["sequence"]}
+    said = read("GameUpdate", data)
     try:
-        event = event_of(said)
-        state = update(json.loads(said["state"]) if said["state"] else None, event)
-        if state is None and event.finished is None:
-            raise TypeError("update() returned None; return the next state, or the one that came where nothing changes")
-        kept = within(STATE_BYTES, "the state", to_json(state))
+        told = next_state(update, said)
     except Rejected as no:
-        message = str(no).encode(errors="replace").decode()
-        told["rejected"] = {"code": no.code if type(no.code) is int and 0 < no.code < 1 << 32 else BAD_STATE, "message": message}
-    except Exception:  # the other rooms go on; and a function that fails now would fail at every other try, too
+        code = no.code if type(no.code) is int and 0 < no.code < 1 << 32 else BAD_STATE
+        told = {"rejected": {"code": code, "message": str(no).encode(errors="replace").decode()}}
+    except (Exception, TooSlow):  # the other rooms go on; and a function that fails now would fail at every other try, too
         print(f"room {said['room_id']}, update {said['sequence']}, {said.get('event')}:", file=sys.stderr)
         traceback.print_exc()
-        told["rejected"] = {"code": BAD_STATE, "message": "the game's rules failed"}
-    else:
-        told.update(state=kept, broadcast=event.broadcasts, views=event.views, timer_ms=event.timer_ms, finished=event.finished)
-    return write(GAME_STATE, told)
+        told = {"rejected": {"code": BAD_STATE, "message": "the game's rules failed"}}
+    return write("GameState", {"request": said["request"], "sequence": said["sequence"], **told})
+
+
+def limited(update):
+    """The same function, stopped by `TooSlow` after CPU_SECONDS of this program's own time: a loop that has no end."""
+    if not hasattr(signal, "setitimer"):
+        return update  # Windows
+    running = []
+
+    def stop(*_):
+        if running:
+            raise TooSlow(f"update() has run for {CPU_SECONDS} seconds")
+
+    def call(state, event):
+        running.append(event)
+        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS, 1)
+        try:
+            return update(state, event)
+        finally:
+            running.clear()
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+    signal.signal(signal.SIGPROF, stop)
+    return call
 
 
 # Sockets: 4 bytes of length, then a message, both ways
@@ -387,48 +397,48 @@ class Connection:
         self.waiting = data[sent:]
 
 
-class Service:
+def run(update, listening):
     """All connections, one after the other: `update` is never called twice at a time."""
+    selector = selectors.DefaultSelector()
+    listening.setblocking(False)
+    selector.register(listening, selectors.EVENT_READ)
+    while True:
+        for key, _ in selector.select():
+            connection = key.data
+            if connection is None:
+                connection = accepted(listening)
+                if connection is not None:
+                    selector.register(connection.socket, selectors.EVENT_READ, connection)
+            elif not goes_on(connection, update):
+                selector.unregister(connection.socket)
+                connection.socket.close()
+            else:
+                wanted = selectors.EVENT_WRITE if connection.waiting else selectors.EVENT_READ
+                if wanted != key.events:
+                    selector.modify(connection.socket, wanted, connection)
 
-    def __init__(self, update, listening):
-        self.update, self.selector = update, selectors.DefaultSelector()
-        listening.setblocking(False)
-        self.selector.register(listening, selectors.EVENT_READ)
 
-    def run(self):
-        while True:
-            for key, _ in self.selector.select():
-                if key.data is None:
-                    self.accept(key.fileobj)
-                else:
-                    self.go_on(key.data, key.events)
+def accepted(listening):
+    try:
+        return Connection(listening.accept()[0])
+    except BlockingIOError:
+        return None  # it has gone again
+    except OSError as error:
+        print(f"a connection could not be taken: {error}", file=sys.stderr)
+        time.sleep(0.1)  # too many files are open, say: others may close theirs
+        return None
 
-    def accept(self, listening):
-        try:
-            connection = Connection(listening.accept()[0])
-            self.selector.register(connection.socket, selectors.EVENT_READ, connection)
-        except BlockingIOError:
-            pass  # gone again
-        except OSError as error:
-            print(f"a connection could not be taken: {error}", file=sys.stderr)
-            time.sleep(0.1)  # too many files are open, say: others may close theirs
 
-    def go_on(self, connection, events):
-        try:
-            connection.go_on(self.update)
-        except (EOFError, OSError):
-            self.close(connection)
-        except ValueError as error:
-            print(f"a connection is closed, this is not gameroom's: {error}", file=sys.stderr)
-            self.close(connection)
-        else:
-            wanted = selectors.EVENT_WRITE if connection.waiting else selectors.EVENT_READ
-            if wanted != events:
-                self.selector.modify(connection.socket, wanted, connection)
-
-    def close(self, connection):
-        self.selector.unregister(connection.socket)
-        connection.socket.close()
+def goes_on(connection, update):
+    """Whether the connection is still to be used."""
+    try:
+        connection.go_on(update)
+    except ValueError as error:
+        print(f"a connection is closed, as what came on it is not gameroom's: {error}", file=sys.stderr)
+        return False
+    except (EOFError, OSError):
+        return False  # it has gone
+    return True
 
 
 def listener(place):
