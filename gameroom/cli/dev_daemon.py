@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +65,25 @@ class PrivateDaemon:
     `quietly`: its log goes into the folder instead of to standard error.
     `patient`: a seat waits for its browser as long as one may look into it, instead of the usual minute.
     `sandboxed`: whether it runs programs of games in a sandbox.
+    `allow`: the micro game services elsewhere that it may call. `record`: the folder into which it writes updates and answers.
     """
 
-    def __init__(self, clock: IReactorTime, *, quietly: bool, patient: bool = True, sandboxed: bool = True) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        quietly: bool,
+        patient: bool = True,
+        sandboxed: bool = True,
+        allow: Sequence[str] = (),
+        record: Path | None = None,
+    ) -> None:
         self._clock = clock
         self.folder = Path(tempfile.mkdtemp(prefix="gameroom-dev-"))
         self.developer_port, self.web_port, self.game_port, self.admin_port = _free_ports(4)
         try:
-            settings = SETTINGS + (PATIENT if patient else "") + ("" if sandboxed else NO_SANDBOX)
-            (self.folder / "gameroom.toml").write_text(settings)
+            settings = SETTINGS + (PATIENT if patient else "") + ("" if sandboxed else NO_SANDBOX) + _service(allow, record)
+            (self.folder / "gameroom.toml").write_text(settings, "utf-8")
             with (self.folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
                     self._command(),
@@ -162,6 +173,12 @@ class PrivateDaemon:
                 self._process.kill()
                 self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _service(allow: Sequence[str], record: Path | None) -> str:
+    """`[service]` of its configuration; JSON's strings and arrays are TOML's, too."""
+    keep = f"record = {json.dumps(str(record.resolve()), ensure_ascii=False)}\n" if record is not None else ""
+    return f"[service]\nallow = {json.dumps(list(allow), ensure_ascii=False)}\n{keep}"
 
 
 def _free_ports(count: int) -> list[int]:

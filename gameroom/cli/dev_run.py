@@ -22,7 +22,7 @@ from gameroom.cli.dev_pack import CannotPack, fingerprint
 from gameroom.cli.dev_preview import Faulty, Preview, prepared
 from gameroom.cli.dev_publish import FIRST_VERSION, bumped
 from gameroom.cli.dev_push import looked_at
-from gameroom.cli.output import shown
+from gameroom.cli.output import fail, shown
 from gameroom.cli.reacting import CannotDo, say_wrong
 from gameroom.client.developer import DeveloperClient
 from gameroom.client.servers import endpoint_of
@@ -39,27 +39,37 @@ NOT_FOUND = 404
 @click.argument("source", metavar="[FOLDER|FILE]", type=click.Path(path_type=Path), default=Path())
 @click.option("--open", "open_browser", is_flag=True, help="Open the room in a browser.")
 @click.option("--watch", is_flag=True, help="Open a new room whenever a file has changed.")
+@click.option("--record", metavar="FOLDER", type=click.Path(path_type=Path), help="Keep each update of a micro game service there, with its answer.")
 @click.option("--log", "with_log", is_flag=True, help="Show the private server's log.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs, a line for each room.")
 @click.pass_context
-def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **showing: Any) -> None:
+def run(context: click.Context, /, source: Path, watch: bool, record: Path | None, with_log: bool, **showing: Any) -> None:
     """Start a private server on this machine, put FOLDER's game in, and open a room of it. Ctrl-C ends it and leaves nothing behind.
 
     Open the page twice to play against yourself. A game with a program for players is played at terminals, too: it says how.
-    What a server of the game writes is shown as it comes, each line behind a |.
+    What a server or service of the game writes is shown as it comes, each line behind a |.
     """
     with looked_at(source) as found:  # what is wrong with it is told before anything is started
-        runs_a_program = found.manifest.server is not None
+        said = found.manifest
+    if record is not None and said.service is None:
+        fail(f"--record is for games with a micro game service, and this one's hosting kind is {said.kind}")
     world: World = context.obj or World()
 
     async def main(reactor: Any) -> None:
-        sandboxed = not runs_a_program or await has_sandbox(reactor)
+        sandboxed = not runs_a_program(said) or await has_sandbox(reactor)
         try:
-            # Who is started at a terminal once more is somebody new there: a seat left behind is soon to be free again.
-            daemon = PrivateDaemon(reactor, quietly=not with_log, patient=not runs_a_program, sandboxed=sandboxed)
+            daemon = PrivateDaemon(
+                reactor,
+                quietly=not with_log,
+                # Who is started at a terminal once more is somebody new there: a seat left behind is soon to be free again.
+                patient=said.server is None,
+                sandboxed=sandboxed,
+                allow=endpoints(said),
+                record=record,
+            )
         except OSError as error:
             raise CannotDo(f"the private server cannot be started: {error}") from None
-        trial = Trial(source=source, daemon=daemon, reactor=reactor, **showing)
+        trial = Trial(source=source, daemon=daemon, reactor=reactor, allowed=endpoints(said), **showing)
         try:
             await trial.begin()
             await trial.go_on(watch)
@@ -71,6 +81,16 @@ def run(context: click.Context, /, source: Path, watch: bool, with_log: bool, **
     world.run(main)
 
 
+def runs_a_program(manifest: Manifest) -> bool:
+    """Whether the daemon runs one for rooms of this game."""
+    return manifest.server is not None or (manifest.service is not None and bool(manifest.service.command))
+
+
+def endpoints(manifest: Manifest) -> tuple[str, ...]:
+    """Where a service of this game runs that is none of the bundle's own: whoever tries it here allows it."""
+    return () if manifest.service is None or not manifest.service.endpoint else (manifest.service.endpoint,)
+
+
 async def has_sandbox(reactor: Any) -> bool:
     """Whether games' programs can be run in a sandbox here. Where not that is said: they run all the same, being the caller's own."""
     programs = Programs(reactor=reactor, settings=SandboxSettings(), log=lambda *_: None)
@@ -78,7 +98,7 @@ async def has_sandbox(reactor: Any) -> bool:
     try:
         programs.require()
     except BadState:
-        say_wrong("there is no sandbox on this machine (bubblewrap, its program is bwrap), so the game's server runs with all that you may do")
+        say_wrong("there is no sandbox on this machine (bubblewrap, its program is bwrap), so the game's program runs with all that you may do")
         return False
     finally:
         await programs.stop()
@@ -94,6 +114,8 @@ class Trial:
     reactor: Any
     open_browser: bool
     as_json: bool
+    allowed: tuple[str, ...] = ()
+    """The services elsewhere that the private server may call."""
     _game_id: str = ""
     _versions: list[str] = attrs.field(factory=list)
     _token: str = ""
@@ -131,6 +153,8 @@ class Trial:
         """What is in the folder becomes the game's next version. Raises `Faulty` and `CannotPack`."""
         self._seen = fingerprint(self.source)
         with prepared(self.source) as found:
+            if not set(endpoints(found.manifest)) <= set(self.allowed):
+                raise Faulty("game.toml: service.endpoint is another one now; Ctrl-C, and start gameroom dev run again")
             client = await self._connected()
             try:
                 await self._publish(client, found)
@@ -138,8 +162,8 @@ class Trial:
                 await client.close()
 
     async def _overhear(self) -> None:
-        """What the game's server writes, and why it could not start, is shown to its developer: nobody else is told."""
-        if self._manifest.server is None:
+        """What the game's server or service writes, and why it could not start, is shown to its developer: nobody else is told."""
+        if self._manifest.server is None and self._manifest.service is None:
             return
         if self._listener is None:
             self._listener = await self._connected()

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.cli import dev_run
 from gameroom.cli.dev_overheard import Overheard
 from gameroom.client.developer import DeveloperClient
-from gameroom.rules.manifest import PLAIN, Manifest, Server
+from gameroom.rules.manifest import PLAIN, Manifest, Server, Service
 
 
 class OverheardTests(SynchronousTestCase):
@@ -51,7 +51,7 @@ class _Door:
 
 
 class TrialTests(SynchronousTestCase):
-    """`gameroom dev run` shows what a game's server writes: a traceback is seen where it was made."""
+    """`gameroom dev run` shows what a game's server or service writes: a traceback is seen where it was made."""
 
     def looked(self, manifest: Manifest, lines: list[str]) -> list[str]:
         door = _Door()
@@ -76,6 +76,11 @@ class TrialTests(SynchronousTestCase):
     def test_a_server(self) -> None:
         manifest = Manifest(bundle=True, kind="server", server=Server(command=("python3", "server.py")))
         self.assertEqual(self.looked(manifest, ["T1 Traceback", "T2   File"]), ["| Traceback", "|   File"])
+
+    def test_a_service(self) -> None:
+        """Of the bundle or elsewhere: of that one gameroom says itself what is wrong."""
+        for service in (Service(command=("python3", "service.py")), Service(endpoint="tcp:rules.example:7100")):
+            self.assertEqual(self.looked(Manifest(kind="service", service=service), ["T1 Traceback"]), ["| Traceback"])
 
     def test_none(self) -> None:
         self.assertEqual(self.looked(PLAIN, ["T1 Traceback"]), [])
