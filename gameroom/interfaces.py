@@ -148,8 +148,11 @@ class IRoom(Interface):
     def enter(state: str) -> Deferred[None]:
         """While it is set up: this is its state, and nobody is ready. Fires when that is durable and told; raises `BadState` in a play."""
 
-    def show_state(state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
-        """Tell everyone the referee's state, as `running.paused.lagging`. Kept for those who come later."""
+    def show_state(state: str, reason: str | None = None, members: Sequence[str] | None = None, message: str | None = None) -> None:
+        """Tell everyone the referee's state, as `running.paused.lagging`. The state is kept for those who come later.
+
+        `message` is a sentence for a person.
+        """
 
     def over(reason: str, results: Any = None) -> None:
         """The play has ended: the room goes back to setup and everyone is told."""
@@ -206,6 +209,10 @@ class IReferee(Interface):
     packets_are_messages: bool = Attribute("True where binary frames count to the limit of messages (relay); command packets do not.")
 
     transactional: bool = Attribute("True where messages are answered and players are told one thing at a time (controller).")
+
+    acts_once: bool = Attribute(
+        "True where a `game` message under an id acts once, however often it comes, also over a restart: the referee keeps its answer (service)."
+    )
 
     begins_once: bool = Attribute(
         "True where a play that has got ready begins though players have left meanwhile, if enough are there: `left` is told behind `begun` (server)."

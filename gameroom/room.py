@@ -22,6 +22,7 @@ from gameroom.interfaces import IDatabase, IReferee, IRoom, Work
 from gameroom.refereed_room import RefereedRoom
 from gameroom.room_audience import RoomAudience
 from gameroom.room_ledger import RoomLedger
+from gameroom.room_once import OnceAudience
 from gameroom.room_start import RoomStart
 from gameroom.room_transactions import TransactionalAudience
 from gameroom.rules import room as rules
@@ -93,7 +94,13 @@ class LivingRoom:
         self._mend_at = 0.0
         self.refereed = RefereedRoom(self)
         self.referee: IReferee = referee(self.refereed)
-        self.audience = TransactionalAudience(self) if self.referee.transactional else RoomAudience(self)
+        self.audience = self._audience_of(self.referee)(self)
+
+    @staticmethod
+    def _audience_of(referee: IReferee) -> type[RoomAudience]:
+        if referee.transactional:
+            return TransactionalAudience
+        return OnceAudience if referee.acts_once else RoomAudience
 
     # What it is.
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class RoomAudience:
     """The connections of one room. Iterating gives every welcomed `IConnection`."""
 
+    acts_once = False
+    """Whether what members say goes through `once`."""
+
     def __init__(self, room: LivingRoom) -> None:
         self._room = room
         self._attendance = Attendance()
@@ -52,7 +55,7 @@ class RoomAudience:
         """After a restart of the daemon, before anybody comes."""
 
     def once(self, user_id: str, message: dict[str, Any], message_id: int | None, act: Callable[[], Any]) -> Any:
-        """A member has said this; see `TransactionalAudience.once`. Here it is done as often as it is said."""
+        """A member has said this; see `OnceAudience` and `TransactionalAudience`. Here it is done as often as it is said."""
         return act()
 
     def withdraw(self, user_id: str, event: str) -> None:

@@ -189,7 +189,7 @@ class RoomConversation:
                 raise _unproved()
         else:
             self._remember(room, message_id)
-            if room.referee.transactional and deed is not _HELLO:
+            if room.audience.acts_once and deed is not _HELLO:
                 act = partial(self._act, room, deed, message, message_id)
                 return cast("Answer | Deferred[Any]", room.audience.once(self._user_id, message, message_id, act))
         if deed is not None:

@@ -8,26 +8,21 @@ What members say under an id acts once, however often it comes.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gameroom.errors import GameroomError, RateLimited, ServerError, error_of
+from gameroom.errors import GameroomError
 from gameroom.room_audience import RoomAudience
-from gameroom.rules.transactions import Ids, Receiver, Repeat, Sender, Sent, UnderWay
-from gameroom.store import DatabaseUnavailable
+from gameroom.room_receipts import Receipts
+from gameroom.rules.transactions import Ids, Sender, Sent
 from gameroom.store import transactions as table
 from gameroom.wire.room_messages import Hello, Outgoing
 
 if TYPE_CHECKING:
     from gameroom.room import LivingRoom
-
-Answer = dict[str, Any] | None
-ACK: dict[str, Any] = {"type": "ack"}
 
 _LATEST = frozenset(("players", "state"))
 """Types of messages of which the newest is enough."""
@@ -38,6 +33,8 @@ _LATEST_EVENTS = frozenset(("board", "clock", "game_start", "request_move"))
 class TransactionalAudience(RoomAudience):
     """As any audience, but what players are told waits its turn and is told again until it is answered."""
 
+    acts_once = True
+
     _log = Logger()
 
     def __init__(self, room: LivingRoom) -> None:
@@ -45,20 +42,14 @@ class TransactionalAudience(RoomAudience):
         self._ids = Ids()
         self._asking = False
         self._senders: dict[str, Sender] = {}
-        self._receivers: dict[str, Receiver] = {}
-        self._promised: dict[tuple[str, int], list[Deferred[Answer]]] = {}
+        self._receipts = Receipts()
 
     async def restore(self) -> None:
         """After a restart: go on behind the ids that may have been used, and know what moves were answered."""
         room = self._room
         ahead, answers = await room.around.database.interact(table.load, room.room_id)
         self._ids.forgotten(ahead)
-        found: dict[str, dict[int, dict[str, Any]]] = {}
-        for answered in answers:
-            found.setdefault(answered.user_id, {})[answered.id] = answered.answer
-        for user_id, by_id in found.items():
-            receiver = self._receivers[user_id] = Receiver(by_id)
-            room.last_ids[user_id] = receiver.last_id
+        room.last_ids.update(self._receipts.restore(answers))
         self._look_for_ids()
 
     # What is told.
@@ -158,45 +149,7 @@ class TransactionalAudience(RoomAudience):
             return None
         if message_id is None or message["type"] == "ping":
             return act()
-        receiver = self._receivers.get(user_id)
-        if receiver is None:
-            receiver = self._receivers[user_id] = Receiver()
-        taken = receiver.take(message_id)
-        if isinstance(taken, Repeat):
-            return _told(taken.answer)
-        if isinstance(taken, UnderWay):
-            promise: Deferred[Answer] = Deferred()
-            self._promised.setdefault((user_id, message_id), []).append(promise)
-            return promise
-        return self._act(user_id, message_id, receiver, act)
-
-    def _act(self, user_id: str, message_id: int, receiver: Receiver, act: Callable[[], Any]) -> Any:
-        settle = partial(self._settle, user_id, message_id, receiver)
-        try:
-            result = act()
-        except Exception as error:
-            settle(error)
-            raise
-        if isinstance(result, Deferred):
-            return result.addCallbacks(settle, lambda failure: settle(failure.value) or failure)
-        return settle(result)
-
-    def _settle(self, user_id: str, message_id: int, receiver: Receiver, result: Any) -> Any:
-        """Remember what came of a message, and tell those who have asked again meanwhile; gives `result`, or None for an error."""
-        promised = self._promised.pop((user_id, message_id), ())
-        if isinstance(result, BaseException):
-            if _stands(result):
-                assert isinstance(result, GameroomError)
-                receiver.done(message_id, {"type": "error", "code": result.code, "message": result.message, **result.payload})
-            else:
-                receiver.failed(message_id)
-            for promise in promised:
-                promise.errback(result)
-            return None
-        receiver.done(message_id, ACK if result is None else result)
-        for promise in promised:
-            promise.callback(result)
-        return result
+        return self._receipts.once(user_id, message_id, act)
 
     def _answered(self, user_id: str, reply_to: int) -> None:
         sender = self._senders.get(user_id)
@@ -206,22 +159,9 @@ class TransactionalAudience(RoomAudience):
     def dismiss(self, user_id: str, error: GameroomError | None) -> None:
         super().dismiss(user_id, error)
         self._senders.pop(user_id, None)
-        if self._receivers.pop(user_id, None) is not None and not self._room.closing:
+        if self._receipts.forget(user_id) and not self._room.closing:
             room = self._room
             room.change(room.latest, also=(table.forget, (room.room_id, user_id))).addErrback(lambda failure: None)
-
-
-def _stands(error: BaseException) -> bool:
-    """Whether this is the answer for good; else a repeat is tried anew."""
-    return isinstance(error, GameroomError) and not isinstance(error, ServerError | RateLimited | DatabaseUnavailable)
-
-
-def _told(answer: dict[str, Any]) -> Answer:
-    """An answer that was given before, given again. Raises the error that it was."""
-    if answer["type"] == "error":
-        more = {name: value for name, value in answer.items() if name not in ("type", "code", "message")}
-        raise error_of(answer["code"], answer["message"], more)
-    return None if answer == ACK else answer
 
 
 def _key_of(message: dict[str, Any]) -> Hashable:

@@ -38,6 +38,7 @@ from gameroom.referees.lockstep import LockstepReferee
 from gameroom.referees.relay import RelayReferee
 from gameroom.referees.server import ServerReferee
 from gameroom.referees.service import ServiceReferee
+from gameroom.referees.service_states import KeptStates
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits
@@ -277,6 +278,7 @@ def _make_registry(
         database=ground.database,
         random_bytes=secrets.token_bytes,
         log=store.logs.write,
+        states=KeptStates(),
     )
     return Registry(
         database=ground.database,

@@ -17,7 +17,7 @@ from gameroom.errors import BadState, GameroomError, NotFound
 from gameroom.interfaces import IConnection, IDatabase, IReferee, IRoom
 from gameroom.presence import Presence
 from gameroom.registry import Registry
-from gameroom.rules.manifest import Server
+from gameroom.rules.manifest import Server, Service
 from gameroom.rules.room import Player
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import Account
@@ -70,6 +70,7 @@ class NotingReferee:
     keeps_seats = True
     packets_are_messages = False
     transactional = False
+    acts_once = False
     begins_once = False
     at_server = False
     played_at = None
@@ -168,6 +169,7 @@ class Bundle:
     engine: str | None = "engine.js"
     folder: Path | None = None
     server: Server | None = None
+    service: Service | None = None
 
 
 class OneGame:

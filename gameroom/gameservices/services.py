@@ -77,6 +77,11 @@ class GameServices:
         """And those whose programs or connections are not gone yet."""
         self._stopped = False
 
+    @property
+    def retry_for(self) -> float:
+        """After so many seconds without an answer a room is to be paused."""
+        return self._settings.retry_for
+
     def check(self, order: ServiceOrder) -> None:
         """Raises `BadState` with a sentence for a person where `lease` would."""
         if self._stopped:

@@ -37,6 +37,7 @@ class ControllerReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = True
+    acts_once = False
     begins_once = False
     at_server = False
     played_at = None

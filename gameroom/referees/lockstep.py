@@ -37,6 +37,7 @@ class LockstepReferee:
     keeps_seats = True
     packets_are_messages = False
     transactional = False
+    acts_once = False
     begins_once = False
     at_server = False
     played_at = None

@@ -39,6 +39,7 @@ class RelayReferee:
     keeps_seats = False
     packets_are_messages = True
     transactional = False
+    acts_once = False
     begins_once = False
     at_server = False
     played_at = None

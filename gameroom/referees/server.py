@@ -39,6 +39,7 @@ class ServerReferee:
     keeps_seats = False
     packets_are_messages = False
     transactional = False
+    acts_once = False
     begins_once = True
 
     def __init__(

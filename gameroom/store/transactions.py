@@ -62,3 +62,14 @@ async def remember(cursor: ICursor, room_id: str, answered: Answered) -> None:
 async def forget(cursor: ICursor, room_id: str, user_id: str) -> None:
     """The member is gone for good."""
     await cursor.execute("DELETE FROM answers WHERE room_id = :room_id AND user_id = :user_id", {"room_id": room_id, "user_id": user_id})
+
+
+async def forget_strangers(cursor: ICursor, room_id: str) -> None:
+    """Keep no longer what those were answered who are no members of the room any more."""
+    await cursor.execute(
+        """
+        DELETE FROM answers WHERE room_id = :room_id
+        AND user_id NOT IN (SELECT user_id FROM members WHERE room_id = :room_id)
+        """,
+        {"room_id": room_id},
+    )

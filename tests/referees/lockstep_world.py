@@ -176,7 +176,7 @@ class FakeRoom:
 
         return self.saving.addCallbacks(lambda _: self.show_state(state), taken_back)
 
-    def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None) -> None:
+    def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None, message: str | None = None) -> None:
         self.states.append((state, None if members is None else list(members)))
 
     def over(self, reason: str, results: Any = None) -> None:
