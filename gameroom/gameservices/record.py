@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gameroom.errors import InvalidRequest
-from gameroom.wire.update_file import pair_to_bytes, pairs_from
+from gameroom.wire.update_file import MOST_BYTES, pair_to_bytes, pairs_from
 
 SUFFIX: Final = ".updates"
 MOST_WAITING: Final = 64 << 20
@@ -43,8 +43,8 @@ class UpdateRecords:
         self._stopping: list[Deferred[None]] = []
 
     def keep(self, game_id: str, version: str, update: bytes, state: bytes) -> None:
-        """Write one update, as it was sent, and its answer, as it came, when there is time."""
-        if self._broken:
+        """Write one update, as it was sent, and its answer, as it came, when there is time; what is longer than a file takes is left out."""
+        if self._broken or max(len(update), len(state)) > MOST_BYTES:
             return
         pair = pair_to_bytes(update, state)
         self._bytes += len(pair)
