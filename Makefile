@@ -83,6 +83,7 @@ lint: $(READY)
 	MYPYPATH=bench/lobby:bench/lockstep $(BIN)/mypy bench/lobby
 	MYPYPATH=bench/transfer:bench/lockstep $(BIN)/mypy bench/transfer
 	MYPYPATH=bench/proxy:bench/lockstep $(BIN)/mypy bench/proxy
+	MYPYPATH=bench/service:bench/lockstep $(BIN)/mypy bench/service/run.py bench/service/alone.py
 
 # The tests start hundreds of daemons and commands. Where Python is told to write no bytecode, each of them would compile all of gameroom anew.
 define BYTECODE
