@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import ILogObserver, Logger
@@ -184,6 +184,7 @@ def make_doors(reactor: Any, settings: Settings, limits: Callable[[], Limits], n
 
 def wire(reactor: Any, settings: Settings, limits: Callable[[], Limits], say: Callable[[str], object], failed: Callable[[str], None]) -> Daemon:
     """The daemon with all its parts. Raises `ConfigError` or `DatabaseUnavailable`."""
+    check_services(reactor, settings.service.allow)
     nouns = make_nouns(reactor, settings, limits)
     notify = notify_systemd(os.environ.get("NOTIFY_SOCKET", ""))
 
@@ -219,9 +220,22 @@ def endpoints(reactor: Any, door: str, strings: Sequence[str]) -> dict[str, IStr
         try:
             made[text] = serverFromString(reactor, text)
         except Exception as error:  # each plugin of Twisted's raises what it likes
-            why = " ".join((str(error) or type(error).__name__).split())
-            raise ConfigError(f"{door}: {text!r} is no endpoint that can be opened ({why}); write one as tcp:7000, or off") from error
+            raise ConfigError(f"{door}: {text!r} is no endpoint that can be opened ({_why(error)}); write one as tcp:7000, or off") from error
     return made
+
+
+def check_services(reactor: Any, allow: Sequence[str]) -> None:
+    """Raises `ConfigError` for an endpoint of `[service] allow` that nobody could connect to."""
+    for text in allow:
+        try:
+            clientFromString(reactor, text)
+        except Exception as error:
+            example = "tcp:rules.example:7100"
+            raise ConfigError(f"[service] allow: {text!r} is no endpoint that can be connected to ({_why(error)}); write one as {example}") from error
+
+
+def _why(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())
 
 
 def fill_in(addresses: Addresses, doors: Mapping[str, Door]) -> None:

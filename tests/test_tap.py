@@ -148,6 +148,14 @@ class WiringTests(SynchronousTestCase):
             self.assertIn(f"lobby: {text!r} is no endpoint that can be opened", str(error))
             self.assertNotIn("\n", str(error))
 
+    def test_bad_service(self) -> None:
+        """So is one of a service that runs elsewhere, among others that are good."""
+        for text in ("tcp:", "rules.example:7100", "tcp:rules.example:x", "tls:rules.example:7100:trustRoots=/nowhere", "tls:rules.example"):
+            error = self.assertRaises(ConfigError, tap.check_services, self.reactor, ["tcp:rules.example:7100", text])
+            self.assertIn(f"[service] allow: {text!r} is no endpoint that can be connected to", str(error))
+            self.assertNotIn("\n", str(error))
+        tap.check_services(self.reactor, ["tcp:rules.example:7100", "tls:rules.example:7100", "unix:/run/rules.sock", "ssl:rules.example:7100"])
+
     def test_ports_are_told(self) -> None:
         """Clients are told the port that the web door really has, and https where it speaks TLS itself."""
         addresses = Addresses(public_host="h.example")

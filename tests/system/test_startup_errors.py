@@ -64,8 +64,9 @@ def test_a_port_in_use_leaves_nothing_half_started(tmp_path: Path) -> None:
         ("[rooms]\nroom_ttl = 'long'\n", "room_ttl"),
         ("[lockstep]\njournal = 'never'\n", "journal"),
         ("[limits\n", "gameroom.toml"),
+        ("[service]\nallow = ['tcp:rules.example:7100', 'tcp:rules.example:seven']\n", "tcp:rules.example:seven"),
     ],
-    ids=["unknown-key", "unknown-table", "unknown-option", "bad-value", "bad-choice", "no-toml"],
+    ids=["unknown-key", "unknown-table", "unknown-option", "bad-value", "bad-choice", "no-toml", "bad-service"],
 )
 def test_a_bad_file(tmp_path: Path, config: str, names: str) -> None:
     """The line names what is wrong in the file."""
