@@ -39,7 +39,6 @@ from gameroom.referees.relay import RelayReferee
 from gameroom.referees.server import ServerReferee
 from gameroom.referees.service import ServiceReferee
 from gameroom.referees.service_states import KeptStates
-from gameroom.referees.service_states import KeptStates
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits
