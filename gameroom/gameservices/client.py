@@ -219,7 +219,8 @@ class ServiceClient:
                 break
             if self._waiting.pop(ask.request, None) is not None:
                 self._send(ask)
-        if self._waiting:
+        if self._waiting or (self._asks and not self._connections):
+            # Also for those that are put off: then it is there when it is their turn.
             self._open()
 
     def _put_off(self, ask: Ask) -> None:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gameroom.errors import InvalidRequest
-from gameroom.wire.game_service import State, state_from_bytes
+from gameroom.wire.game_service import ANSWER_BYTES, State, state_from_bytes
 from gameroom.wire.prefixed import FrameError, Frames
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ServiceConnection(Protocol):
 
     def __init__(self, pool: ServiceClient, now: Callable[[], float], most_bytes: Callable[[], int]) -> None:
         self._pool, self._now, self._most_bytes = pool, now, most_bytes
-        self._frames = Frames(most_bytes())
+        self._frames = Frames(ANSWER_BYTES)
         self._done: OrderedDict[int, int] = OrderedDict()
         """The sequences of requests that it has answered, those of `REMEMBERED` in all."""
         self._paused = False
@@ -113,7 +113,7 @@ class ServiceConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if not self.open:
             return
-        self._frames.most = self._most_bytes()
+        self._frames.most = min(self._most_bytes(), ANSWER_BYTES)
         try:
             self._take(self._frames.feed(data))
         except FrameError as wrong:

@@ -7,6 +7,7 @@ Pure values: no Twisted, no clock, no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 import attrs
@@ -20,9 +21,13 @@ from gameroom.wire.room_messages import LEVELS_AROUND
 STATE_BYTES: Final = 1 << 20
 """Of a room's state."""
 SHOWN_BYTES: Final = 1 << 20
-"""Of all broadcasts and views of one answer, text among them as compact JSON."""
+"""Of all broadcasts and views of one answer, as they come and with text among them as compact JSON."""
+MOST_SHOWN: Final = 1000
+"""Broadcasts and views of one answer."""
 RESULTS_BYTES: Final = 16 << 10
 """Of `results`, as compact JSON: as in other rooms."""
+ANSWER_BYTES: Final = 4 << 20
+"""Of a whole answer: no answer within the limits needs so much, and longer ones would take long to refuse."""
 
 
 @attrs.frozen
@@ -216,11 +221,10 @@ def state_from_bytes(data: bytes) -> State:
         return State(request=said.request, sequence=said.sequence, rejected=Rejected(rejected.code, rejected.message))
     if len(said.state) > STATE_BYTES:
         _too_large("state", STATE_BYTES, len(said.state))
+    _check_shown(said)
     broadcast = tuple([Said(_shown("broadcast", at, one), one.text) for at, one in enumerate(said.broadcast)])
     views = tuple([View(one.seat, _shown("views", at, one), one.text) for at, one in enumerate(said.views)])
-    shown = sum([len(one.data) for one in broadcast]) + sum([len(one.data) for one in views])
-    if shown > SHOWN_BYTES:
-        _too_large("broadcast and views together", SHOWN_BYTES, shown)
+    _check_sizes([*broadcast, *views])
     return State(
         request=said.request,
         sequence=said.sequence,
@@ -239,13 +243,27 @@ def _read(kind: Any, data: bytes) -> Any:
         raise InvalidRequest(f"this is no {kind.DESCRIPTOR.name} in Protocol Buffers") from None
 
 
+def _check_shown(said: Any) -> None:
+    """Whether there is more to see than may be, before anything is made of it. Raises `InvalidRequest`."""
+    many = len(said.broadcast) + len(said.views)
+    if many > MOST_SHOWN:
+        raise InvalidRequest(f"there may be at most {MOST_SHOWN} broadcasts and views together; here are {many}")
+    _check_sizes([*said.broadcast, *said.views])
+
+
+def _check_sizes(shown: Iterable[Any]) -> None:
+    size = sum([len(one.data) for one in shown])
+    if size > SHOWN_BYTES:
+        _too_large("broadcast and views together", SHOWN_BYTES, size)
+
+
 def _shown(name: str, at: int, one: Any) -> bytes:
     data: bytes = one.data
     return _compact(f"{name}[{at}].data, which says that it is text,", data) if one.text else data
 
 
 def _results(data: bytes) -> bytes:
-    results = _compact("finished.results", data) if data else b""
+    results = _compact("finished.results", data) if 0 < len(data) <= SHOWN_BYTES else data
     if len(results) > RESULTS_BYTES:
         _too_large("finished.results", RESULTS_BYTES, len(results))
     return results
