@@ -17,6 +17,8 @@ import pytest
 from gameroom.wire.game_service import Message, Player, Rejected, Started, State, Update, state_from_bytes, update_to_bytes
 from gameroom.wire.prefixed import Frames, framed
 from tests.cli.kits import EXAMPLE, TEMPLATE
+from tests.system.harness import Daemon
+from tests.system.shell_page import SERVICE_PAGE, run_page
 
 GAME = """
 from gameroom_service import Rejected, service
@@ -177,3 +179,12 @@ def test_by_hand(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert process.stderr.read() == ""
+
+
+def test_the_tutorial_of_game_services_is_true(daemon: Daemon, tmp_path: Path) -> None:
+    """docs/tutorials/game-service.md, typed line by line into a shell, shows what it says.
+
+    `python -m tests.system.shell_page --write` brings the page up to date.
+    """
+    page, shown, _ = run_page(daemon, tmp_path / "work", SERVICE_PAGE)
+    assert shown == page
