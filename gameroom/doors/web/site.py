@@ -43,8 +43,10 @@ from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits, WebSettings
 from gameroom.store.recordings import Recordings
 from gameroom.uploads import Uploads
+from gameroom.wire import game_port, game_service_messages
 
 _PREFLIGHT_SECONDS = "600"
+_TEXT = "text/plain; charset=utf-8"
 
 
 class DescriptionRoutes:
@@ -65,6 +67,20 @@ class DescriptionRoutes:
             about="The room messages (AsyncAPI 3).",
             replies={200: Reply(about="The description.", media_type="application/json", schema={"type": "object"})},
         ),
+        Route(
+            handler="game_proto",
+            methods=("GET",),
+            path="/game.proto",
+            about="The messages of micro game services (Protocol Buffers 3).",
+            replies={200: Reply(about="The file.", media_type="text/plain", schema={"type": "string"})},
+        ),
+        Route(
+            handler="game_port_proto",
+            methods=("GET",),
+            path="/game_port.proto",
+            about="The messages of the game port (Protocol Buffers 3).",
+            replies={200: Reply(about="The file.", media_type="text/plain", schema={"type": "string"})},
+        ),
     )
 
     def __init__(self, routes: Callable[[], list[Route]]) -> None:
@@ -79,6 +95,12 @@ class DescriptionRoutes:
 
     async def asyncapi(self, call: Call) -> Answer:
         return Answer(value=asyncapi.describe("ws" + call.base.removeprefix("http"), __version__))
+
+    async def game_proto(self, call: Call) -> Answer:
+        return Answer(data=game_service_messages.PROTO.proto().encode(), media_type=_TEXT)
+
+    async def game_port_proto(self, call: Call) -> Answer:
+        return Answer(data=game_port.PROTO.proto().encode(), media_type=_TEXT)
 
 
 @implementer(IResource)
