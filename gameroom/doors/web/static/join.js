@@ -4,11 +4,12 @@ import { ControllerPage, isController } from "./controller_page.js";
 import { Bots } from "./controller_bots.js";
 import { $, element } from "./dom.js";
 import { Door } from "./door.js";
-import { frameless, hasNoFrame, isForPrograms, isUnhosted, unhosted } from "./frameless.js";
+import { frameless, hasNoFrame, isForPrograms } from "./frameless.js";
 import { gameFrame } from "./game_frame.js";
 import { FrameHost, RoomConnection, SocketTransport, api, leaveRoom, shownName, socketUrls, viewRoom } from "./gameroom.js";
 import { kept } from "./kept.js";
-import { GETTING_READY, ServerRoom, isServer } from "./server_room.js";
+import { ServerRoom, isServer } from "./server_room.js";
+import { ServiceRoom, isService } from "./service_room.js";
 import { Trouble } from "./trouble.js";
 import { list } from "./words.js";
 
@@ -27,7 +28,7 @@ let host = null;
 let table = null;
 /** @type {Bots | null} */
 let bots = null;
-/** What is said of the GameServer, in a server room. @type {ServerRoom | null} */
+/** What is said of the GameServer, in a server room, or of the service. @type {ServerRoom | ServiceRoom | null} */
 let server = null;
 /** @type {Seat | null} */
 let seat = null;
@@ -116,7 +117,8 @@ async function enter(taken, wants = false) {
   const exists = () => viewRoom(roomId).then(() => true, (error) => error.code !== 103);
   room = new RoomConnection(new SocketTransport(socketUrls(seat), { exists }), { token: seat.token });
   Object.assign(globalThis, { room });
-  server = isServer(view) ? new ServerRoom(room, { view, began, missed, notice, changed: showRoom }) : null;
+  if (isServer(view)) server = new ServerRoom(room, { view, began, missed, notice, changed: showRoom });
+  else server = isService(view) ? new ServiceRoom(room, { began, ended, notice }) : null;
   listen(room);
   if (isController(view)) return enterTable(room, wants);
   const frame = hasNoFrame(view) ? null : await gameFrame(view.engine, gameName);
@@ -164,18 +166,21 @@ function listen(room) {
     playId = message.play_id;
     began();
   });
-  room.on("over", (message) => {
-    playId = null;
-    room.room.state = "setup";
-    // Who was quick has seen the outcome of a turn game before its play is over.
-    if (!table?.more) showOutcome(message);
-    showRoom();
-  });
+  // The end of a service's play is told by its client, which also knows of those that were missed.
+  if (!isService(view)) room.on("over", ended);
   room.on("chat", (message) => chatLine(message));
   // What answers no request of ours is about the game's packets. That one came too late (105) is nobody's concern,
   // nor that those of somebody who only watches now do (102).
   room.on("error", (message) => message.reply_to === undefined && ![102, 105].includes(message.code) && notice(message.message, true));
   room.on("connection", connection);
+}
+
+/** @param {any} over */
+function ended(over) {
+  playId = null;
+  // Who was quick has seen the outcome of a turn game before its play is over.
+  if (!table?.more) showOutcome(over);
+  showRoom();
 }
 
 function missed() {
@@ -228,16 +233,15 @@ function showRoom() {
   const on = playing();
   const ended = $("result").hasAttribute("data-shown");
   document.body.toggleAttribute("data-playing", on);
-  const cannot = isUnhosted(view);
   // Where it takes just so many, to join is to be ready.
   const busy = !!server && !on && (server.starting || (!!me?.ready && allReady(players)));
   const in_ = table && me?.ready && view.min_players === view.max_players;
-  $("ready").hidden = cannot || on || ended || room.you.viewer || in_;
+  $("ready").hidden = on || ended || room.you.viewer || in_;
   $("ready").disabled = $("start").disabled = busy;
   $("ready").setAttribute("aria-pressed", String(!!me?.ready));
   $("ready").classList.toggle("main", !me?.ready);
   $("finish").hidden = !on || view.hosting !== "relay" || !room.you.host;
-  $("start").hidden = cannot || on || ended || !room.you.host || players.length < (view.min_players ?? 1);
+  $("start").hidden = on || ended || !room.you.host || players.length < (view.min_players ?? 1);
   $("full-screen").hidden = !table || !room.you.viewer || !document.fullscreenEnabled || !!document.fullscreenElement;
   $("invite-title").textContent = table && room.you.viewer ? "Join with your phone" : "Invite";
   $("where").textContent = `${room.you.viewer ? "or enter" : "Scan it, or enter"} the code at ${location.host}`;
@@ -247,7 +251,7 @@ function showRoom() {
   const because = (ended && (table ?? server)?.because()) || "";
   if ($("because").textContent !== because) $("because").textContent = because;
   $("because").hidden = !because;
-  const text = busy ? GETTING_READY : ended ? "" : sentence(players, me, on);
+  const text = busy ? server?.busy : ended ? "" : sentence(players, me, on);
   $("say").toggleAttribute("data-busy", busy);
   $("say").textContent = table ? "" : text;
   table?.show(text);
@@ -260,7 +264,6 @@ function showRoom() {
 /** What is to be done now, in a sentence. @param {any[]} players @param {any} me @param {boolean} on */
 function sentence(players, me, on) {
   const missing = (view.min_players ?? 1) - players.length;
-  if (isUnhosted(view)) return unhosted(view);
   if (on && server) return server.during(!!room?.you.viewer);
   if (on) return room?.you.viewer || trouble?.evicted ? "You are watching." : "";
   if (table && room?.you.viewer && missing > 0) return "Scan the code to join";

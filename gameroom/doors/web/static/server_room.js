@@ -2,13 +2,13 @@
 /** What a room's page says where the game is played by a GameServer: that it gets ready, where it is, how its last match ended. */
 import { element } from "./dom.js";
 import { kept } from "./kept.js";
+import { lastResult } from "./service_room.js";
 
 /** @typedef {import("./gameroom.js").RoomConnection} RoomConnection */
 
 /** @param {any} view the room, as `GET /join` shows it */
 export const isServer = (view) => view?.hosting === "server";
 
-export const GETTING_READY = "The game's server is getting ready…";
 const NOT_READY = "The game's server did not get ready, so the match did not start.";
 /** Why a play is over that nobody has finished. @type {Record<string, string>} */
 const BECAUSE = {
@@ -39,6 +39,7 @@ export class ServerRoom {
     this.view = view;
     /** The host has asked for a start, and has no answer yet. */
     this.starting = false;
+    this.busy = "The game's server is getting ready…";
     this.playing = false;
     /** Where the GameServer itself is, in direct mode. @type {string} */
     this.address = "";
@@ -118,15 +119,7 @@ export class ServerRoom {
       element("p", { textContent: "This game has no page: each player starts its program. Here you see who is there, and the host starts the match." }),
       element("ul", { className: "stack tight bullets" }, ...steps),
       ...(seat ? [element("p", { className: "quiet", textContent: seat })] : []),
-      ...this.lastResult(),
+      ...(this.playing ? [] : lastResult(this.last?.results)),
     );
-  }
-
-  /** What the GameServer said of the last play. */
-  lastResult() {
-    const results = this.last?.results;
-    if (results === undefined || results === null || this.playing) return [];
-    const text = typeof results === "string" ? results : JSON.stringify(results, null, 2);
-    return [element("h2", { textContent: "Result of the last match" }), element("pre", { className: "results", textContent: text, tabIndex: 0 })];
   }
 }

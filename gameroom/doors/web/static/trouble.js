@@ -93,8 +93,8 @@ export class Trouble {
     return player ? shownName(player) : `seat ${seat}`;
   }
 
-  /** @param {{state: string, members?: string[]}} message */
-  show({ state, members = [] }) {
+  /** @param {{state: string, members?: string[], message?: string}} now `message`: why, where the room has a sentence for it */
+  show({ state, members = [], message }) {
     clearInterval(this.timer);
     clearTimeout(this.asking);
     if (state !== "running.paused.lagging") this.since.clear();
@@ -102,7 +102,7 @@ export class Trouble {
     if (state === "running.paused.diverged") return this.showDiverged();
     this.resolved();
     if (state === "running.paused.lagging") this.showLagging(members);
-    else if (state.startsWith("running.paused")) this.say([element("span", { textContent: `The game is paused${ownState(state) && `: ${ownState(state)}`}.` })]);
+    else if (state.startsWith("running.paused")) this.say([element("span", { textContent: message ? `The game is paused. ${message}` : `The game is paused${ownState(state) && `: ${ownState(state)}`}.` })]);
     else this.say([]);
   }
 

@@ -197,6 +197,7 @@ export class RoomConnection extends Emitter {
     if (message.type === "welcome") this.welcome(message);
     else if (message.type === "players") this.roster(message.players);
     else if (message.type === "state" && this.room) this.room.state = message.state;
+    else if (message.type === "over" && this.room) this.room.state = "setup";
     else if (message.type === "error" && this.state !== "welcomed") this.refused(message);
     const settled = message.reply_to !== undefined && this.unanswered.settle(message);
     const waiting = this.pending.get(message.reply_to);
