@@ -118,6 +118,11 @@ class Service:
         return self._way.running
 
     @property
+    def spare(self) -> bool:
+        """Whether it is only kept for a room that might come."""
+        return self._linger is not None
+
+    @property
     def problem(self) -> str:
         """Why it does not answer, a sentence for a person; empty where nothing is known."""
         return self._way.problem

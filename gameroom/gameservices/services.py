@@ -95,7 +95,7 @@ class GameServices:
             raise BadState("this version of the game brings no service along; tell its developer")
         service = self._services.get(_key(order))
         if service is None or not service.running:
-            self._programs.require(order.made_from)
+            self._require(order.made_from)
 
     def lease(self, order: ServiceOrder) -> ServiceLease:
         """The service of this version, shared with all other rooms of it. Its program is started where it does not run.
@@ -116,6 +116,15 @@ class GameServices:
         await DeferredList([service.end(STOP_PATIENCE) for service in list(self._all)])
         if self._records is not None:
             await self._records.stop()
+
+    def _require(self, made_from: str) -> None:
+        """Raises `BadState`. What is only kept for the next room is ended then, so that there is room for this one in a moment."""
+        try:
+            self._programs.require(made_from)
+        except BadState:
+            for service in [each for each in self._services.values() if each.spare]:
+                service.end(STOP_PATIENCE)
+            raise
 
     def _made(self, order: ServiceOrder) -> Service:
         key = _key(order)

@@ -220,6 +220,17 @@ class LeaseTests(Case):
         self.house.programs.refuses = BadState("as many as it may")
         self.assertEqual(self.answers(self.house.lease().ask(update())).sequence, 1)
 
+    def test_in_the_way(self) -> None:
+        """Where no more programs may be run, those that no room needs are ended, and those of rooms are not."""
+        self.house.lease()
+        self.house.lease("cards").release()
+        self.house.programs.refuses = BadState("as many as it may")
+        self.assertRaises(BadState, self.house.lease, "go")
+        self.assertEqual([program.ends for program in self.house.programs.programs], [[], [1.0]])
+        self.house.programs.programs[1].gone("was ended")
+        self.house.programs.refuses = None
+        self.answers(self.house.lease("go").ask(update()))
+
     def test_nothing_to_run(self) -> None:
         """An order without a folder, as of a version whose files are gone."""
         order = ServiceOrder(game_id="dice", version="1.0.0", folder=None, service=HERE)
