@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import os
 import random
 import shutil
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gameroom.cli.dev_pack import pack
 from gameroom.rules import manifest
-from tests.system.game_service import NOW, PROTO, Peer, Play, ServiceProcess, framed, wait_for_port
+from tests.system import websocket
+from tests.system.game_service import NOW, PATIENCE, PROTO, Peer, Play, ServiceProcess, framed, wait_for_port
+from tests.system.harness import Daemon, DaemonMaker
+from tests.system.scenario import run
+from tests.system.store import upload
+from tests.system.test_relay import Program
+from tests.system.web import Seat, Web
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -231,3 +240,119 @@ def test_elsewhere(tmp_path: Path) -> None:
         play.start()
         assert play.table["round"] == 1
         play.peer.close()
+
+
+class Bidder:
+    """A player of Sealed Bids."""
+
+    def __init__(self, program: Program, last_id: int) -> None:
+        self.program = program
+        self.bodies: list[Any] = []
+        """All that came to this player."""
+        self._id, self._looked = last_id, 0
+
+    @classmethod
+    async def come(cls, seat: Seat) -> Bidder:
+        program = Program(await websocket.connect(seat.port, seat.path))
+        program.say(type="hello", token=seat.token)
+        return cls(program, (await program.hear("welcome"))["last_id"])
+
+    async def bid(self, coins: Any) -> dict[str, Any]:
+        """What the bid is answered; it is in the table or refused by then."""
+        self._id += 1
+        self.program.say(type="game", id=self._id, body={"bid": coins})
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                message = await self._next()
+                if message.get("reply_to") == self._id:
+                    return message
+
+    async def table(self, **wanted: Any) -> Any:
+        """The next broadcast that has these values, of those not looked at."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                while self._looked < len(self.bodies):
+                    body = self.bodies[self._looked]
+                    self._looked += 1
+                    if wanted.items() <= body.items():
+                        return body
+                await self._next()
+
+    async def over(self) -> dict[str, Any]:
+        async with asyncio.timeout(PATIENCE):
+            while (message := await self._next())["type"] != "over":
+                pass
+            return message
+
+    async def _next(self) -> dict[str, Any]:
+        _, data = await self.program.link.receive()
+        message: dict[str, Any] = json.loads(data)
+        if message["type"] == "game":
+            self.bodies.append(message["body"])
+        return message
+
+
+def running(daemon: Daemon, program: str) -> list[int]:
+    """The ids of those of its processes, at any depth, that run this program."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+
+    def is_ours(pid: int) -> bool:
+        return pid == daemon.pid or (pid in parents and is_ours(parents[pid]))
+
+    def runs(pid: int) -> bool:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return len(words) == 3 and words[1] == program.encode()
+
+    return [pid for pid in parents if is_ours(pid) and runs(pid)]
+
+
+@pytest.fixture(params=BOTH)
+def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The example as `gameroom dev push` packs it."""
+    packed = tmp_path / "bundle.zip"
+    pack(folder_of(request.param, tmp_path / "bundle"), packed)
+    return packed
+
+
+def test_with_gameroom(make_daemon: DaemonMaker, bundle: Path) -> None:
+    """In the sandbox, and through `kill -9` of the service and of the daemon: nobody learns a bid too early, and none is lost."""
+    program = "service.js" if b"service.js" in bundle.read_bytes() else "service.py"
+    daemon = make_daemon(settings={"service": {"timeout": 1.0}, "rooms": {"reconnect_window": 30.0}})
+    web = Web(daemon.web_port)
+    room_id = web.create(web.register(), engine={"game_id": upload(daemon, bundle.read_bytes(), max_players=6)}, configuration={"rounds": 2})
+    seats = [web.join(room_id), web.join(room_id), web.join(room_id, viewer=True)]
+
+    async def scenario() -> None:
+        ann, bob, viewer = everybody = [await Bidder.come(seat) for seat in seats]
+        ann.program.say(type="start")
+        for each in everybody:
+            assert (await each.table(round=1))["rounds"] == 2
+        assert (await ann.bid("much"))["code"] == 100
+        assert (await ann.bid(17))["type"] == "ack"
+        assert (await ann.bid(18))["code"] == 105
+        assert [player["bid"] for player in (await bob.table(round=1))["players"]] == [True, False]
+        [pid] = running(daemon, program)
+        os.kill(pid, signal.SIGKILL)
+        assert "17" not in json.dumps([body for body in (*bob.bodies, *viewer.bodies) if "ends_ms" not in body])
+        assert (await bob.bid(3))["type"] == "ack"
+        for each in everybody:
+            assert (await each.table(round=2))["last"]["bids"] == {"0": 17, "1": 3}
+        assert (await bob.bid(4))["type"] == "ack"
+        assert running(daemon, program) != [pid]
+        daemon.kill9()
+        await asyncio.to_thread(daemon.start_again)
+        ann, bob, viewer = again = [await Bidder.come(seat) for seat in seats]
+        for each in again:
+            assert [player["bid"] for player in (await each.table(round=2))["players"]] == [False, True]
+        assert (await bob.bid(5))["code"] == 105
+        assert [body["bid"] for body in bob.bodies if "you" in body] == [4]
+        assert (await ann.bid(3))["type"] == "ack"
+        results = [(await each.over())["results"] for each in again]
+        assert results == [results[0]] * 3
+        assert [score["coins"] for score in results[0]["scores"]] == [3, 16]
+        assert [{body["you"] for body in each.bodies if "you" in body} for each in again] == [{0}, {1}, set()]
+
+    run(scenario, 40)
