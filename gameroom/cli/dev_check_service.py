@@ -24,10 +24,12 @@ from gameroom.cli.dev_service_findings import Findings
 from gameroom.cli.dev_service_place import Elsewhere, Heard, OfBundle, Place, runnable
 from gameroom.cli.dev_service_plays import Plays
 from gameroom.cli.dev_service_probes import Probes
-from gameroom.cli.dev_service_report import Report, show
+from gameroom.cli.dev_service_report import Report, counting, show
 from gameroom.cli.dev_service_speed import Speed, measured
+from gameroom.cli.dev_service_words import UNREACHABLE
 from gameroom.cli.output import fail, print_json, shown
 from gameroom.cli.reacting import REFUSED, CannotDo, say_wrong
+from gameroom.client.stream import ConnectionFailed
 from gameroom.errors import BadState
 from gameroom.rules.manifest import Service
 from gameroom.rules.room_options import MOST_PLAYERS
@@ -107,7 +109,8 @@ async def _report(reactor: Any, service: Service, folder: Path | None, asked: As
         where = {None: "", True: ", in the sandbox", False: ", without a sandbox"}[sandboxed]
         click.echo(f"{shown(_name(service))}{where}")
     try:
-        answered_after, rounds, speed = await _checked(checking, plays, asked, wish)
+        with counting(reactor, lambda: checking.counts.asked):
+            answered_after, rounds, speed = await _checked(checking, plays, asked, wish)
     except BadState as error:
         raise CannotDo(error.message) from None
     finally:
@@ -136,7 +139,11 @@ async def _checked(checking: Checking, plays: Plays, asked: Asked, wish: Wish) -
     answered_after = await probes.answers()
     if answered_after is None:
         return None, 0, None
-    await probes.all()
+    try:
+        await probes.all()
+    except ConnectionFailed as error:
+        checking.findings.add(UNREACHABLE, f"after it was reached at first: {error}")
+        return answered_after, 1, None
     await checking.one_by_one(asked.recorded, plays, wish.count, asked.own)
     if not checking.cases:
         return answered_after, 1, None

@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import attrs
 
-from gameroom.cli.dev_service_words import AT_END, CODE, DIFFERS, EMPTY, LARGE, QUICK, REASON, RESTARTED, SEQUENCE, SPELLING, VIEW
+from gameroom.cli.dev_service_words import AT_END, CODE, DIFFERS, EMPTY, FAILED, LARGE, QUICK, REASON, RESTARTED, SEQUENCE, SPELLING, VIEW
 from gameroom.wire.game_service import State, Update
 
 TOLD_CODES: Final = (100, 102, 103, 104, 105)
 """Of `rejected`: any other is told as 105."""
 LONGEST_MESSAGE: Final = 500
+RULES_FAILED: Final = "the game's rules failed"
+"""What kits say where a function of the author's raised something."""
 TICK_MS: Final = 100
 LARGE_BYTES: Final = 256 << 10
 DAY: Final = 86400.0
@@ -53,6 +55,8 @@ def oddities(update: Update, state: State) -> Iterator[tuple[str, str]]:
         yield SEQUENCE, f"sequence is {state.sequence}, and the update's {update.sequence}"
     if state.rejected is not None:
         code, message = state.rejected.code, state.rejected.message
+        if message.startswith(RULES_FAILED):
+            yield FAILED, f"rejected.message is {message!r}"
         if code not in TOLD_CODES:
             yield CODE, f"rejected.code is {code}"
         if not message.strip() or len(message) > LONGEST_MESSAGE or "\n" in message.strip():

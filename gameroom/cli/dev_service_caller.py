@@ -1,4 +1,8 @@
-"""One connection to a micro game service that is being checked: nothing is asked twice here, and whatever is wrong is told."""
+"""One connection to a micro game service that is being checked: nothing is asked twice here, and whatever is wrong is told.
+
+Where many are asked at a time, who is slow answers all of them late. So one is without an answer only when the service has said nothing at all for
+so long, on any connection; `Heartbeat` knows.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,17 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTranspor
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from gameroom.cli.dev_service_words import CLOSED, REQUEST, SILENT, TWICE, UNREADABLE
+from gameroom.cli.dev_service_words import CLOSED, FLOODS, REQUEST, SILENT, TWICE, UNREADABLE
 from gameroom.errors import InvalidRequest
 from gameroom.wire.game_service import State, Update, state_from_bytes, update_to_bytes
 from gameroom.wire.prefixed import FrameError, Frames, framed
 
 MOST_BYTES: Final = 16 << 20
 """Of one message: what a daemon takes, where its operator did not say otherwise."""
+
+
+MOST_AGAIN: Final = 1000
+"""Answers on one connection that nobody waits for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +43,13 @@ class Reply:
 
 
 @attrs.define
+class Heartbeat:
+    """When the service last answered anything, in the clock's seconds. All its connections share it."""
+
+    last: float = 0.0
+
+
+@attrs.define
 class _Asked:
     since: float
     waiting: Deferred[Reply]
@@ -46,11 +61,12 @@ class Caller(Protocol):
 
     transport: Any
 
-    def __init__(self, clock: IReactorTime, *, timeout: float, stray: Callable[[str, str], None]) -> None:
-        self._clock, self._timeout, self._stray = clock, timeout, stray
+    def __init__(self, clock: IReactorTime, *, timeout: float, heartbeat: Heartbeat, stray: Callable[[str, str], None]) -> None:
+        self._clock, self._timeout, self._heartbeat, self._stray = clock, timeout, heartbeat, stray
         self._frames = Frames(MOST_BYTES)
         self._asked: dict[int, _Asked] = {}
         self._answered: set[int] = set()
+        self._again = 0
         self.open = True
         """Whether anything can be asked on it. One that went wrong is closed at once."""
         self.why = "the connection is closed"
@@ -69,7 +85,7 @@ class Caller(Protocol):
             return succeed(Reply(seconds=0.0, trouble=CLOSED, said=self.why))
         waiting: Deferred[Reply] = Deferred(lambda _: self._given_up(request))
         seconds = self._timeout if timeout is None else timeout
-        patience = self._clock.callLater(seconds, self._no_answer, seconds)
+        patience = self._clock.callLater(seconds, self._no_answer, request, seconds)
         self._asked[request] = _Asked(self._clock.seconds(), waiting, patience)
         write()
         return waiting
@@ -77,9 +93,16 @@ class Caller(Protocol):
     def write(self, data: bytes) -> None:
         self.transport.write(data)
 
-    def close(self, why: str = "the connection is closed") -> None:
-        """Whoever still waits on it is told that it is closed."""
-        self._wrong(CLOSED, why)
+    def close(self) -> None:
+        """In order, where nothing is owed on it. Whoever still waits on it is told that it is closed."""
+        if self.open and not self._asked and self.transport is not None:
+            self.open = False
+            self.transport.loseConnection()
+        self.cut()
+
+    def cut(self) -> None:
+        """As a daemon that is killed does, whatever is on its way."""
+        self._wrong(CLOSED, self.why)
 
     # What the transport calls.
 
@@ -108,11 +131,16 @@ class Caller(Protocol):
             return
         asked = self._asked.pop(state.request, None)
         if asked is not None:
+            self._heartbeat.last = self._clock.seconds()
             self._answered.add(state.request)
             asked.patience.cancel()
             asked.waiting.callback(Reply(seconds=self._clock.seconds() - asked.since, state=state, data=frame))
         elif state.request in self._answered:
+            self._again += 1
             self._stray(TWICE, f"request {state.request} was answered again")
+            if self._again >= MOST_AGAIN:
+                self._stray(FLOODS, f"{self._again} answers that nobody waits for, on one connection")
+                self._wrong(FLOODS, "it floods the connection with answers")
         else:
             asked_for = ", ".join(map(str, list(self._asked)[:3])) or "nothing"
             what = f"it answers request {state.request}; asked was {asked_for}"
@@ -126,7 +154,11 @@ class Caller(Protocol):
             asked.patience.cancel()
         self.close()
 
-    def _no_answer(self, seconds: float) -> None:
+    def _no_answer(self, request: int, seconds: float) -> None:
+        left = self._heartbeat.last + seconds - self._clock.seconds()
+        if left > 0:
+            self._asked[request].patience = self._clock.callLater(left, self._no_answer, request, seconds)
+            return
         self._wrong(SILENT, f"no answer in {seconds:g} s")
 
     def _wrong(self, kind: str, what: str, data: bytes = b"") -> None:

@@ -7,28 +7,31 @@ on several connections; and of a program of ours once more when it was started a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from random import Random
 from time import time
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock, FirstError, gatherResults
+from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 
 from gameroom.cli.dev_service_answers import difference, oddities
-from gameroom.cli.dev_service_caller import Caller, Reply
+from gameroom.cli.dev_service_caller import Caller, Heartbeat, Reply
 from gameroom.cli.dev_service_cases import Case, Counts, Recorded
 from gameroom.cli.dev_service_findings import Findings
+from gameroom.cli.dev_service_lanes import Lane, side_by_side
 from gameroom.cli.dev_service_place import Make, Place
 from gameroom.cli.dev_service_plays import Plays
 from gameroom.cli.dev_service_words import (
     BROKEN_OFF,
     CLOSED,
     DIED,
+    FLOODS,
     IN_FLIGHT,
     RECORDED,
     REQUEST,
+    SILENT,
     STARTS,
     TWICE,
     UNTRIED,
@@ -59,11 +62,16 @@ class Checking:
     cases: list[Case] = attrs.field(factory=list)
     connections: int = CONNECTIONS
     """So many may be open."""
+    in_flight_each: int = IN_FLIGHT_EACH
+    """Updates on their way on each of them."""
     _random: Random = attrs.field(factory=lambda: Random(6))
     _own: set[tuple[bytes, bool]] = attrs.field(factory=set)
     _request: int = attrs.field(factory=lambda: int(time()) * 1_000_000)
     _callers: list[Caller] = attrs.field(factory=list)
+    _heartbeat: Heartbeat = attrs.field(factory=Heartbeat)
     _connecting: DeferredLock = attrs.field(factory=DeferredLock)
+    _differing: set[tuple[str, int]] = attrs.field(factory=set)
+    """The updates that had another answer the second time."""
     _trouble: int = 0
     _last: Update | None = None
 
@@ -76,7 +84,7 @@ class Checking:
 
     def caller(self) -> Caller:
         """What a connection is to be."""
-        return Caller(self.reactor, timeout=self.timeout, stray=self._stray)
+        return Caller(self.reactor, timeout=self.timeout, heartbeat=self._heartbeat, stray=self._stray)
 
     async def connect(self, make: Make | None = None) -> Caller:
         """A new connection, of `make` or else `caller`; the program is started anew where it has ended. Raises `ConnectionFailed` and `BadState`."""
@@ -84,7 +92,13 @@ class Checking:
         try:
             if self.place.ended:
                 await self.place.again()
-            return await self.place.connect(make or self.caller)
+            try:
+                return await self.place.connect(make or self.caller)
+            except ConnectionFailed:
+                if not await self.place.gone():
+                    raise
+                await self.place.again()
+                return await self.place.connect(make or self.caller)
         finally:
             self._connecting.release()
 
@@ -104,13 +118,16 @@ class Checking:
                 caller.close()
 
     async def blamed(self, update: Update, reply: Reply) -> None:
-        """Gather what is wrong where there was no answer: whether the program has ended with it, too."""
+        """Gather what is wrong where there was no answer. A program that has ended with it, or hangs, is started anew: others are not to blame."""
         why = await self.place.gone() if reply.trouble == CLOSED else ""
         if why:
             self.findings.add(DIED, f"its program {why}", update)
         else:
             self.findings.add(reply.trouble, reply.said, update, reply.data)
         self._trouble += 1
+        if self.place.can_restart and (why or reply.trouble == SILENT):
+            self._put_away()
+            await self.place.again()
 
     def seen(self, update: Update, reply: Reply) -> None:
         """Gather what is wrong with an answer."""
@@ -201,7 +218,7 @@ class Checking:
         todo, suspects = deque(order), list[Case]()
         lanes = [Lane(self) for _ in range(self.connections)]
         try:
-            await side_by_side(self._work(lane, todo, suspects, restarted) for lane in lanes for _ in range(IN_FLIGHT_EACH))
+            await side_by_side(self._work(lane, todo, suspects, restarted) for lane in lanes for _ in range(self.in_flight_each))
         finally:
             for lane in lanes:
                 lane.close()
@@ -229,63 +246,28 @@ class Checking:
             else:
                 self._compare(case, reply, restarted)
         for case in suspects if not guilty else ():
-            self.findings.add(IN_FLIGHT, f"no answer of {len(suspects)} among up to {self.connections * IN_FLIGHT_EACH} at a time", case.update)
+            self.findings.add(IN_FLIGHT, f"no answer of {len(suspects)} among up to {self.connections * self.in_flight_each} at a time", case.update)
 
     def _compare(self, case: Case, reply: Reply, restarted: bool) -> None:
         assert reply.state is not None
         self.seen(case.update, reply)
         found = difference(case.state, reply.state, time())
-        if found is not None:
-            self.findings.add(found.kind(restarted), str(found), case.update, reply.data)
+        if found is None:
+            return
+        key = (case.update.room_id, case.update.sequence)
+        if not restarted:
+            self._differing.add(key)
+        elif key in self._differing:
+            return  # it is not because of the new start
+        self.findings.add(found.kind(restarted), str(found), case.update, reply.data)
 
     # What goes on beside.
 
     def _stray(self, kind: str, what: str) -> None:
-        assert kind in (TWICE, REQUEST)
+        assert kind in (TWICE, FLOODS, REQUEST)
         self.findings.add(kind, what, self._last)
 
     def _put_away(self) -> None:
         for each in self._callers:
             each.close()
         self._callers = []
-
-
-class Lane:
-    """One connection among several, which is made again when it is gone. Several may ask on it."""
-
-    def __init__(self, checking: Checking) -> None:
-        self._checking = checking
-        self._caller: Caller | None = None
-        self._making = DeferredLock()
-
-    async def ask(self, update: Update) -> Reply:
-        """What comes of it among others."""
-        try:
-            caller = await self._connection()
-        except ConnectionFailed as error:
-            return Reply(seconds=0.0, trouble=CLOSED, said=str(error))
-        self._checking.counts.asked += 1
-        return await caller.ask(self._checking.numbered(update))
-
-    async def _connection(self) -> Caller:
-        await self._making.acquire()
-        try:
-            if self._caller is None or not self._caller.open:
-                self._caller = await self._checking.connect()
-            return self._caller
-        finally:
-            self._making.release()
-
-    def close(self) -> None:
-        if self._caller is not None:
-            self._caller.close()
-
-
-async def side_by_side(works: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:
-    """Until all of them are done; what one raises ends all. Cancelling it cancels them."""
-    working = gatherResults([Deferred.fromCoroutine(work) for work in works], consumeErrors=True)
-    try:
-        await working
-    except FirstError as error:
-        working.cancel()
-        error.subFailure.raiseException()

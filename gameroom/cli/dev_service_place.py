@@ -31,11 +31,14 @@ from gameroom.settings import SandboxSettings
 CONNECTS_WITHIN: Final = 10.0
 ENDS_WITHIN: Final = 2.0
 """Seconds between SIGTERM and SIGKILL."""
-_SETTLES_WITHIN: Final = 0.5
+SETTLES_WITHIN: Final = 0.5
 """Seconds in which a program that has closed a connection is seen to end, where it does."""
 _LOOKS_EVERY: Final = 0.02
 _LINES_KEPT: Final = 8
 _LONGEST_LINE: Final = 300
+
+CLEARED: Final = "\r\x1b[K"
+"""Takes away what was written on a terminal's last line."""
 
 Make = Callable[[], Caller]
 
@@ -55,7 +58,7 @@ class Place(Protocol):
     async def connect(self, make: Make) -> Caller:
         """A new connection. Raises `ConnectionFailed`."""
 
-    async def gone(self) -> str:
+    async def gone(self, within: float = SETTLES_WITHIN) -> str:
         """As `ended`, after a moment in which a program that has closed its connections may end."""
 
     async def again(self) -> None:
@@ -77,7 +80,7 @@ class Heard:
             self.last.append(line[:_LONGEST_LINE])
             self._left -= 1
             if self._left >= 0:
-                click.echo(f"| {shown(line[:_LONGEST_LINE])}", err=True)
+                click.echo(f"{CLEARED if sys.stderr.isatty() else ''}| {shown(line[:_LONGEST_LINE])}", err=True)
             elif self._left == -1:
                 click.echo("| … and more, which is not shown", err=True)
         sys.stderr.flush()
@@ -102,7 +105,7 @@ class Elsewhere:
             raise ConnectionFailed(f"{self.endpoint} is no endpoint: {error}") from None
         return await _connected(self.reactor, place, make, self.endpoint)
 
-    async def gone(self) -> str:
+    async def gone(self, within: float = SETTLES_WITHIN) -> str:
         return ""
 
     async def again(self) -> None:
@@ -140,8 +143,8 @@ class OfBundle:
             raise ConnectionFailed(f"its program {self._why or 'does not run'}")
         return await _connected(self.reactor, TCP4ClientEndpoint(self.reactor, LOOPBACK, self._port), make, "its program")
 
-    async def gone(self) -> str:
-        until = self.reactor.seconds() + _SETTLES_WITHIN
+    async def gone(self, within: float = SETTLES_WITHIN) -> str:
+        until = self.reactor.seconds() + within
         while not self._why and self.reactor.seconds() < until:
             await deferLater(self.reactor, _LOOKS_EVERY)
         return self._why

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import attrs
 import click
+from rich.filesize import decimal
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 
 from gameroom.cli.dev_service_cases import Counts
 from gameroom.cli.dev_service_findings import Example, Finding, Findings, described
+from gameroom.cli.dev_service_place import CLEARED
 from gameroom.cli.dev_service_speed import Speed
 from gameroom.cli.dev_service_words import DIFFERS, KINDS, RESTARTED, SPELLING
 from gameroom.cli.output import WIDE, counted, shown
@@ -19,6 +26,8 @@ from gameroom.cli.output import WIDE, counted, shown
 SHOWN = 2
 """Examples of each kind."""
 _NARROWEST = 20
+SAYS_EVERY = 0.5
+"""Seconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +81,26 @@ class Report:
         }
 
 
+@contextmanager
+def counting(reactor: IReactorTime, asked: Callable[[], int]) -> Iterator[None]:
+    """Inside, whoever looks at a terminal sees how far it is."""
+    if not sys.stderr.isatty():
+        yield
+        return
+
+    def say() -> None:
+        click.echo(f"{CLEARED}{asked():,} asked", nl=False, err=True)
+
+    saying = LoopingCall(say)
+    saying.clock = reactor
+    saying.start(SAYS_EVERY, now=False)
+    try:
+        yield
+    finally:
+        saying.stop()
+        click.echo(CLEARED, nl=False, err=True)
+
+
 def show(report: Report, again: str) -> None:
     """For people, as wide as their terminal. `again` is the command that asks the saved updates again."""
     _show_seen(report)
@@ -81,7 +110,7 @@ def show(report: Report, again: str) -> None:
     if report.saved is not None:
         _say("")
         _say(f"{counted(report.saved_count, 'update')} that show this: {report.saved}. To ask them again:")
-        _say(again, 2)
+        click.echo(f"  {shown(again)}")  # unbroken, so that it can be copied
     _say("")
     wrong = len(report.findings.wrong)
     if wrong:
@@ -104,7 +133,7 @@ def _show_seen(report: Report) -> None:
     if report.is_function:
         _say("It is a function: the same update has the same answer.")
     if counts.largest_state:
-        _say(f"Its largest state has {counts.largest_state:,} bytes.")
+        _say(f"Its largest state has {decimal(counts.largest_state)}.")
     if report.speed is not None:
         _show_speed(report.speed)
 

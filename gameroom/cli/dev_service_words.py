@@ -7,11 +7,11 @@ from typing import Final
 import attrs
 
 DIFFERS, RESTARTED, SPELLING = "differs", "differs_after_restart", "spelling"
-SILENT, CLOSED, DIED, UNREADABLE = "no_answer", "closed", "ended", "unreadable"
+SILENT, CLOSED, DIED, UNREADABLE, FLOODS = "no_answer", "closed", "ended", "unreadable", "floods"
 REQUEST, SEQUENCE, VIEW = "request", "sequence", "view"
 CONNECTIONS, PIECES, TOGETHER, IN_FLIGHT, CUT, FIELD = "one_connection", "pieces", "together", "in_flight", "cut", "unknown_field"
 UNREACHABLE, NOT_STARTED, STARTS = "unreachable", "not_started", "starts_rejected"
-TWICE, CODE, REASON, QUICK, AT_END, EMPTY = "twice", "code", "message", "quick_timer", "at_end", "empty_state"
+FAILED, TWICE, CODE, REASON, QUICK, AT_END, EMPTY = "rules_failed", "twice", "code", "message", "quick_timer", "at_end", "empty_state"
 RECORDED, UNTRIED, SLOW, LARGE, BROKEN_OFF = "recorded", "untried", "slow", "large_state", "broken_off"
 
 
@@ -63,6 +63,7 @@ KINDS: Final[dict[str, Kind]] = {
         "An answer is 4 bytes of length (unsigned, network order) and a GameState of game.proto, within its limits. "
         "What is not counts as no answer, and the connection is closed.",
     ),
+    FLOODS: Kind("It sends answers without end.", "Answer each update once, and nothing unasked."),
     REQUEST: Kind(
         "An answer has a `request` that is not its update's.", "Copy `request` of the update into the answer, on the connection that it came by."
     ),
@@ -88,14 +89,19 @@ KINDS: Final[dict[str, Kind]] = {
         "Many rooms share a connection. Answers may come in any order, but each whole: two threads must not write into each other.",
     ),
     CUT: Kind(
-        "It does not get over a connection that ends in the midst of an update.",
-        "A daemon that is killed leaves such ones. End that connection alone, and go on with the others.",
+        "It does not get over the end of a connection.",
+        "Connections come and go, in the midst of an update where a daemon is killed. End that connection alone, and go on with the others.",
     ),
     FIELD: Kind(
         "An update with a field that it does not know is not answered.",
         "game.proto grows by fields. Pass over those that you do not know, as libraries do by themselves.",
     ),
     STARTS: Kind("Every start was rejected.", "A rejected `started` puts the room back in WAITING, so no play ever begins."),
+    FAILED: Kind(
+        "Its rules failed, which its kit has made a rejection of.",
+        "What it wrote about that is above, each line behind a |. Members can send anything: look at what came before you use it.",
+        wrong=False,
+    ),
     TWICE: Kind("An update was answered more than once.", "The first answer counts. Answer each request once.", wrong=False),
     CODE: Kind(
         "A rejected update has a code that its sender is not told.", "100, 102, 103, 104 and 105 are told as they are, any other as 105.", wrong=False
@@ -116,7 +122,7 @@ KINDS: Final[dict[str, Kind]] = {
         "It answers otherwise than was recorded.", "That is fine where the rules were changed since. Rooms go on with the new ones.", wrong=False
     ),
     UNTRIED: Kind(
-        "None of the messages that were sent was accepted, so little of the game was seen.",
+        "No message of yours was accepted, so little of the game was seen.",
         "Say what its players send: --message '{\"move\": 3}', as often as you like, or --updates with a recorded file.",
         wrong=False,
     ),
