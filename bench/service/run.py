@@ -147,13 +147,15 @@ class Bench:
         """Start a service on the load's core; `command` is given its port."""
         port = free_port()
         environment = os.environ | {"STATE_BYTES": str(self._options.state)}
-        process = start_on(self._load_core, command(port), cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        with (self._folder / f"{name}.log").open("wb") as log:
+            process = start_on(self._load_core, command(port), cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
         until = time.monotonic() + 30
         while not _listens(port):
             if process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"the service {name} does not listen")
+                said = (self._folder / f"{name}.log").read_text(errors="replace")[-2000:]
+                raise SystemExit(f"the service {name} does not listen:\n{said}")
             time.sleep(0.05)
         self.ports[name] = port
 
