@@ -98,7 +98,12 @@ class ServiceCourse:
         if why != self._fallen:
             self._fallen = why
             about = "play {play_id} of room {room_id} does not go on just now: {why}"
-            self._log.error(about, play_id=self._game.kept.play_id, room_id=self._room.room_id, why=why, log_failure=failure)
+            fields = {"play_id": self._game.kept.play_id, "room_id": self._room.room_id, "why": why}
+            if failure.check(GameroomError):
+                # No fault of ours: no service is to be had, or the daemon ends.
+                self._log.info(about, **fields)
+            else:
+                self._log.error(about, **fields, log_failure=failure)
 
     async def _carry_on(self) -> None:
         while await self._step():

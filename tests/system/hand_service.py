@@ -160,7 +160,7 @@ class HandService:
         try:
             while True:
                 await self._take(link, await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big")))
-        except (OSError, EOFError):
+        except (OSError, EOFError, asyncio.CancelledError):
             link.closed.set()
             writer.close()
 

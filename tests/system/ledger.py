@@ -42,6 +42,7 @@ class Member:
         self._number = 0
         self._id = 0
         self._answered_id = 0
+        """The highest id of anything for the game that was answered."""
         self._brought_up = False
 
     # What it says.
@@ -107,10 +108,11 @@ class Member:
     def _answered(self, answer: Message) -> None:
         said = self.unanswered.pop(0)
         assert answer["reply_to"] == said["id"], (said, answer)
-        self._answered_id = said["id"]
         if said["type"] == "start":
             assert answer["type"] == "ack" or answer["code"] in (NOT_NOW, FAILED), answer
-        elif "refuse" in said["body"]:
+            return
+        self._answered_id = said["id"]
+        if "refuse" in said["body"]:
             assert (answer["type"], answer.get("code")) == ("error", said["body"]["refuse"]), answer
         else:
             assert answer["type"] == "ack", (said, answer)
@@ -151,8 +153,8 @@ class Table:
         web = Web(daemon.web_port)
         with LobbyPeer(daemon.lobby_port) as peer, Native(daemon.game_port) as native:
             token = peer.register()
-            room = peer.good("CREATE_ROOM", {"game_id": game_id}, token)
-            self.room_id = str(room["room_id"])
+            self.room_id = str(peer.good("CREATE_ROOM", {"game_id": game_id}, token)["room_id"])
+            room = peer.good("GET_ROOM", {"room_id": self.room_id}, token)["room"]
             bob = web.join(self.room_id)
             native.say(JOIN, {"party_code": room["party_code"], "name": "Cleo"})
             cleo = native.until(CONNECTED)["seat_token"]
