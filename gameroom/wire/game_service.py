@@ -7,7 +7,6 @@ Pure values: no Twisted, no clock, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 import attrs
@@ -16,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from gameroom.errors import InvalidRequest
 from gameroom.wire.game_service_messages import GAME_STATE, GAME_UPDATE, PROTO
-from gameroom.wire.room_messages import LEVELS_AROUND
+from gameroom.wire.room_messages import size_of
 
 STATE_BYTES: Final = 1 << 20
 """Of a room's state."""
@@ -143,6 +142,8 @@ class State:
     rejected: Rejected | None = None
 
 
+_FEW_LEVELS: Final = 200
+
 _Update: Final = PROTO.class_of(GAME_UPDATE)
 _State: Final = PROTO.class_of(GAME_STATE)
 
@@ -184,7 +185,7 @@ def update_from_bytes(data: bytes) -> Update:
         room_id=told.room_id,
         sequence=told.sequence,
         state=told.state,
-        players=tuple(Player(one.seat, one.id, one.name, one.connected) for one in told.players),
+        players=tuple(Player(one.seat, one.id, one.name, one.connected) for one in told.players[:]),
         event=kind(*(getattr(event, field) for field in fields)),
         now_ms=told.now_ms,
         game_id=told.game_id,
@@ -219,16 +220,14 @@ def state_from_bytes(data: bytes) -> State:
     if said.HasField("rejected"):
         rejected = said.rejected
         return State(request=said.request, sequence=said.sequence, rejected=Rejected(rejected.code, rejected.message))
-    if len(said.state) > STATE_BYTES:
-        _too_large("state", STATE_BYTES, len(said.state))
-    _check_shown(said)
-    broadcast = tuple([Said(_shown("broadcast", at, one), one.text) for at, one in enumerate(said.broadcast)])
-    views = tuple([View(one.seat, _shown("views", at, one), one.text) for at, one in enumerate(said.views)])
-    _check_sizes([*broadcast, *views])
+    state = said.state
+    if len(state) > STATE_BYTES:
+        _too_large("state", STATE_BYTES, len(state))
+    broadcast, views = _shown(said)
     return State(
         request=said.request,
         sequence=said.sequence,
-        state=said.state,
+        state=state,
         broadcast=broadcast,
         views=views,
         timer_ms=said.timer_ms if said.HasField("timer_ms") else None,
@@ -243,44 +242,59 @@ def _read(kind: Any, data: bytes) -> Any:
         raise InvalidRequest(f"this is no {kind.DESCRIPTOR.name} in Protocol Buffers") from None
 
 
-def _check_shown(said: Any) -> None:
-    """Whether there is more to see than may be, before anything is made of it. Raises `InvalidRequest`."""
+def _shown(said: Any) -> tuple[tuple[Said, ...], tuple[View, ...]]:
+    """What members are to see. Raises `InvalidRequest`, before anything is made of what is too much."""
     many = len(said.broadcast) + len(said.views)
+    if not many:
+        return (), ()
     if many > MOST_SHOWN:
         raise InvalidRequest(f"there may be at most {MOST_SHOWN} broadcasts and views together; here are {many}")
-    _check_sizes([*said.broadcast, *said.views])
+    told: list[Said] = []
+    seen: list[View] = []
+    left = SHOWN_BYTES
+    # Copied into lists of Python's: protobuf's own are slow to go through.
+    for at, one in enumerate(said.broadcast[:]):
+        data, left = _data(one, left, "broadcast", at)
+        told.append(Said(data, one.text))
+    for at, one in enumerate(said.views[:]):
+        data, left = _data(one, left, "views", at)
+        seen.append(View(one.seat, data, one.text))
+    return tuple(told), tuple(seen)
 
 
-def _check_sizes(shown: Iterable[Any]) -> None:
-    size = sum([len(one.data) for one in shown])
-    if size > SHOWN_BYTES:
-        _too_large("broadcast and views together", SHOWN_BYTES, size)
-
-
-def _shown(name: str, at: int, one: Any) -> bytes:
+def _data(one: Any, left: int, name: str, at: int) -> tuple[bytes, int]:
+    """What one holds, and how many bytes are left behind it. Numbers may become longer in compact JSON, so both count."""
     data: bytes = one.data
-    return _compact(f"{name}[{at}].data, which says that it is text,", data) if one.text else data
+    size = len(data)
+    if one.text and size <= left:
+        data = _compact(data, name, at)
+        size = max(size, len(data))
+    if size > left:
+        raise InvalidRequest(f"broadcast and views together may have at most {SHOWN_BYTES >> 10} KiB; here it is more with {name}[{at}]")
+    return data, left - size
 
 
 def _results(data: bytes) -> bytes:
-    results = _compact("finished.results", data) if 0 < len(data) <= SHOWN_BYTES else data
+    results = _compact(data, "finished.results") if 0 < len(data) <= SHOWN_BYTES else data
     if len(results) > RESULTS_BYTES:
         _too_large("finished.results", RESULTS_BYTES, len(results))
     return results
 
 
-def _compact(name: str, data: bytes) -> bytes:
+def _compact(data: bytes, name: str, at: int | None = None) -> bytes:
     """The same JSON on one line, which messages and lines may carry as it is. Raises `InvalidRequest`."""
     try:
         value = orjson.loads(data)
+        # What has so few brackets cannot be nested deeply.
+        if data.count(b"[") + data.count(b"{") > _FEW_LEVELS:
+            size_of(name, value)
+        return orjson.dumps(value)
     except ValueError as error:
-        raise InvalidRequest(f"{name} is not JSON: {getattr(error, 'msg', 'it is not UTF-8')}") from None
-    for _ in range(LEVELS_AROUND):
-        value = [value]
-    try:
-        return orjson.dumps(value)[LEVELS_AROUND:-LEVELS_AROUND]
-    except TypeError:
-        raise InvalidRequest(f"{name} is nested too deeply") from None
+        where = name if at is None else f"{name}[{at}].data, which says that it is text,"
+        raise InvalidRequest(f"{where} is not JSON: {getattr(error, 'msg', 'it is not UTF-8')}") from None
+    except InvalidRequest:
+        where = name if at is None else f"{name}[{at}].data"
+        raise InvalidRequest(f"{where} is nested too deeply") from None
 
 
 def _too_large(name: str, most: int, size: int) -> NoReturn:
