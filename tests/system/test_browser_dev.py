@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -89,6 +90,41 @@ def test_a_relay_game(room_daemon: Daemon, tmp_path: Path, people: tuple[Browser
     ann.in_game("document.getElementById('run').click()")
     assert ended(ann, bob) == ["You won", "You lost"]
     assert bob.in_game("return document.getElementById('say').textContent") == "ann won"
+
+
+def test_a_service_game(room_daemon: Daemon, tmp_path: Path, people: tuple[Browser, Browser], pictures: Path) -> None:
+    """What one picks nobody else is told before all have picked, a page that is loaded anew knows its own, and who is closest wins."""
+    ann, bob = together(room_daemon, tmp_path / "developer", "service", people)
+    for one in people:
+        one.until(lambda one: one.in_game("return client.playing && !document.getElementById('pick').hidden"), "the play has begun")
+    assert picked(ann) == "Pick it"
+    bob.in_game("globalThis.told = []; client.on('game', ({ body }) => told.push(JSON.stringify(body)))")
+    pick(ann, 17)
+    ann.until(lambda one: picked(one) == "You picked 17. Change it", "Ann's page has her number")
+    bob.until(lambda one: one.in_game("return told.length") == 2, "Bob's page was told that there is one, and what his own is")
+    table, own = map(json.loads, bob.in_game("return told"))
+    assert (own, table["picked"], table["last"], sorted(table)) == ({"mine": None}, ["0"], None, ["last", "picked", "points", "until"])
+    ann.driver.refresh()
+    ann.until(lambda one: picked(one) == "You picked 17. Change it", "what she picked is known again")
+    ann.screenshot(pictures, "template-service")
+    pick(bob, 60)
+    for one in people:
+        one.until(lambda one: one.in_game("return document.getElementById('last').textContent").endswith(": ann 17, Bob 60."), "all is shown")
+    for _ in range(2):
+        pick(ann, 17)
+        ann.until(lambda one: picked(one) != "Pick it", "Ann has picked")
+        pick(bob, 60)
+        ann.until(lambda one: picked(one) == "Pick it" or not one.in_game("return client.playing"), "the round is over")
+    assert ended(ann, bob) == ["You won", "You lost"]
+    assert bob.in_game("return document.getElementById('say').textContent") == "ann won!"
+
+
+def pick(one: Browser, number: int) -> None:
+    one.in_game(f"document.getElementById('number').value = {number}; document.getElementById('go').click()")
+
+
+def picked(one: Browser) -> str:
+    return str(one.in_game("return document.getElementById('go').textContent"))
 
 
 def test_a_turn_game(room_daemon: Daemon, tmp_path: Path, people: tuple[Browser, Browser], pictures: Path) -> None:

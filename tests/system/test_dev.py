@@ -18,8 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from gameroom.wire.game_service import state_from_bytes, update_from_bytes
+from gameroom.wire.update_file import pairs_from_bytes
 from tests.system.developer import ENDS_WITHIN, PASSWORD, Developer
 from tests.system.harness import LOOPBACK, Daemon, DaemonMaker, wait_until
+from tests.system.native import CONNECTED, JOIN, ROOM, START, Native
 from tests.system.shell_page import run_page
 from tests.system.web import Web
 
@@ -241,6 +244,37 @@ def test_run_plays_here_and_leaves_nothing(ann: Developer, trial: Callable[..., 
     assert left(ann) == []
     with pytest.raises(ConnectionRefusedError):
         web.ask("GET", f"/join/{room_id}")
+
+
+def test_run_keeps_what_a_service_was_asked(ann: Developer, trial: Callable[..., subprocess.Popen[str]]) -> None:
+    """A game whose rules are a service is played, what the service prints is shown, and `--record` keeps updates and answers."""
+    ann.done("init", "closest", "--name", "Closest", "--kind", "service")
+    rules = ann.folder / "closest" / "service.py"
+    rules.write_text(
+        rules.read_text().replace("def update(state, event):\n", "def update(state, event):\n    print(event.kind, 'in', event.sequence)\n")
+    )
+    running = trial("closest", "--json", "--record", "kept")
+    assert running.stdout is not None
+    assert running.stderr is not None
+    said = json.loads(running.stdout.readline())
+    way_in = said["environment"]
+    with Native(int(way_in["GAMEROOM_PORT"])) as host, Native(int(way_in["GAMEROOM_PORT"])) as guest:
+        for native, name in ((host, "Ann"), (guest, "Bob")):
+            native.say(JOIN, {"party_code": way_in["GAMEROOM_PARTY_CODE"], "name": name})
+            native.until(CONNECTED)
+        host.say(START, {})
+        guest.until(ROOM)
+        assert running.stderr.readline() == "| started in 1\n"
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=ENDS_WITHIN)
+    (kept,) = (ann.folder / "kept").iterdir()
+    assert kept.name == f"{said['game_id']}-{said['version']}.updates"
+    update, state = next(pairs_from_bytes(kept.read_bytes()))
+    assert (update_from_bytes(update).sequence, state_from_bytes(state).timer_ms) == (1, 30000)
+    # Other games have no updates.
+    ann.done("init", "dots", "--kind", "relay")
+    status, _, wrong = ann.call("run", "dots", "--record", "kept")
+    assert (status, wrong) == (2, "gameroom: --record is for games with a micro game service, and this one's hosting kind is relay\n")
 
 
 def test_run_follows_what_is_changed(ann: Developer, trial: Callable[..., subprocess.Popen[str]]) -> None:
