@@ -19,7 +19,7 @@ from gameroom.store.transactions import Answered
 Answer = dict[str, Any] | None
 ACK: Final[dict[str, Any]] = {"type": "ack"}
 MOST_PROMISED: Final = 16
-"""So many repeats of a message wait for its answer; more are refused."""
+"""So many repeats of a message wait for its answer: the newest, since those before may be of connections that are gone."""
 
 
 class Receipts:
@@ -58,10 +58,11 @@ class Receipts:
 
     def _promise(self, user_id: str, message_id: int) -> Deferred[Answer]:
         promised = self._promised.setdefault((user_id, message_id), [])
-        if len(promised) >= MOST_PROMISED:
-            raise RateLimited(f"message {message_id} is on its way, and you have asked for its answer often enough; wait for it", retry_after=1)
         promise: Deferred[Answer] = Deferred()
         promised.append(promise)
+        if len(promised) > MOST_PROMISED:
+            again = f"message {message_id} is on its way, and you have sent it again more often than it can be answered"
+            promised.pop(0).errback(RateLimited(again, retry_after=1))
         return promise
 
     def _act(self, user_id: str, message_id: int, receiver: Receiver, act: Callable[[], Any]) -> Any:

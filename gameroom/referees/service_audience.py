@@ -53,7 +53,7 @@ class ServiceAudience:
 
     def bring_up(self) -> None:
         """Give those who wait for it what was shown last, where that can be had; called again after each update, and some times a second."""
-        if not self._behind or self._loading:
+        if not self._behind:
             return
         held = self._books.here
         if held is None:
@@ -65,6 +65,8 @@ class ServiceAudience:
                 self._give(user_id, connection, held)
 
     def _load(self) -> None:
+        if self._loading:
+            return
         self._loading = True
         # What goes wrong is tried again; the play's next update says so too.
         Deferred.fromCoroutine(self._books.held(self._game.kept)).addBoth(self._loaded)

@@ -8,7 +8,7 @@ and it goes on with the same update, or with the same answer. So nothing is lost
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -16,10 +16,11 @@ from twisted.python.failure import Failure
 
 from gameroom.errors import GameroomError
 from gameroom.interfaces import IRoom
-from gameroom.referees.service_books import Books
+from gameroom.referees.service_books import Books, NotYetError
 from gameroom.referees.service_lease import RoomService
 from gameroom.referees.service_silence import Silence
 from gameroom.rules.service_game import Outcome, ServiceGame
+from gameroom.store import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from gameroom.gameservices.services import ServiceLease
@@ -52,6 +53,7 @@ class ServiceCourse:
     ) -> None:
         self.over = False
         """Nothing more is asked: the play has ended, or its end is being stored."""
+        self._about: dict[str, Any] = {"play_id": game.kept.play_id, "room_id": room.room_id}
         self._room = room
         self._game = game
         self._service = service
@@ -94,16 +96,12 @@ class ServiceCourse:
         if self.over:
             return
         self._again_at = max(self._again_at, self._room.now() + AGAIN)
-        why = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
-        if why != self._fallen:
-            self._fallen = why
-            about = "play {play_id} of room {room_id} does not go on just now: {why}"
-            fields = {"play_id": self._game.kept.play_id, "room_id": self._room.room_id, "why": why}
-            if failure.check(GameroomError):
-                # No fault of ours: no service is to be had, or the daemon ends.
-                self._log.info(about, **fields)
-            else:
-                self._log.error(about, **fields, log_failure=failure)
+        why = failure.getErrorMessage()
+        if failure.check(GameroomError, DatabaseUnavailable, NotYetError) is None:
+            self._log.failure("play {play_id} of room {room_id} broke; it is taken up again", failure, **self._about)
+        elif why != self._fallen:
+            self._log.error("play {play_id} of room {room_id} does not go on just now: {why}", why=why, **self._about)
+        self._fallen = why or "?"
 
     async def _carry_on(self) -> None:
         while await self._step():

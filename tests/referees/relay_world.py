@@ -45,10 +45,11 @@ class KindTestCase(SynchronousTestCase):
     """A house that has one game, of the kind under test, and a room of it with Ada as its host."""
 
     kind = "relay"
+    reconnect_window, room_ttl = 60.0, 120.0
     referee: Callable[[IRoom], IReferee]
 
     def setUp(self) -> None:
-        self.house = House(self.database(), kinds={self.kind: self.make}, reconnect_window=60, room_ttl=120)
+        self.house = House(self.database(), kinds={self.kind: self.make}, reconnect_window=self.reconnect_window, room_ttl=self.room_ttl)
         self.successResultOf(self.house.registry.start())
         self.sell()
         self.room = self.successResultOf(self.house.registry.create(self.house.request(), account("Ada")))
@@ -85,7 +86,7 @@ class KindTestCase(SynchronousTestCase):
     def restart(self) -> None:
         """The daemon is killed and started again."""
         self.successResultOf(self.house.registry.stop())
-        self.house = self.house.restarted(reconnect_window=60, room_ttl=120)
+        self.house = self.house.restarted(reconnect_window=self.reconnect_window, room_ttl=self.room_ttl)
         self.sell()
         self.successResultOf(self.house.registry.start())
         [self.room] = self.house.registry.everything()
