@@ -96,14 +96,18 @@ class Elsewhere:
     ended: str = ""
 
     async def begin(self) -> None:
-        return None
+        self._place()
 
     async def connect(self, make: Make) -> Caller:
+        return await _connected(self.reactor, self._place(), make, self.endpoint)
+
+    def _place(self) -> IStreamClientEndpoint:
         try:
-            place = clientFromString(self.reactor, self.endpoint)
+            return cast("IStreamClientEndpoint", clientFromString(self.reactor, self.endpoint))
         except Exception as error:  # Twisted raises what it happens to
-            raise ConnectionFailed(f"{self.endpoint} is no endpoint: {error}") from None
-        return await _connected(self.reactor, place, make, self.endpoint)
+            raise BadState(
+                f"{self.endpoint}: is no endpoint that can be connected to ({error}); write it as tcp:host:port, or tls:host:port"
+            ) from None
 
     async def gone(self, within: float = SETTLES_WITHIN) -> str:
         return ""
