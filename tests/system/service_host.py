@@ -199,7 +199,7 @@ async def tls() -> Any:
     server = serverFromString(reactor, f"ssl:0:privateKey={folder}/key.key:certKey={folder}/cert.pem:interface=127.0.0.1")
     port = await server.listen(Factory.forProtocol(Answering))
     endpoints = [each.format(port=port.getHost().port, folder=folder) for each in TLS]
-    world = World(allow=tuple(endpoints), retry_for=1.0)
+    world = World(allow=tuple(endpoints), retry_for=2.0)
     found = [await refusal(world.lease(endpoint=endpoint).ask_first(update(1))) for endpoint in endpoints]
     return {"found": found, "lines": world.lines}
 
