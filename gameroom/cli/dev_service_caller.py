@@ -17,11 +17,9 @@ from twisted.python.failure import Failure
 
 from gameroom.cli.dev_service_words import CLOSED, FLOODS, REQUEST, SILENT, TWICE, UNREADABLE
 from gameroom.errors import InvalidRequest
-from gameroom.wire.game_service import State, Update, state_from_bytes, update_to_bytes
+from gameroom.wire.game_service import ANSWER_BYTES, State, Update, state_from_bytes, update_to_bytes
 from gameroom.wire.prefixed import FrameError, Frames, framed
 
-MOST_BYTES: Final = 16 << 20
-"""Of one message: what a daemon takes, where its operator did not say otherwise."""
 
 
 MOST_AGAIN: Final = 1000
@@ -63,7 +61,7 @@ class Caller(Protocol):
 
     def __init__(self, clock: IReactorTime, *, timeout: float, heartbeat: Heartbeat, stray: Callable[[str, str], None]) -> None:
         self._clock, self._timeout, self._heartbeat, self._stray = clock, timeout, heartbeat, stray
-        self._frames = Frames(MOST_BYTES)
+        self._frames = Frames(ANSWER_BYTES)
         self._asked: dict[int, _Asked] = {}
         self._answered: set[int] = set()
         self._again = 0
