@@ -207,6 +207,53 @@ class RetryTests(ClientTestCase):
         line.answer(update)
         self.assertEqual(len(answers), 1)
 
+    def test_another_one(self) -> None:
+        """Another connection is one from which it does not come, also where that has less to do."""
+        self.asked()
+        self.asked(1, room_id="r2")
+        first, second = self.network.open
+        self.network.hangs = True
+        self.network.advance(4.0)
+        first.answer(first.read()[1])
+        for number in range(5):
+            self.asked(1, room_id=f"more{number}")
+        first.read()
+        for update in [update for update in first.unanswered if update.sequence == 1 and update.room_id != "r1"]:
+            first.answer(update)
+        self.assertGreater(len(second.read()), len(first.read()))
+        self.network.advance(1.0)
+        self.assertIn("r1", [update.room_id for update in second.read()])
+        self.assertEqual([update.room_id for update in first.read()], ["r1"])
+
+    def test_good_one_lost(self) -> None:
+        """However often others could not be opened: behind a connection that was good the next is tried at once."""
+        self.asked()
+        [(line, update)] = self.network.waiting()
+        line.answer(update)
+        self.network.refuses = True
+        answers = [self.asked(1, room_id=f"r{number}") for number in range(2)]
+        for _ in range(3):
+            self.network.advance(1.0)
+            self.asked(1, room_id="more")
+        self.network.refuses = False
+        line.lose()
+        self.assertEqual(sum(each.answer_all() for each in self.network.open), 5)
+        self.assertEqual([len(each) for each in answers], [1, 1])
+
+    def test_hangs_up_at_once(self) -> None:
+        """A service that takes connections and closes them is connected to less often each time."""
+        answers = self.asked()
+        for _ in range(600):
+            for line in self.network.open:
+                line.lose()
+            self.network.advance(0.1)
+        self.assertTrue(15 < self.network.tried < 40, self.network.tried)
+        self.assertIn("had answered nothing", self.network.told[0])
+        self.network.advance(LONGEST_WAIT)
+        self.network.advance(LONGEST_WAIT)
+        self.network.open[0].answer_all()
+        self.assertEqual(len(answers), 1)
+
     def test_what_holds_it_up(self) -> None:
         """What was sent before has a connection to itself while there are others."""
         self.asked()
@@ -302,6 +349,14 @@ class MisbehavingTests(ClientTestCase):
         self.assertEqual(answers, [answer_to(update)])
         self.assertTrue(line.aborted)
 
+    def test_good_ones_behind(self) -> None:
+        """What comes behind the fault does not."""
+        answers = self.asked()
+        [(line, update)] = self.network.waiting()
+        line.say(framed(b"\xff") + framed(state_to_bytes(answer_to(update))))
+        self.assertTrue(line.aborted)
+        self.assertEqual(answers, [])
+
     def test_dies_within_a_frame(self) -> None:
         """Half an answer is none."""
         answers = self.asked()
@@ -386,6 +441,11 @@ class CloseTests(ClientTestCase):
         self.failureResultOf(answer, BadState)
         self.successResultOf(closed)
         self.assertEqual(self.network.told, [])
+        # Where another attempt than the one that was given up succeeds, as of two addresses.
+        _, factory = self.network.attempts[0]
+        self.network.hangs = False
+        self.network.let_in(Deferred(), factory)
+        self.assertTrue(self.network.open[0].aborted)
 
     def test_while_it_waits(self) -> None:
         """So is the next attempt."""
