@@ -34,7 +34,7 @@ NAMES = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|(?<=127\.0\.0\.1:)\d+|(?<=_PORT=)\d+|(?<=_CODE=)\w{6}|(?<=party  )\w{6}"
 )
 """Ids, sums, ports and party codes: one on the page stands for one of this run."""
-LOOSE = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\b\d+(?:\.\d)? (?:kB|bytes)|\b[\d.,]+ (?:ms|updates/s)")
+LOOSE = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\b\d+(?:\.\d)? (?:kB|bytes)|\b[\d.,]+ (?:ms|s|updates/s)\b")
 """Times, speeds, and sizes, which follow from how well zlib packs: whatever they are, they stay as they are on the page."""
 
 
