@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from twisted.trial.unittest import SynchronousTestCase
 
 import gameroom
+from gameroom.wire import game_service as wire
 
 FOLDER = Path(gameroom.__file__).parent / "games" / "liars-dice"
 
@@ -233,13 +234,14 @@ class RoundTests(SynchronousTestCase):
 
     def test_the_kit_answers_with_it(self) -> None:
         """As bytes, with what is random to each room by its seed alone."""
-        update = {"request": 7, "sequence": 1, "room_id": "r", "players": [player._asdict() for player in Table(2).players], "now_ms": NOW}
-        answered = kit.read(
-            kit.GAME_STATE, kit.answer(rules.update, kit.write(kit.GAME_UPDATE, {**update, "started": {"seed": SEED, "config": b"{}"}}))
-        )
-        self.assertIsNone(answered["rejected"])
-        self.assertEqual((len(answered["broadcast"]), [view["seat"] for view in answered["views"]]), (1, [0, 1]))
-        self.assertNotIn(str(SEED).encode(), answered["broadcast"][0]["data"])
+        players = tuple(wire.Player(**player._asdict()) for player in Table(2).players)
+        started = wire.Started(config=b"{}", seed=SEED)
+        about: dict[str, Any] = {"room_id": "r", "sequence": 1, "state": b"", "now_ms": NOW, "game_id": "g", "version": "1.0.0"}
+        update = wire.Update(request=7, players=players, event=started, **about)
+        state = wire.state_from_bytes(kit.answer(rules.update, wire.update_to_bytes(update)))
+        self.assertEqual((state.rejected, state.timer_ms, [view.seat for view in state.views]), (None, 45_000, [0, 1]))
+        [said] = state.broadcast
+        self.assertNotIn(str(SEED).encode(), said.data)
 
 
 class TimeTests(SynchronousTestCase):

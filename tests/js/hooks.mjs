@@ -15,6 +15,7 @@ register("data:text/javascript," + encodeURIComponent(resolver));
 const root = new URL("../../gameroom/", import.meta.url).href;
 export const sdk = await import(root + "doors/web/static/gameroom.js");
 export const paint = await import(root + "games/wet-paint/engine.js");
+export const liarsDice = { ...(await import(root + "games/liars-dice/bids.js")), ...(await import(root + "games/liars-dice/words.js")) };
 export const words = await import(root + "doors/web/static/words.js");
 export const upload = await import(root + "doors/web/static/upload.js");
 export const { Sha256 } = await import(root + "doors/web/static/sha256.js");

@@ -1,4 +1,4 @@
-"""Relay games in real browsers: a board that two people draw on, a game without a page, and one that cannot be run here yet."""
+"""Relay games in real browsers: a board that two people draw on, and a game without a page."""
 
 from __future__ import annotations
 
@@ -116,33 +116,3 @@ def test_a_game_without_a_page(room_daemon: Daemon) -> None:
         told = [push["payload"]["body"]["type"] for push in program.pushes if push["type"] == "ROOM_MESSAGE"]
         assert [kind for kind in told if kind in ("start", "over")] == ["start", "over"]
         assert ada.severe() == []
-
-
-def test_a_game_that_cannot_be_run_here_yet(room_daemon: Daemon) -> None:
-    """Its room says so, offers nothing that would not work, and chat goes; START_ROOM says it too, and the developer reads why."""
-    manifest = b'[hosting]\nkind = "service"\n\n[service]\ncommand = ["python3", "service.py"]\n'
-    url = room_of(room_daemon, packed({"game.toml": manifest, "service.py": b"print('hello')\n"}))
-    with Browser(url.partition("/join")[0]) as ada:
-        ada.driver.get(url)
-        ada.fill("Name", "Ada")
-        ada.press("Join")
-        ada.until(lambda one: "cannot run games of kind service yet" in one.driver.find_element(By.ID, "frame-place").text, "it is said")
-        assert [ada.named("button", name) for name in ("Ready", "Start", "End the match")] == [None, None, None]
-        ada.fill("Message", "a pity")
-        ada.press("Send")
-        ada.until(lambda one: "a pity" in one.driver.find_element(By.ID, "chat-log").text, "chat goes")
-        assert ada.severe() == []
-    with LobbyPeer(room_daemon.lobby_port) as host:
-        token = host.good("REGISTER_PLAYER", {"username": "hosting", "password": PASSWORD})["session_token"]
-        game_id = Web(room_daemon.web_port).ask("GET", url[url.index("/join") :])["engine"]["game_id"]
-        room_id = host.good("CREATE_ROOM", {"game_id": game_id}, token)["room_id"]
-        host.send("START_ROOM", {"room_id": room_id}, token)
-        answer = host.answer()
-        assert (answer["code"], "cannot run games of kind service yet" in answer["message"]) == (105, True)
-        assert host.good("GET_ROOM", {"room_id": room_id}, token)["room"]["status"] == "WAITING"
-    # The game is called as its developer is.
-    name = Web(room_daemon.web_port).ask("GET", f"/games/{game_id}")["name"]
-    with LobbyPeer(room_daemon.developer_port) as developer:
-        token = developer.good("LOGIN_DEV", {"username": name, "password": PASSWORD})["session_token"]
-        [line] = developer.good("GET_LOGS", {"game_id": game_id}, token)["lines"]
-        assert f"room {room_id} (version 1.0.0) could not start" in line

@@ -3,7 +3,7 @@
 import { ServiceClient, connect, shownName } from "/static/gameroom.js";
 import { FACES, ServerTime, lastBid, least, possible, suggestion } from "./bids.js";
 import { cup, die, hidden } from "./dice.js";
-import { dice, faces, list, status, verdict } from "./words.js";
+import { dice, faces, list, status } from "./words.js";
 
 /** @typedef {import("./bids.js").Table} Table @typedef {import("./bids.js").Player} Player */
 
@@ -74,7 +74,10 @@ const mySeat = () => (game.you && !game.you.viewer ? game.you.seat : null);
 function nameOf(seat) {
   if (seat === mySeat()) return "";
   const player = table?.players.find((one) => one.seat === seat);
-  return player ? shownName({ user_id: player.id, name: player.name }) : `seat ${seat + 1}`;
+  if (!player) return `seat ${seat + 1}`;
+  const name = shownName({ user_id: player.id, name: player.name });
+  // A name that is written from the right turns no sentence around.
+  return /^[\u0000-\u02ff]*$/.test(name) ? name : `\u2068${name}\u2069`;
 }
 
 const mine = () => table?.players.find((player) => player.seat === mySeat()) ?? null;
@@ -90,7 +93,7 @@ function show() {
   body.toggleAttribute("data-mine", myTurn());
   body.toggleAttribute("data-watching", !playing());
   body.toggleAttribute("data-still", game.paused !== null || !connected());
-  say(sentence());
+  say(sentences());
   if (body.dataset.phase === "setup" || !table) return showSetup();
   showPlayers(table);
   showMiddle(table);
@@ -100,18 +103,21 @@ function show() {
   tick();
 }
 
-/** @returns {string} */
-function sentence() {
-  if (!connected() && game.you) return "The connection is lost. It comes back by itself.";
-  if (game.paused !== null) return `${game.paused} The match goes on by itself, and nothing is lost.`;
-  if (game.playing && !table) return "The dice are shaken.";
-  if (document.body.dataset.phase === "setup" || !table) return "";
+/** What is going on. @returns {{said: string, shown: boolean}[]} */
+function sentences() {
+  const plain = (/** @type {string} */ said) => [{ said, shown: true }];
+  if (!connected() && game.you) return plain("The connection is lost. It comes back by itself.");
+  if (game.paused !== null) return plain(`${game.paused} The match goes on by itself, and nothing is lost.`);
+  if (game.playing && !table) return plain("The dice are shaken.");
+  if (document.body.dataset.phase === "setup" || !table) return [];
   return status(table, nameOf, playing());
 }
 
-/** @param {string} text */
-function say(text) {
-  if ($("status").textContent !== text) $("status").textContent = text;
+/** Only where it is something else: it is read out. @param {{said: string, shown: boolean}[]} parts */
+function say(parts) {
+  const box = $("status");
+  if (box.textContent === parts.map(({ said }) => said).join(" ")) return;
+  box.replaceChildren(...parts.flatMap(({ said, shown }, i) => [...(i ? [" "] : []), element("span", { className: shown ? "" : "heard", textContent: said })]));
 }
 
 /** @param {string} text */
@@ -166,17 +172,23 @@ function under(table, player) {
 /** @param {import("./bids.js").Bid} bid */
 const bidChip = ({ count, face }) => element("span", { className: "chip" }, element("span", { className: "heard", textContent: `bid ${dice(count, face)}` }), element("span", { ariaHidden: "true", textContent: `${count} ×` }), die(face));
 
+/** @param {number} count @param {number} face */
+const figure = (count, face) => element("p", { className: "big" }, element("span", { className: "heard", textContent: dice(count, face) }), element("span", { ariaHidden: "true", textContent: `${count} ×` }), die(face));
+
 /** @param {Table} table */
 function showMiddle(table) {
   const last = lastBid(table);
+  const winner = table.winner === null ? null : nameOf(table.winner);
+  const won = winner === null ? [] : [element("p", { className: "won" }, winner ? element("bdi", { textContent: winner }) : "You", winner ? " has won" : " have won")];
   if (table.reveal) {
-    const { found, cost } = verdict(table, nameOf);
-    const won = table.winner === null ? "" : nameOf(table.winner) ? `${nameOf(table.winner)} has won` : "You have won";
-    $("middle").replaceChildren(...(won ? [element("p", { className: "won", textContent: won })] : []), element("p", { className: "found", textContent: found }), element("p", { className: "cost", textContent: cost }));
+    const { bid, actual } = table.reveal;
+    $("middle").replaceChildren(...won, figure(actual, bid.face), element("p", { className: "found", textContent: `${bid.count} ${bid.count === 1 ? "was" : "were"} bid: ${actual >= bid.count ? "true" : "a lie"}` }));
+  } else if (won.length) {
+    $("middle").replaceChildren(...won);
   } else if (last) {
-    const who = nameOf(last.seat) ? element("bdi", { textContent: nameOf(last.seat) }) : "You";
+    const who = nameOf(last.seat) ? element("bdi", { textContent: nameOf(last.seat) }) : "you";
     $("middle").replaceChildren(
-      element("p", { className: "big" }, element("span", { className: "heard", textContent: dice(last.count, last.face) }), element("span", { ariaHidden: "true", textContent: `${last.count} ×` }), die(last.face)),
+      figure(last.count, last.face),
       element("p", { className: "quiet" }, "bid by ", who, ` · ${table.total} dice in all · ones are wild`),
     );
   } else {
@@ -273,7 +285,7 @@ function showAfter(table) {
 }
 
 function tick() {
-  const left = table && table.phase !== "over" && game.paused === null ? time.left(table, Date.now()) : null;
+  const left = table && table.phase !== "over" && game.paused === null && connected() ? time.left(table, Date.now()) : null;
   $("clock").hidden = left === null || document.body.dataset.phase === "setup";
   if (left === null || !table) return;
   $("clock").textContent = String(Math.ceil(left / 1000));

@@ -55,16 +55,16 @@ export function prompt(table, nameOf, playing) {
   return last.count === table.total && last.face === 6 ? "Your turn: nothing is higher, so call." : "Your turn: bid higher, or call.";
 }
 
-/** All of it, as it is read out. @param {Table} table @param {Names} nameOf @param {boolean} playing @returns {string} */
+/**
+ * All of it, as it is read out. @param {Table} table @param {Names} nameOf @param {boolean} playing
+ * @returns {{said: string, shown: boolean}[]} what is not `shown` is drawn elsewhere, for those who see it
+ */
 export function status(table, nameOf, playing) {
-  const parts = [];
+  const parts = [{ said: table.reveal && table.happened.what === "seen" ? "" : happened(table, nameOf), shown: true }];
   if (table.reveal) {
     const { found, cost } = verdict(table, nameOf);
-    const news = table.happened.what === "seen" ? "" : happened(table, nameOf);
-    parts.push(news, found, cost);
-  } else {
-    parts.push(happened(table, nameOf));
+    parts.push({ said: found, shown: false }, { said: cost, shown: true });
   }
-  parts.push(prompt(table, nameOf, playing));
-  return parts.filter(Boolean).join(" ");
+  parts.push({ said: prompt(table, nameOf, playing), shown: table.phase !== "over" });
+  return parts.filter(({ said }) => said);
 }
