@@ -56,7 +56,8 @@ FROM_MEMBERS: dict[str, Message] = {
         optional={"generation": _GENERATION, "results": _OBJECT},
     ),
     "game": Message(
-        'Relay: to the other members, or to those named, whatever it is; up to 64 KiB. Controller: what the player does, as `{"do": "left"}`.',
+        'Relay: to the other members, or to those named, whatever it is; up to 64 KiB. Controller: what the player does, as `{"do": "left"}`. '
+        "Service: what is for the game.",
         {"body": _ANYTHING},
         {"to": or_null(listed(TEXT))},
     ),
@@ -83,7 +84,7 @@ TO_MEMBERS: dict[str, Message] = {
             },
             "last_id": WHOLE,
         },
-        {"evicted": YES_NO, "game": or_null(_OBJECT), "last_game": or_null(_OBJECT), **_ADDRESS},
+        {"evicted": YES_NO, "game": or_null(_OBJECT), "last_game": or_null(_OBJECT), "last_play": or_null(_OBJECT), **_ADDRESS},
     ),
     "players": Message("The whole roster, at every change.", {"players": listed(ref("Player"))}),
     "state": Message(
@@ -107,7 +108,9 @@ TO_MEMBERS: dict[str, Message] = {
         },
         {"input_delay": WHOLE, "checksum_interval": WHOLE, "iterations_per_command": WHOLE, "generation": _GENERATION},
     ),
-    "game": Message("Relay: what a member has sent. Controller: an event of the game.", {"body": _ANYTHING}, {"from": TEXT}),
+    "game": Message(
+        "Relay: what a member has sent. Controller: an event of the game. Service: what the game shows.", {"body": _ANYTHING}, {"from": TEXT}
+    ),
     "master": Message(
         "Lock-step, JSON rooms: everyone's commands for one generation, by seat.",
         {"generation": _GENERATION, "iterations_per_command": WHOLE, "commands": {"type": "object", "additionalProperties": listed(_ANYTHING)}},
@@ -136,8 +139,9 @@ _PACKETS = {
         "Binary rooms: u8 kind 2, u8 flags, u32 generation, u16 iterations_per_command, u32 checksum generation, u64 checksum, u16 count, "
         "then u16 seat, u16 length and bytes each."
     ),
-    "gamePacket": "Relay rooms, from a player: up to 64 KiB that are the game's own.",
+    "gamePacket": "Relay and service rooms, from a player: up to 64 KiB that are the game's own.",
     "gameFrame": "Relay rooms, to everyone else: u16 seat of the sender, then those bytes.",
+    "shownFrame": "Service rooms: what the game shows to everyone, or to this player, where that is no JSON.",
     "toGameServer": (
         "Server rooms that play, from a player: whole envelopes for the GameServer, each u8 version 1, u8 en + 4 * type, u16 length, "
         "then that many bytes (docs/protocol/game-port.md). Types 32 to 63 are the game's own."
