@@ -109,7 +109,8 @@ def show(report: Report, again: str) -> None:
             _show_finding(f"{title} {number}", each)
     if report.saved is not None:
         _say("")
-        _say(f"{counted(report.saved_count, 'update')} that show this: {report.saved}. To ask them again:")
+        shows, them = ("shows", "it") if report.saved_count == 1 else ("show", "them")
+        _say(f"{counted(report.saved_count, 'update')} that {shows} this: {report.saved}. To ask {them} again:")
         click.echo(f"  {shown(again)}")  # unbroken, so that it can be copied
     _say("")
     wrong = len(report.findings.wrong)

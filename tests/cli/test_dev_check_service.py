@@ -12,14 +12,14 @@ import attrs
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.cli import main
 from gameroom.cli.dev_service_answers import difference, oddities
-from gameroom.cli.dev_service_caller import Caller
+from gameroom.cli.dev_service_caller import Caller, Heartbeat
 from gameroom.cli.dev_service_cases import Recorded
 from gameroom.cli.dev_service_checking import Checking
 from gameroom.cli.dev_service_findings import Findings, described
@@ -300,6 +300,38 @@ class ServicesTests(CheckingCase):
 
 def _failed(update: Update) -> Rejected | None:
     return None if isinstance(update.event, Started) else Rejected(105, "the game's rules failed")
+
+
+class CallerTests(SynchronousTestCase):
+    @given(st.lists(st.one_of(st.binary(max_size=40), st.binary(min_size=1, max_size=20).map(framed), st.integers(1, 4)), max_size=8))
+    def test_whatever_comes_each_update_has_one_reply(self, comes: list[bytes | int]) -> None:
+        """Bytes that are nothing, frames that are nothing, and answers of any of four requests, of which three were asked."""
+        clock, strays = Clock(), list[str]()
+        caller = Caller(clock, timeout=1.0, heartbeat=Heartbeat(), stray=lambda kind, _: strays.append(kind))
+        caller.makeConnection(StringTransport())
+        update = Plays(GAME, [], Random(3), now_ms=1).first()
+        replies: list[Any] = []
+        for request in (1, 2, 3):
+            caller.ask(attrs.evolve(update, request=request)).addCallback(replies.append)
+        for each in comes:
+            caller.dataReceived(each if isinstance(each, bytes) else framed(state_to_bytes(State(request=each, sequence=1))))
+        for _ in range(5):
+            clock.advance(1.0)
+        caller.close()
+        self.assertEqual(len(replies), 3)
+        self.assertEqual(clock.getDelayedCalls(), [])
+        for reply in replies:
+            self.assertEqual(reply.state is None, bool(reply.trouble))
+        self.assertLessEqual({*strays, *(reply.trouble for reply in replies if reply.trouble)}, set(KINDS))
+
+    def test_given_up(self) -> None:
+        """Ctrl-C: nobody is told a reply, and the connection is closed."""
+        caller = Caller(Clock(), timeout=1.0, heartbeat=Heartbeat(), stray=lambda *_: None)
+        caller.makeConnection(StringTransport())
+        asking = caller.ask(Plays(GAME, [], Random(3), now_ms=1).first())
+        asking.cancel()
+        self.failureResultOf(asking, CancelledError)
+        self.assertFalse(caller.open)
 
 
 class PlaysTests(SynchronousTestCase):
