@@ -20,8 +20,6 @@ from gameroom.errors import InvalidRequest
 from gameroom.wire.game_service import ANSWER_BYTES, State, Update, state_from_bytes, update_to_bytes
 from gameroom.wire.prefixed import FrameError, Frames, framed
 
-
-
 MOST_AGAIN: Final = 1000
 """Answers on one connection that nobody waits for."""
 
