@@ -205,7 +205,9 @@ class Table:
         [results] = {repr(member.results): member.results for member in self.members}.values()
         assert results["faults"] == []
         assert results["sums"] == {str(member.seat): member.sum for member in self.players}
-        assert results["count"] == max(self.told)
+        # Nobody has heard the last where it was not told before the daemon was killed.
+        assert results["count"] - max(self.told) in (0, 1)
+        await self.until(lambda: not self.ada.unanswered, "the finish is answered")
 
     @property
     def last(self) -> Message:

@@ -18,7 +18,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 import gameroom
 from tests.postgres import shared_server
@@ -27,8 +27,8 @@ from tests.system.ledger import Table
 from tests.system.store import upload
 from tests.system.test_browser_relay import packed
 
-KILLS = int(os.environ.get("GAMEROOM_TEST_KILLS", "6"))
-"""About so many, of each daemon; before a release some hundreds."""
+KILLS = int(os.environ.get("GAMEROOM_TEST_KILLS", "4"))
+"""About so many in one play of each daemon; before a release some hundreds in all, and services and databases in every pair."""
 STEPS = 12
 """Of one play, at most."""
 PROGRAM = Path(__file__).with_name("ledger_service.py")
@@ -150,8 +150,11 @@ class World:
 
 
 VICTIMS = st.sampled_from([{"service"}, {"daemon"}, {"service", "daemon"}])
+PERHAPS = st.one_of(st.just(set[str]()), VICTIMS)
 MOMENTS = st.integers(0, 30).map(lambda hundredths: hundredths / 100)
 """Seconds."""
+SETTLES = st.sampled_from([False, False, True])
+Word = tuple[str, int, int]
 WORDS = st.lists(st.tuples(st.sampled_from(["add", "add", "add", "refuse", "cut"]), st.integers(0, 2), st.integers(1, 40)), max_size=12)
 """What is done, by which player, how much or how often."""
 CODES = (102, 103, 104, 105)
@@ -166,9 +169,10 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             self.runner = asyncio.Runner()
             self.table = Table(world.daemon, world.game_id)
 
-        @initialize(victims=st.one_of(st.just(set()), VICTIMS), after=MOMENTS, away=MOMENTS)
-        def begins(self, victims: set[str], after: float, away: float) -> None:
-            """Perhaps something is killed in the very start."""
+        @initialize(victims=PERHAPS, after=MOMENTS, away=MOMENTS, last=st.tuples(PERHAPS, MOMENTS, MOMENTS))
+        def begins(self, victims: set[str], after: float, away: float, last: tuple[set[str], float, float]) -> None:
+            """Perhaps something is killed in the very start, and in the very end."""
+            self.last = last
 
             async def begun() -> None:
                 self.table.begin()
@@ -176,30 +180,31 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
 
             self.runner.run(begun())
 
-        @rule(words=WORDS, victims=VICTIMS, after=MOMENTS, away=MOMENTS)
-        def dies(self, words: list[tuple[str, int, int]], victims: set[str], after: float, away: float) -> None:
-            """While they talk, service or daemon or both die."""
+        @rule(words=WORDS, after=MOMENTS, away=MOMENTS, settles=SETTLES)
+        def service_dies(self, words: list[Word], after: float, away: float, settles: bool) -> None:
+            self.struck({"service"}, words, after, away, settles)
+
+        @rule(words=WORDS, after=MOMENTS, away=MOMENTS, settles=SETTLES)
+        def daemon_dies(self, words: list[Word], after: float, away: float, settles: bool) -> None:
+            self.struck({"daemon"}, words, after, away, settles)
+
+        @rule(words=WORDS, after=MOMENTS, away=MOMENTS, settles=SETTLES)
+        def both_die(self, words: list[Word], after: float, away: float, settles: bool) -> None:
+            self.struck({"service", "daemon"}, words, after, away, settles)
+
+        @precondition(lambda self: world.database is not None)
+        @rule(words=WORDS, after=MOMENTS, settles=SETTLES)
+        def database_hangs_up(self, words: list[Word], after: float, settles: bool) -> None:
+            self.struck({"database"}, words, after, 0.0, settles)
+
+        def struck(self, victims: set[str], words: list[Word], after: float, away: float, settles: bool) -> None:
+            """While they talk; then perhaps all is answered, and as it must be. Where it is not, this was not long ago."""
             self.talk(words)
             self.runner.run(world.strike(victims, after, away))
+            if settles:
+                self.runner.run(self.table.settled())
 
-        @rule(words=WORDS, after=MOMENTS)
-        def forgets(self, words: list[tuple[str, int, int]], after: float) -> None:
-            """While they talk, the daemon's connections to its database end, where it has any."""
-            self.talk(words)
-            self.runner.run(world.strike({"database"}, after, 0.0))
-
-        @rule(words=WORDS, seconds=MOMENTS)
-        def goes_on(self, words: list[tuple[str, int, int]], seconds: float) -> None:
-            """They talk, and connections are cut."""
-            self.talk(words)
-            self.runner.run(asyncio.sleep(seconds))
-
-        @rule()
-        def settles(self) -> None:
-            """All is answered, and as it must be; where it is not, this was not long ago."""
-            self.runner.run(self.table.settled())
-
-        def talk(self, words: list[tuple[str, int, int]]) -> None:
+        def talk(self, words: list[Word]) -> None:
             for what, seat, much in words:
                 player = self.table.players[seat]
                 if what == "add":
@@ -210,11 +215,14 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
                 else:
                     player.cut()
 
+        async def finished(self) -> None:
+            await asyncio.gather(self.table.finished(), world.strike(*self.last))
+
         def teardown(self) -> None:
             try:
                 if self.table.told:
                     self.runner.run(self.table.settled())
-                    self.runner.run(self.table.finished())
+                    self.runner.run(self.finished())
                     world.service.check(self.table.room_id)
             finally:
                 self.runner.run(self.table.end())
