@@ -97,14 +97,15 @@ def test_three_phones_play_liars_dice(room_daemon: Daemon, pictures: Path) -> No
         phones = [stack.enter_context(Browser(url.partition("/join")[0], PHONE, dark=dark)) for dark in (False, True, False)]
         for one, name in zip(phones, names, strict=True):
             one.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": OVERHEARD})
-            one.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 360, "height": 640, "deviceScaleFactor": 2, "mobile": True})
             one.join(url, name)
+            one.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 360, "height": 640, "deviceScaleFactor": 2, "mobile": True})
         phones[0].screenshot(pictures, "dice-1-setup")
         for one in phones:
             one.press("Ready")
         for seat, one in enumerate(phones):
             one.until(dealt, "the dice are dealt")
             assert one.in_game("return game.you.seat") == seat
+            assert one.driver.execute_script("return [innerWidth, innerHeight]") == [360, 640]
             assert one.in_game(FITS) == [True, True, 346]
         dice = [hand(one)["dice"] for one in phones]
 
