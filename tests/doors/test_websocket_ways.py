@@ -74,10 +74,12 @@ class Way(SmallWorld):
     def seen(self) -> tuple[Any, ...]:
         transport, socket = self.peer.transport, self.conversations[0].connection
         ends: tuple[Any, ...] = transport.disconnecting, transport.aborted, socket.state, socket.why, socket.closing_since, socket.wasClean
+        remote = socket.remoteCloseCode
         if socket.failedByMe:
-            # autobahn looks at a frame that is a breach again when more of it comes, and then drops what it had begun to close.
-            ends = (socket.why, socket.closing_since)
-        return list(self.conversations[0].said), transport.value(), ends, socket.remoteCloseCode, socket.localCloseCode
+            # autobahn looks at a frame that is a breach again when more of it comes, and then drops what it had begun to close;
+            # and at a close frame behind it where that comes with another read.
+            ends, remote = (socket.why, socket.closing_since), None
+        return list(self.conversations[0].said), transport.value(), ends, remote, socket.localCloseCode
 
 
 @st.composite
