@@ -19,6 +19,7 @@ from gameroom.errors import BadState, GameroomError, InvalidRequest, RateLimited
 from gameroom.rules import room as rules
 from gameroom.rules.limits import Flood
 from gameroom.settings import Limits
+from gameroom.wire.json_lists import check_lists
 from gameroom.wire.room_messages import Hello, Outgoing, size_of, text_field
 
 if TYPE_CHECKING:
@@ -377,6 +378,7 @@ def _unproved() -> Unauthorized:
 
 
 def _parse(data: bytes) -> dict[str, Any]:
+    check_lists("a room message", data)
     try:
         message = orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from gameroom.wire.game_service import Said, State, View, state_from_bytes, state_to_bytes
+from gameroom.wire.game_service import Said, State, View, shown_from_bytes, state_to_bytes
 from gameroom.wire.prefixed import Frames, framed
 
 ALL: Final = -1
@@ -50,12 +50,12 @@ class Shown:
     def broadcasts(self) -> tuple[Said, ...]:
         """What everybody was shown last."""
         part = self.parts.get(ALL)
-        return () if part is None else state_from_bytes(part).broadcast
+        return () if part is None else shown_from_bytes(part)[0]
 
     def views(self, seat: int) -> tuple[View, ...]:
         """What the player in this seat was shown last."""
         part = self.parts.get(seat)
-        return () if part is None else state_from_bytes(part).views
+        return () if part is None else shown_from_bytes(part)[1]
 
     def to_bytes(self) -> bytes:
         return b"".join(framed(part) for part in self.parts.values())
@@ -65,7 +65,7 @@ class Shown:
         """What `to_bytes` gave."""
         parts = {}
         for part in Frames(len(data)).feed(data):
-            views = state_from_bytes(part).views
+            _, views = shown_from_bytes(part)
             parts[views[0].seat if views else ALL] = part
         return cls(parts)
 

@@ -15,6 +15,8 @@ from google.protobuf.message import DecodeError
 
 from gameroom.errors import InvalidRequest
 from gameroom.wire.game_service_messages import GAME_STATE, GAME_UPDATE, PROTO
+from gameroom.wire.json_lists import MOST as MOST_LISTS
+from gameroom.wire.json_lists import check_lists
 from gameroom.wire.room_messages import size_of
 
 STATE_BYTES: Final = 1 << 20
@@ -223,6 +225,10 @@ def state_from_bytes(data: bytes) -> State:
     state = said.state
     if len(state) > STATE_BYTES:
         _too_large("state", STATE_BYTES, len(state))
+    if len(data) > MOST_LISTS:
+        # No shorter one has so many. Of more than may be shown the first are enough: it is refused anyway.
+        shown = (*said.broadcast[:MOST_SHOWN], *said.views[:MOST_SHOWN])
+        check_lists("the JSON of an answer", *(one.data for one in shown if one.text), said.finished.results)
     broadcast, views = _shown(said)
     return State(
         request=said.request,
@@ -233,6 +239,12 @@ def state_from_bytes(data: bytes) -> State:
         timer_ms=said.timer_ms if said.HasField("timer_ms") else None,
         finished=Finished(_results(said.finished.results)) if said.HasField("finished") else None,
     )
+
+
+def shown_from_bytes(data: bytes) -> tuple[tuple[Said, ...], tuple[View, ...]]:
+    """Broadcasts and views of what `state_to_bytes` gave for a state that was checked: they are not looked at again, so this is quick."""
+    said = _read(_State, data)
+    return tuple(Said(one.data, one.text) for one in said.broadcast[:]), tuple(View(one.seat, one.data, one.text) for one in said.views[:])
 
 
 def _read(kind: Any, data: bytes) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from gameroom.errors import GameroomError, InvalidRequest
+from gameroom.wire.json_lists import check_lists
 
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe][\x00-\x31]|\xfa[^\xff]*\xff\xf0|[\xf1-\xf9])")
 """What a telnet client puts between the lines it sends: option negotiation (RFC 855) and commands such as Interrupt."""
@@ -153,6 +154,7 @@ def decode(line: bytes) -> dict[str, Any]:
     """
     if b"\xff" in line:
         line = _TELNET.sub(b"", line)
+    check_lists("a line", line)
     try:
         value = orjson.loads(line)
     except ValueError as error:

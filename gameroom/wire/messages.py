@@ -18,6 +18,7 @@ import orjson
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from gameroom.errors import InvalidRequest
+from gameroom.wire.json_lists import check_lists
 from gameroom.wire.room_messages import size_of
 
 UINT32: Final = 0xFFFFFFFF
@@ -291,6 +292,7 @@ def own_object(name: str, data: bytes) -> dict[str, Any]:
 
 
 def _json(name: str, data: bytes) -> Any:
+    check_lists(name, data)
     try:
         return orjson.loads(data)
     except ValueError as error:

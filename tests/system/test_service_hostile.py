@@ -110,7 +110,8 @@ HARMFUL: dict[str, tuple[str, Misdeed]] = {
     "no JSON": ("broadcast[1].data", text(b'{"n": ')),
     "no UTF-8": ("UTF-8", text(b'"\xff"')),
     "NaN": ("broadcast[1].data", text(b"NaN")),
-    "deep": ("depth limit", text(b"[" * 100_000 + b"]" * 100_000)),
+    "deep": ("depth limit", text(b"[" * 60_000 + b"]" * 60_000)),
+    "a mebibyte of lists": ("at most 65536 lists and objects", text(b"[" + b"[]," * 300_000 + b"[]]")),
     "results that are no JSON": ("finished.results", raw(lambda asked: whole(answer(asked, finished=b"{")))),
     "results of 1 MiB": ("finished.results may have at most 16 KiB", raw(lambda asked: whole(answer(asked, finished=["x" * MIB])))),
 }

@@ -14,6 +14,7 @@ from werkzeug.http import parse_accept_header
 from gameroom.doors.web.declare import RawBody, Route
 from gameroom.doors.web.problems import HttpProblem
 from gameroom.errors import InvalidRequest, Unauthorized
+from gameroom.wire.json_lists import check_lists
 
 RAW = "application/octet-stream"
 
@@ -110,6 +111,7 @@ def read_body(route: Route, request: Request) -> Any:
         return route.body.read(data)
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         raise HttpProblem(415, "send JSON, with Content-Type: application/json")
+    check_lists("the body", data)
     try:
         content = orjson.loads(data)
     except orjson.JSONDecodeError as error:
