@@ -76,6 +76,7 @@ class GameServices:
         self._all: set[Service] = set()
         """And those whose programs or connections are not gone yet."""
         self._stopped = False
+        programs.when_full(self._end_spare)
 
     @property
     def retry_for(self) -> float:
@@ -95,7 +96,7 @@ class GameServices:
             raise BadState("this version of the game brings no service along; tell its developer")
         service = self._services.get(_key(order))
         if service is None or not service.running:
-            self._require(order.made_from)
+            self._programs.require(order.made_from)
 
     def lease(self, order: ServiceOrder) -> ServiceLease:
         """The service of this version, shared with all other rooms of it. Its program is started where it does not run.
@@ -117,14 +118,10 @@ class GameServices:
         if self._records is not None:
             await self._records.stop()
 
-    def _require(self, made_from: str) -> None:
-        """Raises `BadState`. What is only kept for the next room is ended then, so that there is room for this one in a moment."""
-        try:
-            self._programs.require(made_from)
-        except BadState:
-            for service in [each for each in self._services.values() if each.spare]:
-                service.end(STOP_PATIENCE)
-            raise
+    def _end_spare(self) -> None:
+        """What is only kept for the next room is in the way of a program that is needed, so that there is room for that in a moment."""
+        for service in [each for each in self._services.values() if each.spare]:
+            service.end(STOP_PATIENCE)
 
     def _made(self, order: ServiceOrder) -> Service:
         key = _key(order)

@@ -74,6 +74,8 @@ class Programs:
         self._most = settings.programs or max(2, _memory() // _MEMORY_FOR_EACH)
         self._shares = Shares()
         self._running: set[Program] = set()
+        self._full: list[Callable[[], None]] = []
+        """To be told where there are as many as there may be."""
         self._problem: str | None = "it has only just started; try again"
         self._stopped = False
 
@@ -119,9 +121,19 @@ class Programs:
         if self._problem is not None:
             raise BadState(f"this server cannot run games' programs: {self._problem}")
         if len(self._running) >= self._most:
+            self._tell_full()
             raise BadState("this server runs as many games' programs as it may; try again when another play is over")
         if self._shares.of(made_from) >= self._share:
+            self._tell_full()
             raise BadState("rooms made from your address run as many games' programs as they may; try again when one of their plays is over")
+
+    def when_full(self, told: Callable[[], None]) -> None:
+        """`told()` is called whenever a program is refused because of those that run: who keeps one that is not needed, ends it then."""
+        self._full.append(told)
+
+    def _tell_full(self) -> None:
+        for told in self._full:
+            told()
 
     @property
     def _share(self) -> int:

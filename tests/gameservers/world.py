@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from twisted.internet.defer import Deferred
@@ -167,9 +167,15 @@ class FakePrograms:
         self.programs: list[FakeProgram] = []
         self.refuses: BadState | None = None
         self.breaks: Exception | None = None
+        self._full: list[Callable[[], None]] = []
+
+    def when_full(self, told: Callable[[], None]) -> None:
+        self._full.append(told)
 
     def require(self, made_from: str = "") -> None:
         if self.refuses is not None:
+            for told in self._full:
+                told()
             raise self.refuses
 
     def run(self, order: Order) -> FakeProgram:

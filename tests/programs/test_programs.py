@@ -96,6 +96,19 @@ class ProgramsTests(SynchronousTestCase):
         programs.run(self.order("192.0.2.1"))
         self.assertRaises(BadState, programs.require, "192.0.2.3")
 
+    def test_in_the_way(self) -> None:
+        """Whoever keeps programs that are not needed is told each time that one is refused for those that run."""
+        programs = self.started(programs=3)
+        told: list[int] = []
+        programs.when_full(lambda: told.append(programs.count))
+        for _ in range(2):
+            programs.run(self.order("192.0.2.1"))
+        self.assertEqual(told, [])
+        self.assertRaises(BadState, programs.require, "192.0.2.1")
+        programs.run(self.order("192.0.2.2"))
+        self.assertRaises(BadState, programs.require, "192.0.2.3")
+        self.assertEqual(told, [2, 3])
+
     def test_run(self) -> None:
         """A program is counted until it is gone; its socket is in blocking mode, and it is given what the plan says and no more."""
         programs, order = self.started(), self.order()
