@@ -39,6 +39,7 @@ from gameroom.referees.relay import RelayReferee
 from gameroom.referees.server import ServerReferee
 from gameroom.referees.service import ServiceReferee
 from gameroom.referees.service_states import KeptStates
+from gameroom.referees.service_turns import Turns
 from gameroom.registry import Registry
 from gameroom.reviews import Reviews
 from gameroom.settings import Addresses, Limits
@@ -279,6 +280,7 @@ def _make_registry(
         random_bytes=secrets.token_bytes,
         log=store.logs.write,
         states=KeptStates(),
+        turns=Turns(),
     )
     return Registry(
         database=ground.database,

@@ -17,6 +17,7 @@ from gameroom.referees.service_lease import RoomService
 from gameroom.referees.service_play import FINISHED, LOST, ServicePlay
 from gameroom.referees.service_states import KeptStates
 from gameroom.referees.service_told import Ticket, error_message, error_of_rejected, results_of
+from gameroom.referees.service_turns import Turns
 from gameroom.rules.service_game import Held, Kept, Outcome, ServiceGame
 from gameroom.store import service_games
 from gameroom.wire.game_service import Player as Seated
@@ -39,7 +40,7 @@ class ServiceReferee:
     """Referees a room whose rules are a micro game service's.
 
     `services` leases services, `random_bytes` seeds plays, and `log(game_id, text)` writes to the log of the game's developer.
-    `states` is shared by all rooms of a daemon, which have so much memory together; without it the room has its own.
+    `states` and `turns` are shared by all rooms of a daemon, which have so much memory together; without them the room has its own.
     """
 
     waits_for_ready = False
@@ -61,12 +62,14 @@ class ServiceReferee:
         random_bytes: Callable[[int], bytes],
         log: Callable[[str, str], None] = lambda game_id, text: None,
         states: KeptStates | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._room = room
         self._database = database
         self._random_bytes = random_bytes
         self._service = RoomService(room, services=services, catalogue=catalogue, log=log)
-        self._books = Books(room.room_id, database=database, states=KeptStates() if states is None else states)
+        self._states = KeptStates() if states is None else states
+        self._turns = Turns() if turns is None else turns
         self._keeping: Deferred[Any] = succeed(None)
         """Fires when what came of the newest start is stored, or cannot be."""
         self._play: ServicePlay | None = None
@@ -115,7 +118,8 @@ class ServiceReferee:
         return ServiceGame(room_id=self._room.room_id, game_id=options.game_id, version=options.version, kept=kept)
 
     def _play_of(self, game: ServiceGame) -> ServicePlay:
-        return ServicePlay(self._room, game, service=self._service, books=self._books, ended=self._ended)
+        books = Books(self._room.room_id, game, database=self._database, states=self._states)
+        return ServicePlay(self._room, game, service=self._service, books=books, turns=self._turns, ended=self._ended)
 
     def _ended(self, how: dict[str, Any]) -> None:
         self._last = how
@@ -144,8 +148,7 @@ class ServiceReferee:
             play.stop(row.ended["reason"], row.ended["results"])
         else:
             self._last = row.ended
-            self._books.put(row.held)
-            play.restored({player.user_id for player in players})
+            play.restored({player.user_id for player in players}, row.held)
 
     def recall(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._recall())

@@ -69,7 +69,7 @@ class ServiceAudience:
             return
         self._loading = True
         # What goes wrong is tried again; the play's next update says so too.
-        Deferred.fromCoroutine(self._books.held(self._game.kept)).addBoth(self._loaded)
+        Deferred.fromCoroutine(self._books.held()).addBoth(self._loaded)
 
     def _loaded(self, _: object) -> None:
         self._loading = False

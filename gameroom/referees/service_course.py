@@ -19,12 +19,12 @@ from gameroom.interfaces import IRoom
 from gameroom.referees.service_books import Books, NotYetError
 from gameroom.referees.service_lease import RoomService
 from gameroom.referees.service_silence import Silence
+from gameroom.referees.service_turns import Turn, Turns
 from gameroom.rules.service_game import Outcome, ServiceGame
 from gameroom.store import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from gameroom.gameservices.services import ServiceLease
-    from gameroom.wire.game_service import State
 
 AGAIN: Final = 1.0
 """Seconds until what could not be stored, read or asked is tried again."""
@@ -48,20 +48,27 @@ class ServiceCourse:
         *,
         service: RoomService,
         books: Books,
+        turns: Turns,
         stored: Callable[[Outcome], None],
         finished: Callable[[Outcome], None],
     ) -> None:
         self.over = False
         """Nothing more is asked: the play has ended, or its end is being stored."""
+        options = room.options
+        self._whose = options.game_id, options.version
         self._about: dict[str, Any] = {"play_id": game.kept.play_id, "room_id": room.room_id}
         self._room = room
         self._game = game
         self._service = service
         self._books = books
+        self._turns = turns
+        self._turn: Turn | None = None
+        """Had from before the state is read until what came of it is stored."""
         self._stored = stored
         self._finished = finished
         self._silence = Silence(room, service)
-        self._asking: Deferred[State] | None = None
+        self._awaited: Deferred[Any] | None = None
+        """A turn, or an answer."""
         self._going = False
         """Whether the coroutine runs."""
         self._fallen = ""
@@ -85,14 +92,17 @@ class ServiceCourse:
     def halt(self) -> None:
         """Nothing more is asked. Again is fine."""
         self.over = True
-        if self._asking is not None:
-            self._asking.cancel()
+        if self._awaited is not None:
+            self._awaited.cancel()
+        self._give_back()
 
     def _arrived(self, _: None) -> None:
         self._going, self._fallen = False, ""
 
     def _fell(self, failure: Failure) -> None:
         self._going = False
+        if self._game.asked is None:
+            self._give_back()
         if self.over:
             return
         self._again_at = max(self._again_at, self._room.now() + AGAIN)
@@ -118,10 +128,12 @@ class ServiceCourse:
         if outcome.answer.finished is not None:
             self.over = True
             self._finished(outcome)
+            self._give_back()
             return False
         await self._books.save(outcome)
         if not self.over:
             self._stored(outcome)
+        self._give_back()
         return not self.over
 
     async def _lease(self) -> ServiceLease:
@@ -142,23 +154,40 @@ class ServiceCourse:
         if game.asked is None:
             if not game.waits:
                 return False
-            held = await self._books.held(game.kept)
+            await self._take_turn()
+            held = await self._books.held()
             if self.over:
                 return False
             game.ask(held)
         assert game.asked is not None
         self._silence.asked()
-        self._asking = lease.ask(game.asked.update)
+        self._awaited = asking = lease.ask(game.asked.update)
         try:
-            answer = await self._asking
+            answer = await asking
         except GameroomError:
             # This lease is good for nothing any more.
             self._service.release()
             raise
         finally:
-            self._asking = None
+            self._awaited = None
         if self.over:
             return False
         game.take(answer, int(self._room.now() * 1000))
         self._silence.answered()
         return True
+
+    async def _take_turn(self) -> None:
+        """A room whose turn does not come waits for its service as much as those before it."""
+        assert self._turn is None
+        self._awaited = taking = self._turns.take(self._whose, self._books.update_bytes)
+        if not taking.called:
+            self._silence.asked()
+        try:
+            self._turn = await taking
+        finally:
+            self._awaited = None
+
+    def _give_back(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.give_back()

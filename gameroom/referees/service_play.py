@@ -14,7 +14,8 @@ from gameroom.referees.service_books import Books, refusal, step_of
 from gameroom.referees.service_course import ServiceCourse
 from gameroom.referees.service_lease import RoomService
 from gameroom.referees.service_told import Ticket, results_of
-from gameroom.rules.service_game import Outcome, ServiceGame
+from gameroom.referees.service_turns import Turns
+from gameroom.rules.service_game import Held, Outcome, ServiceGame
 from gameroom.store import service_games
 
 FINISHED, ABANDONED, LOST = "finished", "abandoned", "lost"
@@ -24,13 +25,22 @@ FINISHED, ABANDONED, LOST = "finished", "abandoned", "lost"
 class ServicePlay:
     """A play that is on. `ended(how)` is told `play_id`, `reason` and `results` when its end is durable, before members are."""
 
-    def __init__(self, room: ITurnRoom, game: ServiceGame, *, service: RoomService, books: Books, ended: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        room: ITurnRoom,
+        game: ServiceGame,
+        *,
+        service: RoomService,
+        books: Books,
+        turns: Turns,
+        ended: Callable[[dict[str, Any]], None],
+    ) -> None:
         self.game = game
         self.audience = ServiceAudience(room, game, books)
         self._room = room
         self._books = books
         self._ended = ended
-        self._course = ServiceCourse(room, game, service=service, books=books, stored=self._stored, finished=self._finish)
+        self._course = ServiceCourse(room, game, service=service, books=books, turns=turns, stored=self._stored, finished=self._finish)
 
     # How it begins and ends.
 
@@ -49,8 +59,9 @@ class ServicePlay:
             self._stored(outcome)
             self._course.go_on()
 
-    def restored(self, here: Collection[str]) -> None:
-        """After a restart: these are still in the play, and everyone is away."""
+    def restored(self, here: Collection[str], held: Held) -> None:
+        """After a restart: these are still in the play, everyone is away, and this is what the room holds."""
+        self._books.put(held)
         now_ms = self._now_ms()
         for player in self.game.players:
             if player.id in here:

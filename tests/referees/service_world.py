@@ -16,6 +16,7 @@ from gameroom.gameservices.values import ServiceOrder
 from gameroom.interfaces import IReferee, IRoom
 from gameroom.referees.service import ServiceReferee
 from gameroom.referees.service_states import KeptStates
+from gameroom.referees.service_turns import Turns
 from gameroom.rules.manifest import Service
 from gameroom.settings import ServiceSettings
 from gameroom.wire.game_service import Finished, Message, Rejected, Said, State, Timer, Update, View, state_from_bytes, state_to_bytes
@@ -147,7 +148,7 @@ class ServiceTestCase(KindTestCase):
 
     def setUp(self) -> None:
         self.services = FakeServices()
-        self.states = KeptStates()
+        self.states, self.turns = KeptStates(), Turns()
         self.logged: list[str] = []
         super().setUp()
         self.ada, self.bert = self.member("Ada"), self.member("Bert")
@@ -161,6 +162,7 @@ class ServiceTestCase(KindTestCase):
             random_bytes=Random(7).randbytes,
             log=lambda game_id, text: self.logged.append(text),
             states=self.states,
+            turns=self.turns,
         )
         assert verifyObject(IReferee, made)
         return made
@@ -170,7 +172,7 @@ class ServiceTestCase(KindTestCase):
         self.house.catalogue.the = attrs.evolve(self.house.catalogue.the, service=Service(command=("x",)))
 
     def restart(self) -> None:
-        self.services.waiting, self.states = [], KeptStates()
+        self.services.waiting, self.states, self.turns = [], KeptStates(), Turns()
         super().restart()
 
     def start(self) -> None:
