@@ -266,6 +266,36 @@ class AnswerTests(SynchronousTestCase):
         self.assertIn("RecursionError", self.failed(lambda state, event: state, message(state=b"[" * 100_000)))
         self.assertIn("float", self.failed(lambda state, event: float("nan"), message()))
 
+    def test_what_its_developer_is_told(self) -> None:
+        """Where it is in what they wrote, and what is wrong with it: nothing of the kit's own, and nothing of Python's JSON."""
+
+        def broadcasts(state: Any, event: Any) -> Any:
+            event.broadcast({"picked": {1}})
+
+        printed = self.failed(broadcasts, message())
+        self.assertIn("in broadcasts\n", printed)
+        self.assertTrue(printed.endswith("TypeError: what is sent is not JSON: Object of type set is not JSON serializable\n"), printed)
+        self.assertNotIn("gameroom_service.py", printed)
+        self.assertNotIn("encoder.py", printed)
+        printed = self.failed(lambda state, event: {"a": {1}}, message())
+        self.assertEqual(printed.splitlines()[1:], ["TypeError: the state is not JSON: Object of type set is not JSON serializable"])
+
+    def test_one_that_took_too_long_is_answered_at_once_when_it_comes_again(self) -> None:
+        """On a busy machine its seconds of computing outlast gameroom's patience: computed anew each time it would never be answered."""
+        calls: list[Any] = []
+
+        def update(state: Any, event: Any) -> Any:
+            calls.append(event)
+            raise KIT.TooSlow("it has run for long")
+
+        self.addCleanup(KIT.STOPPED.clear)
+        self.assertIn("it has run for long", self.failed(update, message()))
+        self.assertIn("took too long before", self.failed(update, message()))
+        self.assertEqual(len(calls), 1)
+        KIT.STOPPED.clear()
+        self.failed(update, message())
+        self.assertEqual(len(calls), 2)
+
     def test_more_than_gameroom_takes(self) -> None:
         """An answer that gameroom would not take would be asked for again and again: it is a failed update instead."""
 
