@@ -218,24 +218,35 @@ static int64_t number_of(struct text body)
     return json_integer(json_field(body, "n"));
 }
 
-/* Runs `take` for each link that has something, for so long. */
+__attribute__((noreturn)) static void ended(const char *what)
+{
+    die("a connection was ended, seen while %s: %s", what, errno ? strerror(errno) : "closed by the other end without a word");
+}
+
+/* Runs `take` for each link that has something now, or within `wait` ms. */
+static void look(void (*take)(struct link *), int wait)
+{
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(poller, events, EVENTS, wait);
+    for (int i = 0; i < count; i++) {
+        struct link *link = events[i].data.ptr;
+        errno = 0;
+        if (events[i].events & ~(uint32_t)EPOLLOUT) {
+            if (!fill(link))
+                ended("reading");
+            take(link);
+        }
+        if (!flush(link))
+            ended("writing");
+    }
+}
+
+/* The same for so long. */
 static void turn(void (*take)(struct link *), double seconds)
 {
     uint64_t at = now(), until = at + (uint64_t)(seconds * 1e9);
-    for (; at < until; at = now()) {
-        struct epoll_event events[EVENTS];
-        int count = epoll_wait(poller, events, EVENTS, (int)((until - at) / 1000000) + 1);
-        for (int i = 0; i < count; i++) {
-            struct link *link = events[i].data.ptr;
-            if (events[i].events & ~(uint32_t)EPOLLOUT) {
-                if (!fill(link))
-                    die("the connection was ended");
-                take(link);
-            }
-            if (!flush(link))
-                die("the connection was ended");
-        }
-    }
+    for (; at < until; at = now())
+        look(take, (int)((until - at) / 1000000) + 1);
 }
 
 static void measure(void (*take)(struct link *), double warmup, double seconds)
@@ -331,10 +342,15 @@ static uint32_t next_mask(void)
     return x ^= x << 5;
 }
 
+static void send_frame(struct link *link, int opcode, const void *data, size_t size)
+{
+    make_room(&link->out, size + WS_HEAD);
+    link->out.size += ws_build(link->out.data + link->out.size, opcode, data, size, next_mask());
+}
+
 static void say(struct room *room, const char *text, int size)
 {
-    make_room(&room->link->out, (size_t)size + WS_HEAD);
-    room->link->out.size += ws_build(room->link->out.data + room->link->out.size, WS_TEXT, text, (size_t)size, next_mask());
+    send_frame(room->link, WS_TEXT, text, (size_t)size);
 }
 
 static int count_up(void)
@@ -397,6 +413,8 @@ static void take_messages(struct link *link)
         struct room *room = link->owner;
         if (frame.opcode == WS_TEXT)
             take_message(room, (struct text){(const char *)frame.data, frame.size});
+        else if (frame.opcode == WS_PING)
+            send_frame(link, WS_PONG, frame.data, frame.size);
         else if (frame.opcode == WS_CLOSE)
             die("closed with %d", frame.size >= 2 ? frame.data[0] << 8 | frame.data[1] : 1005);
         used += (size_t)size;
@@ -440,13 +458,19 @@ static void play(int port, double warmup, double seconds)
         if (scanf("%127s %127s", rooms[i].path, rooms[i].token) != 2)
             die("only %d seats are given", i);
     }
-    for (int i = 0; i < room_count; i++)
+    for (int i = 0; i < room_count; i++) {
         enter(&rooms[i], port);
-    uint64_t began = now();
-    while (count_up() < room_count) {
+        /* On a busy machine it takes minutes until the last is there, and who is silent for one is cut off. */
+        look(take_messages, 0);
+    }
+    uint64_t moved = now();
+    for (int up = count_up(), before = up; up < room_count; up = count_up()) {
+        if (up > before) {
+            before = up;
+            moved = now();
+        } else if (now() - moved > STALLED_AFTER * 1000000000ull)
+            die("only %d of %d rooms play", up, room_count);
         turn(take_messages, 0.05);
-        if (now() - began > STALLED_AFTER * 1000000000ull)
-            die("only %d of %d rooms play", count_up(), room_count);
     }
     for (int i = 0; i < room_count; i++) {
         play_on(&rooms[i]);
