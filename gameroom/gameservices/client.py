@@ -27,7 +27,7 @@ from gameroom.errors import BadState
 from gameroom.gameservices.connection import MOST_OWED, Ask, ServiceConnection
 from gameroom.gameservices.lines import FewLines
 from gameroom.settings import ServiceSettings
-from gameroom.wire.game_service import State, Update, update_to_bytes
+from gameroom.wire.game_service import ANSWER_BYTES, State, Update, update_to_bytes
 from gameroom.wire.prefixed import PREFIX_BYTES, framed
 
 MOST_CONNECTIONS: Final = 8
@@ -47,7 +47,7 @@ def wait_before(times: int) -> float:
 class ServiceClient:
     """One to eight connections to one service; many updates in flight, answers in any order.
 
-    >>> client = ServiceClient(connect=endpoint.connect, clock=reactor, settings=settings, most_bytes=lambda: 4 << 20, told=print)
+    >>> client = ServiceClient(connect=endpoint.connect, clock=reactor, told=print)
     >>> state = await client.ask(update)
     >>> await client.close()
     """
@@ -57,20 +57,21 @@ class ServiceClient:
         *,
         connect: Callable[[IProtocolFactory], Deferred[IProtocol]],
         clock: IReactorTime,
-        settings: ServiceSettings,
-        most_bytes: Callable[[], int],
         told: Callable[[str], None],
+        settings: ServiceSettings | None = None,
+        most_bytes: Callable[[], int] = lambda: ANSWER_BYTES,
         record: Callable[[bytes, bytes], None] | None = None,
         observe: Callable[[float], None] = lambda seconds: None,
         retried: Callable[[], None] = lambda: None,
     ) -> None:
         """`connect` is an endpoint's: its own time limit holds. `clock` gives Unix time, of which requests get their first number.
 
-        `most_bytes()` is how long an answer may be. `told` is given lines for the developer's log, of which there are never many at once.
+        Of `settings` the `timeout` counts here. `most_bytes()` is how long an answer may be, up to `ANSWER_BYTES`.
+        `told` is given lines for the developer's log, of which there are never many at once.
         `record` is given each answered update's bytes, and those of its answer. `observe` is given the seconds from `ask` to each answer,
         and `retried` is called for each update that is sent again.
         """
-        self._connect, self._clock, self._timeout, self._most_bytes = connect, clock, settings.timeout, most_bytes
+        self._connect, self._clock, self._timeout, self._most_bytes = connect, clock, (settings or ServiceSettings()).timeout, most_bytes
         self._told = FewLines(told, clock.seconds)
         self._record, self._observe, self._retried = record, observe, retried
         self._request = int(clock.seconds() * 1000) * 1000

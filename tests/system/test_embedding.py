@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.system.harness import ENDS_WITHIN, LOOPBACK, free_port, twistd, wait_until
 from tests.system.lobby import LobbyPeer
 
+SERVICE = Path(__file__).parents[2] / "gameroom/cli/templates/service/service.py"
 TAP = Path(__file__).parents[2] / "tap"
-ALL = {"authproxy.tac", "daemon.tac", "developer.tac", "embedded.tac", "lobby.tac"}
+ALL = {"authproxy.tac", "daemon.tac", "developer.tac", "embedded.tac", "lobby.tac", "table.tac"}
 
 
 @contextmanager
@@ -128,3 +132,34 @@ def test_the_developer_door_in_another_application(tmp_path: Path) -> None:
             assert peer.good("UPLOAD_END", {"upload_id": begun["upload_id"]}, token) == {"version": version, "is_latest": True}
             assert (tmp_path / "studio" / "studio" / "uploadedGame" / game_id / version / "bundle.bin").read_bytes() == b"hello"
             assert len(peer.good("LIST_VERSIONS", {"game_id": game_id}, token)["versions"]) == run + 1
+
+
+def test_a_micro_game_service_in_another_application(tmp_path: Path) -> None:
+    """tap/table.tac: somebody else's program has the rules of a micro game service, which is killed and started again in the midst of a game."""
+    table, service = free_port(), free_port()
+    doors = {"TABLE_SERVICE": f"tcp:{LOOPBACK}:{service}", "TABLE_PORT": f"tcp:{table}:interface={LOOPBACK}"}
+    with _running("table.tac", tmp_path / "table", [table], **doors), socket.create_connection((LOOPBACK, table), timeout=20) as player:
+        lines = player.makefile("rwb", buffering=0)
+
+        def heard(count: int) -> list[Any]:
+            return [json.loads(lines.readline()) for _ in range(count)]
+
+        with _service(service):
+            assert heard(2)[0]["points"] == {"0": 0}
+        for points in (1, 2):
+            lines.write(b'{"pick": 30}\n')
+            # The one that was called before is gone, and this one knows nothing of it.
+            with _service(service):
+                assert heard(4)[1]["points"] == {"0": points}
+                lines.write(b'{"pick": -1}\n')
+                assert heard(1) == [{"error": 100}]
+
+
+@contextmanager
+def _service(port: int) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, str(SERVICE), "--listen", f"{LOOPBACK}:{port}"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
