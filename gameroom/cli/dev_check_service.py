@@ -103,7 +103,7 @@ async def _report(reactor: Any, service: Service, folder: Path | None, asked: As
         programs, sandboxed = await runnable(reactor, wish.sandbox, heard)
         game = asked.game
         place = OfBundle(reactor=reactor, programs=programs, folder=folder, service=service, game_id=game.game_id, version=game.version)
-    checking = Checking(reactor=reactor, place=place, timeout=wish.timeout)
+    checking = Checking(reactor=reactor, place=place, timeout=wish.timeout, said=asked.said)
     plays = Plays(asked.game, asked.own, Random(6), now_ms=int(time() * 1000))
     if not wish.as_json:
         where = {None: "", True: ", in the sandbox", False: ", without a sandbox"}[sandboxed]

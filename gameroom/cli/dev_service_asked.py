@@ -34,20 +34,22 @@ class Asked:
     game: Game
     recorded: tuple[Recorded, ...]
     own: tuple[Message, ...]
-    """Messages that players send."""
+    """Messages that players send, those of the recorded updates among them."""
+    said: tuple[Message, ...]
+    """Those that the developer has named."""
 
 
 def asked_of(found: Preview | None, *, updates: Sequence[Path], messages: Sequence[str], config: str, players: int | None) -> Asked:
     """By the options' values; `found` is None where there is no bundle. What is wrong with them is one line and exit status 2."""
     recorded = tuple(_recorded(updates))
-    said = [Message(0, _json("--message", each), True) for each in messages]
+    said = tuple(Message(0, _json("--message", each), True) for each in messages)
     heard = {(each.data, each.text): each for each in (one.update.event for one in recorded) if isinstance(each, Message)}
     starts = (one.update.event.config for one in recorded if isinstance(one.update.event, Started))
     given = _json("--config", config) if config else next(starts, b"{}")
     few, many = (players, players) if players is not None else _players(found)
     version = found.entry.version if found is not None and found.entry is not None else ELSEWHERE
     game = Game(game_id=_GAME_ID, version=version, min_players=few, max_players=many, config=given)
-    return Asked(game=game, recorded=recorded, own=(*said, *heard.values()))
+    return Asked(game=game, recorded=recorded, own=(*said, *heard.values()), said=said)
 
 
 def _players(found: Preview | None) -> tuple[int, int]:

@@ -27,17 +27,19 @@ from gameroom.cli.dev_service_words import (
     BROKEN_OFF,
     CLOSED,
     DIED,
+    FAILED,
     FLOODS,
     IN_FLIGHT,
     RECORDED,
     REQUEST,
+    RULES,
     SILENT,
     STARTS,
     TWICE,
     UNTRIED,
 )
 from gameroom.client.stream import ConnectionFailed
-from gameroom.wire.game_service import Message, Started, State, Update
+from gameroom.wire.game_service import Event, Message, Started, State, Update
 
 CONNECTIONS: Final = 8
 """The most that a daemon opens."""
@@ -65,6 +67,8 @@ class Checking:
     in_flight_each: int = IN_FLIGHT_EACH
     """Updates on their way on each of them."""
     _random: Random = attrs.field(factory=lambda: Random(6))
+    said: Sequence[Message] = ()
+    """What players of the game send, as its developer has said: the rules may not fail at it. What was recorded may have been anything."""
     _own: set[tuple[bytes, bool]] = attrs.field(factory=set)
     _request: int = attrs.field(factory=lambda: int(time()) * 1_000_000)
     _callers: list[Caller] = attrs.field(factory=list)
@@ -133,7 +137,11 @@ class Checking:
         """Gather what is wrong with an answer."""
         assert reply.state is not None
         for kind, said in oddities(update, reply.state):
-            self.findings.add(kind, said, update, reply.data)
+            self.findings.add(RULES if kind == FAILED and self._happens(update.event) else kind, said, update, reply.data)
+
+    def _happens(self, event: Event) -> bool:
+        """Whether it does in games as they are meant to be played."""
+        return not isinstance(event, Message) or any((event.data, event.text) == (each.data, each.text) for each in self.said)
 
     @property
     def hopeless(self) -> bool:

@@ -19,7 +19,8 @@ LONGEST_PLAY: Final = 40
 """Updates."""
 PLAYS_AT_ONCE: Final = 6
 _SEED_BITS: Final = 53
-_LONGEST_PAUSE_MS: Final = 20_000
+_LONGEST_PAUSES_MS: Final = (20_000, 1_000)
+"""Of slow plays and of quick ones. In a slow one alone the timer of a short round would run out before anybody has said anything."""
 
 
 def _nested(levels: int, around: str = "[]") -> bytes:
@@ -132,6 +133,7 @@ class Play:
         self._due: int | None = None
         self._begun = False
         self._left = random.randint(LONGEST_PLAY // 2, LONGEST_PLAY)
+        self._longest_pause_ms = random.choice(_LONGEST_PAUSES_MS)
 
     @property
     def over(self) -> bool:
@@ -141,7 +143,7 @@ class Play:
         """What happens next."""
         self._left -= 1
         self._sequence += 1
-        self._now_ms += self._random.randrange(_LONGEST_PAUSE_MS)
+        self._now_ms += self._random.randrange(self._longest_pause_ms)
         event = self._event()
         return Update(
             request=0,

@@ -10,7 +10,7 @@ DIFFERS, RESTARTED, SPELLING = "differs", "differs_after_restart", "spelling"
 SILENT, CLOSED, DIED, UNREADABLE, FLOODS = "no_answer", "closed", "ended", "unreadable", "floods"
 REQUEST, SEQUENCE, VIEW = "request", "sequence", "view"
 CONNECTIONS, PIECES, TOGETHER, IN_FLIGHT, CUT, FIELD = "one_connection", "pieces", "together", "in_flight", "cut", "unknown_field"
-UNREACHABLE, NOT_STARTED, STARTS = "unreachable", "not_started", "starts_rejected"
+UNREACHABLE, NOT_STARTED, STARTS, RULES = "unreachable", "not_started", "starts_rejected", "rules_fail"
 FAILED, TWICE, CODE, REASON, QUICK, AT_END, EMPTY = "rules_failed", "twice", "code", "message", "quick_timer", "at_end", "empty_state"
 RECORDED, UNTRIED, SLOW, LARGE, BROKEN_OFF = "recorded", "untried", "slow", "large_state", "broken_off"
 
@@ -29,6 +29,7 @@ KINDS: Final[dict[str, Kind]] = {
     UNREACHABLE: Kind("It cannot be reached.", "Start it, and see to it that it listens where it was looked for."),
     NOT_STARTED: Kind(
         "Its program cannot be started, or ended before it answered anything.",
+        "What it wrote is above, each line behind a |. It is to go on until it is ended: with the kit, serve(update) is its last line. "
         "Descriptor 3 is its listening socket (LISTEN_FDS=1), its working folder is the bundle, and it sees the system's programs only.",
     ),
     DIFFERS: Kind(
@@ -97,8 +98,13 @@ KINDS: Final[dict[str, Kind]] = {
         "game.proto grows by fields. Pass over those that you do not know, as libraries do by themselves.",
     ),
     STARTS: Kind("Every start was rejected.", "A rejected `started` puts the room back in WAITING, so no play ever begins."),
+    RULES: Kind(
+        "Its rules fail at what happens in every game.",
+        "What it wrote about that is above, each line behind a |. Its kit has made a rejection of it: nothing changes, and players are told no more "
+        "than that the rules failed.",
+    ),
     FAILED: Kind(
-        "Its rules failed, which its kit has made a rejection of.",
+        "Its rules failed at what no page of yours sends, which its kit has made a rejection of.",
         "What it wrote about that is above, each line behind a |. Members can send anything: look at what came before you use it.",
         wrong=False,
     ),

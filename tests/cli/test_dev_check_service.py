@@ -48,6 +48,8 @@ from gameroom.wire.update_file import pair_to_bytes, pairs_from_bytes
 GAME = Game(game_id="a game", version="1.0.0", min_players=2, max_players=4)
 NOW = 1_750_000_000.0
 Answer = Callable[["Service", Update], Iterable[bytes]]
+FAILED = Rejected(105, "the game's rules failed")
+"""What the kit answers where an author's function has raised something."""
 
 
 def counted(service: Service, update: Update) -> State:
@@ -158,8 +160,8 @@ class CheckingCase(SynchronousTestCase):
         self, service: Service, *, own: tuple[bytes, ...] = (), count: int = 60, recorded: tuple[Recorded, ...] = (), **place: Any
     ) -> Checking:
         """All that the command does but for the speed."""
-        checking = Checking(reactor=self.clock, place=Place(self.clock, service, **place), timeout=1.0)
         messages = [Message(0, each, True) for each in own]
+        checking = Checking(reactor=self.clock, place=Place(self.clock, service, **place), timeout=1.0, said=messages)
         plays = Plays(GAME, messages, Random(1), now_ms=int(NOW * 1000))
 
         async def deed() -> None:
@@ -278,8 +280,21 @@ class ServicesTests(CheckingCase):
         over = having(lambda _, __, state: attrs.evolve(state, timer_ms=500, finished=Finished(b"")))
         self.assertEqual(self.odd(Service(over)), ["at_end"])
         self.assertEqual(self.odd(Service(lambda service, update: [*good(service, update)] * 2)), ["twice"])
-        failed = having(lambda _, update, state: attrs.evolve(state, rejected=_failed(update)))
-        self.assertEqual(self.odd(Service(failed)), ["rules_failed"])
+
+    def test_rules_that_fail(self) -> None:
+        """At what anybody could send it is odd. At what its developer says that players send, and at what just happens, it is wrong."""
+
+        def failing(at: Callable[[Update], bool]) -> Service:
+            return Service(having(lambda _, update, state: attrs.evolve(state, rejected=FAILED if at(update) else None)))
+
+        move = b'{"move":1}'
+        hostile = failing(lambda update: isinstance(update.event, Message) and update.event.data != move)
+        self.assertEqual((self.wrong(hostile, own=(move,)), self.odd(hostile, own=(move,))), ([], ["rules_failed"]))
+        self.assertEqual(
+            self.wrong(failing(lambda update: isinstance(update.event, Message) and update.event.data == move), own=(move,)), ["rules_fail"]
+        )
+        self.assertEqual(self.wrong(failing(lambda update: isinstance(update.event, Left))), ["rules_fail"])
+        self.assertEqual(self.wrong(failing(lambda update: isinstance(update.event, Started))), ["starts_rejected", "rules_fail"])
 
     def test_recorded_updates(self) -> None:
         """Each is asked, and where the answer is another one that is said, which is no fault."""
@@ -296,10 +311,6 @@ class ServicesTests(CheckingCase):
         pairs = list(pairs_from_bytes(data))
         self.assertEqual((len(pairs), count), (5, 5))
         self.assertEqual(update_from_bytes(pairs[0][0]), checking.findings.wrong[0].examples[0].update)
-
-
-def _failed(update: Update) -> Rejected | None:
-    return None if isinstance(update.event, Started) else Rejected(105, "the game's rules failed")
 
 
 class CallerTests(SynchronousTestCase):
@@ -365,6 +376,21 @@ class PlaysTests(SynchronousTestCase):
             finished = Finished(b"") if at % 30 == 29 else None
             plays.answered(update, State(request=0, sequence=update.sequence, state=b"state", timer_ms=5000, finished=finished))
             begun[update.room_id] = update
+
+
+    def test_rounds_that_are_short(self) -> None:
+        """A timer of three seconds that runs from round to round: in some rounds players say much, in others nothing."""
+        plays = Plays(GAME, [Message(0, b"1", True)], Random(6), now_ms=int(NOW * 1000))
+        most, quiet = 0, 0
+        for _ in range(300):
+            update = plays.following()
+            said = 0 if isinstance(update.event, Started | Timer) else json.loads(update.state) + isinstance(update.event, Message)
+            quiet += isinstance(update.event, Timer) and update.state == b"0"
+            most = max(most, said)
+            begins = 3000 if isinstance(update.event, Started | Timer) else None
+            plays.answered(update, State(request=0, sequence=update.sequence, state=str(said).encode(), timer_ms=begins))
+        self.assertGreater(most, 3)
+        self.assertGreater(quiet, 10)
 
 
 class DifferenceTests(SynchronousTestCase):
