@@ -377,7 +377,6 @@ class PlaysTests(SynchronousTestCase):
             plays.answered(update, State(request=0, sequence=update.sequence, state=b"state", timer_ms=5000, finished=finished))
             begun[update.room_id] = update
 
-
     def test_rounds_that_are_short(self) -> None:
         """A timer of three seconds that runs from round to round: in some rounds players say much, in others nothing."""
         plays = Plays(GAME, [Message(0, b"1", True)], Random(6), now_ms=int(NOW * 1000))
