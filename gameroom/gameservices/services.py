@@ -75,7 +75,8 @@ class GameServices:
         """Those that can be leased."""
         self._all: set[Service] = set()
         """And those whose programs or connections are not gone yet."""
-        self._stopped = False
+        self.stopped = False
+        """Whether the daemon ends: what is in flight is given up, and there is no lease any more."""
         programs.when_full(self._end_spare)
 
     @property
@@ -85,7 +86,7 @@ class GameServices:
 
     def check(self, order: ServiceOrder) -> None:
         """Raises `BadState` with a sentence for a person where `lease` would."""
-        if self._stopped:
+        if self.stopped:
             raise BadState("this server is shutting down; try again in a moment")
         endpoint = order.service.endpoint
         if endpoint:
@@ -113,7 +114,7 @@ class GameServices:
     @deferring
     async def stop(self) -> None:
         """End all of them, for good. Fires when no program of them is left and every connection is closed."""
-        self._stopped = True
+        self.stopped = True
         await DeferredList([service.end(STOP_PATIENCE) for service in list(self._all)])
         if self._records is not None:
             await self._records.stop()

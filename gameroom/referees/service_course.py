@@ -109,7 +109,7 @@ class ServiceCourse:
         why = failure.getErrorMessage()
         if failure.check(GameroomError, DatabaseUnavailable, NotYetError) is None:
             self._log.failure("play {play_id} of room {room_id} broke; it is taken up again", failure, **self._about)
-        elif why != self._fallen:
+        elif why != self._fallen and not self._service.ending:
             self._log.error("play {play_id} of room {room_id} does not go on just now: {why}", why=why, **self._about)
         self._fallen = why or "?"
 
@@ -134,7 +134,7 @@ class ServiceCourse:
         if not self.over:
             self._stored(outcome)
         self._give_back()
-        return not self.over
+        return self._game.waits and not self.over
 
     async def _lease(self) -> ServiceLease:
         try:

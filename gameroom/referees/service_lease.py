@@ -36,6 +36,11 @@ class RoomService:
         return self._services.retry_for
 
     @property
+    def ending(self) -> bool:
+        """Whether the daemon ends: nothing is asked any more, and that is nobody's fault."""
+        return self._services.stopped
+
+    @property
     def problem(self) -> str:
         """Why the service does not answer, for those who play."""
         return (self._lease.problem if self._lease is not None else "") or SILENT
@@ -69,7 +74,7 @@ class RoomService:
         )
 
     def _tell_developer(self, error: GameroomError) -> None:
-        if self._refused != error.message:
+        if self._refused != error.message and not self.ending:
             self._refused = error.message
             options = self._room.options
             self._log(options.game_id, f"room {self._room.room_id} (version {options.version}) cannot be played: {error.message}")

@@ -90,6 +90,7 @@ class FakeServices:
         self.settings = ServiceSettings()
         self.play: Play | None = ledger
         self.refuses: BadState | None = None
+        self.stopped = False
         self.leases: list[FakeLease] = []
         self.waiting: list[tuple[Update, Deferred[State]]] = []
         self.updates: list[Update] = []

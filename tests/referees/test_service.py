@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import orjson
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState, RateLimited
@@ -289,6 +290,19 @@ class TimeTests(ServiceTestCase):
         self.assertEqual((self.services.leased, self.services.waiting), (0, []))
         self.wait(2)
         self.assertEqual((self.services.leased, self.services.waiting[0][0]), (1, update))
+
+    def test_the_daemon_ends(self) -> None:
+        """What is in flight then is given up, and that is no line for each room in the log, nor in the developers'."""
+        said: list[LogEvent] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        self.start()
+        self.services.play = None
+        self.ada.say("game", id=1, body="a")
+        self.services.stopped, self.services.refuses = True, BadState("this server is shutting down")
+        self.services.fail(BadState("closed"))
+        self.wait(10)
+        self.assertEqual(([each for each in said if each["log_level"] >= LogLevel.warn], self.logged), ([], []))
 
     def test_refused_after_a_restart(self) -> None:
         """The service cannot be had any more: the room is paused and not over, and goes on when it can."""
