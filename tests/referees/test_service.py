@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import orjson
-from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState, RateLimited
@@ -293,15 +293,13 @@ class TimeTests(ServiceTestCase):
 
     def test_the_daemon_ends(self) -> None:
         """What is in flight then is given up, and that is no line for each room in the log, nor in the developers'."""
-        said: list[LogEvent] = []
-        globalLogPublisher.addObserver(said.append)
-        self.addCleanup(globalLogPublisher.removeObserver, said.append)
         self.start()
         self.services.play = None
         self.ada.say("game", id=1, body="a")
         self.services.stopped, self.services.refuses = True, BadState("this server is shutting down")
-        self.services.fail(BadState("closed"))
-        self.wait(10)
+        with capturedLogs() as said:
+            self.services.fail(BadState("closed"))
+            self.wait(10)
         self.assertEqual(([each for each in said if each["log_level"] >= LogLevel.warn], self.logged), ([], []))
 
     def test_refused_after_a_restart(self) -> None:
