@@ -27,7 +27,7 @@ from tests.system.ledger import Table
 from tests.system.store import upload
 from tests.system.test_browser_relay import packed
 
-KILLS = int(os.environ.get("GAMEROOM_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("GAMEROOM_TEST_KILLS", "3"))
 """About so many in one play of each daemon; before a release some hundreds in all, and services and databases in every pair."""
 STEPS = 12
 """Of one play, at most."""
