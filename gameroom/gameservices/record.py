@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gameroom.errors import InvalidRequest
+from gameroom.errors import BadState, InvalidRequest
+from gameroom.store.disk_watch import NO_SPACE
+from gameroom.store.free_disk import FreeDisk
 from gameroom.wire.update_file import MOST_BYTES, pair_to_bytes, pairs_from
 
 SUFFIX: Final = ".updates"
@@ -88,9 +91,12 @@ class UpdateRecords:
     # In the thread.
 
     def _append_all(self, waiting: dict[Path, list[bytes]]) -> None:
-        """Raises OSError and `InvalidRequest`."""
+        """Raises OSError, `InvalidRequest`, and `BadState` where the rest of the disk is for others."""
         # What is hidden from other players is in there.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A service says as much as it likes, and the disk is not its alone.
+        if sum(len(pair) for pairs in waiting.values() for pair in pairs) > FreeDisk(self._folder, monotonic).spare():
+            raise BadState(NO_SPACE)
         for path, pairs in waiting.items():
             if path not in self._checked:
                 _cut_torn(path)

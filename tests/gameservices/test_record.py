@@ -15,6 +15,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.gameservices.record import MOST_WAITING, UpdateRecords
+from gameroom.store.disk_watch import NO_SPACE
 from gameroom.wire.update_file import MOST_BYTES, pair_to_bytes, pairs_from_bytes
 
 
@@ -126,6 +127,17 @@ class UpdateRecordsTests(SynchronousTestCase):
         self.assertEqual(len(self.lines()), 1)
         self.assertIn("No space left", self.lines()[0])
         self.successResultOf(self.records.stop())
+
+    def test_nearly_full_disk(self) -> None:
+        """Recording ends where what is left of the disk begins that is kept for everything else; nothing of the last updates is written."""
+        self.records.keep("dice", "1.0.0", b"u", b"s")
+        self.write()
+        with mock.patch("gameroom.gameservices.record.FreeDisk.spare", side_effect=[2000, 999]):
+            for number in range(2):
+                self.records.keep("dice", "1.0.0", b"%d" % number, b"s" * 1000)
+                self.write()
+        self.assertEqual([update for update, _ in self.kept()], [b"u", b"0"])
+        self.assertEqual(self.lines(), [NO_SPACE])
 
     def test_no_folder(self) -> None:
         """A folder that cannot be made is a line as well."""
