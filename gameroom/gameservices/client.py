@@ -147,7 +147,7 @@ class ServiceClient:
         """It can be used."""
         self._coming = False
         self._connections.append(connection)
-        if self._over or self._total > MOST_CONNECTIONS:
+        if self._over:
             connection.hang_up()
         self._serve()
 
@@ -323,4 +323,4 @@ class ServiceClient:
 
 
 def _closed() -> BadState:
-    return BadState("this service is not wanted any more")
+    return BadState("the game's service is called no more just now; try again in a moment")

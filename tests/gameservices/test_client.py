@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState
 from gameroom.gameservices.client import LONGEST_WAIT, MOST_CONNECTIONS, wait_before
-from gameroom.gameservices.connection import MOST_OWED, REMEMBERED
+from gameroom.gameservices.connection import DOUBT, MOST_OWED, REMEMBERED
 from gameroom.gameservices.lines import FewLines
 from gameroom.wire.game_service import ANSWER_BYTES, STATE_BYTES, Rejected, Said, State, state_to_bytes, update_to_bytes
 from gameroom.wire.prefixed import framed
@@ -305,6 +305,85 @@ class RetryTests(ClientTestCase):
             line.protocol.resumeProducing()
             line.answer_all()
         self.assertEqual({len(each) for each in answers}, {1})
+
+
+class AccountTests(ClientTestCase):
+    """What a connection has to do, and what is kept of it."""
+
+    def test_answered_elsewhere(self) -> None:
+        """What another connection has answered is owed still by the one that left it out, and its bytes are not kept."""
+        connection = self._left_out()
+        [owed] = connection.owed.values()
+        self.assertEqual((owed.frame, connection.load), (b"", 1))
+
+    def test_owes_and_is_silent(self) -> None:
+        """It is closed so long after it was last heard, though what it owes is in flight elsewhere."""
+        connection = self._left_out()
+        [line] = [each for each in self.network.open if each.protocol is connection]
+        self.network.advance(3.9)
+        self.assertTrue(line.open)
+        self.network.advance(0.2)
+        self.assertFalse(line.open)
+
+    def _left_out(self) -> Any:
+        """A connection that owes an update which another has answered, 5 s after it was sent; it was heard a second ago."""
+        answers = self.asked()
+        [(line, update)] = self.network.waiting()
+        self.network.advance(4.0)
+        self.asked(1, room_id="r2")
+        self.asked(1, room_id="r3")
+        for each in self.network.open:
+            for other in list(each.read()):
+                if other.room_id != "r1":
+                    each.answer(other)
+        # Whichever it is given, the first is heard now.
+        while line.protocol.heard_at < self.network.clock.seconds():
+            self.asked(1, room_id="r4")
+            for other in [other for other in line.read() if other.room_id != "r1"]:
+                line.answer(other)
+        self.network.advance(1.0)
+        for each in self.network.open:
+            if each is not line:
+                each.answer_all()
+        self.assertEqual(answers, [answer_to(update)])
+        return line.protocol
+
+    def test_no_doubt_left(self) -> None:
+        """An update that was sent before weighs much until it is answered, and nothing from then on."""
+        self.asked()
+        self.network.open[0].lose()
+        second = self.network.open[0]
+        self.assertEqual(second.protocol.load, 1 + DOUBT)
+        second.answer_all()
+        self.assertEqual(second.protocol.load, 0)
+
+    def test_reads_again_and_owes_too_much(self) -> None:
+        """One that reads again gets no more than it may owe."""
+        for _ in range(MOST_OWED):
+            self.asked()
+        self.network.hangs = True
+        while self.network.open[0].protocol.usable:
+            self.asked()
+        protocol = self.network.open[0].protocol
+        owed = len(protocol.owed)
+        self.assertEqual(owed, MOST_OWED)
+        protocol.pauseProducing()
+        protocol.resumeProducing()
+        self.assertFalse(protocol.usable)
+
+    def test_one_more_that_is_good(self) -> None:
+        """However long none could be opened: where one is good, the next one is opened at once."""
+        self.network.refuses = True
+        self.asked()
+        for _ in range(100):
+            self.network.advance(0.1)
+        self.network.refuses = False
+        self.network.advance(LONGEST_WAIT)
+        [first] = self.network.open
+        first.answer_all()
+        self.asked()
+        self.asked()
+        self.assertEqual(len(self.network.open), 2)
 
 
 class MisbehavingTests(ClientTestCase):
