@@ -264,7 +264,7 @@ class LeaseTests(Case):
         self.house.lease(version="1.0.1").release()
         asked = lease.ask(update())
         stopping = self.house.services.stop()
-        self.failureResultOf(asked, BadState)
+        self.assertIn("try again in a moment", self.failureResultOf(asked, BadState).getErrorMessage())
         self.assertEqual([program.ends for program in self.house.programs.programs], [[1.0], [1.0]])
         self.assertNoResult(stopping)
         self.house.programs.programs[0].gone("was ended")
@@ -338,6 +338,17 @@ class EndTests(Case):
         self.assertNoResult(asked)
         self.house.reactor.pump([0.1] * 3)
         self.assertEqual(self.answers(asked).sequence, 1)
+
+    def test_told_again(self) -> None:
+        """The same again is told to the developer when the service has answered meanwhile, and only then."""
+        lease = self.house.lease()
+        service = self.house.services._services["dice", "1.0.0"]
+        for _ in range(2):
+            service.told("it is slow")
+        self.assertEqual(len(self.house.log), 1)
+        self.answers(lease.ask(update()))
+        service.told("it is slow")
+        self.assertEqual(self.house.log, [("dice", "gameroom: it is slow")] * 2)
 
     def test_no_answer_at_all(self) -> None:
         """One that never accepts, or never answers, fails the start after a while; what was asked is given up with it."""
@@ -477,3 +488,19 @@ class RecordTests(Case):
             self.assertEqual(sorted(files), ["cards-2.0.0.updates", "dice-1.0.0.updates", "dice-2.0.0.updates"])
             ((asked, answered),) = files["dice-1.0.0.updates"]
             self.assertEqual((update_from_bytes(asked).sequence, state_from_bytes(answered).sequence), (7, 7))
+
+    def test_stop(self) -> None:
+        """The daemon's end waits for what is being written."""
+        written: list[Deferred[None]] = []
+        with TemporaryDirectory() as folder:
+            self.house = House(record=folder)
+            records = self.house.services._records
+            assert records is not None
+            records._in_thread = lambda function, *args: written.append(Deferred()) or written[-1]  # type: ignore[func-returns-value]
+            self.answers(self.house.lease().ask(update()))
+            stopping = self.house.services.stop()
+            self.house.program.gone("was ended")
+            self.house.calls.cut()
+            self.assertNoResult(stopping)
+            written[0].callback(None)
+            self.successResultOf(stopping)
