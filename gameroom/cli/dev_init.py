@@ -45,6 +45,8 @@ def init(folder: Path | None, kind: str, name: str | None, as_json: bool) -> Non
         return
     click.echo(f"{shown(said)} is in {shown(target)}: {', '.join(written)}")
     click.echo(f"Try it:     gameroom dev run {shown(target)}")
+    if kind == "service":
+        click.echo(f"Check it:   gameroom dev check-service {shown(target)}")
     click.echo(f"Publish it: gameroom dev push {shown(target)}")
 
 

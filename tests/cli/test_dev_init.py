@@ -29,6 +29,11 @@ class InitTests(DevCase):
             self.assertEqual("index.html" in [file["path"] for file in found["files"]], kind not in ("controller", "server"))
             self.assertEqual(found["left_out"], [])
 
+    def test_what_to_do_next(self) -> None:
+        """Rules that are a function can be checked, and whoever begins some is told so."""
+        self.assertIn("gameroom dev check-service", self.done("init", self.folder / "a", "--kind", "service", "--name", "A"))
+        self.assertNotIn("check-service", self.done("init", self.folder / "b", "--kind", "relay", "--name", "B"))
+
     def test_compiled_files_are_not_written(self) -> None:
         """Python files of a template that an installation has compiled stay where they are."""
         cache = TEMPLATES / "server" / "__pycache__"
