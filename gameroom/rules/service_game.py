@@ -210,7 +210,7 @@ class ServiceGame:
         if answer.finished is not None:
             timer_ms = None
         self.answered = Outcome(
-            kept=attrs.evolve(self.kept, sequence=update.sequence, players=update.players, timer_ms=timer_ms),
+            kept=Kept(play_id=self.kept.play_id, sequence=update.sequence, players=update.players, timer_ms=timer_ms),
             held=None if answer.rejected is not None else Held(answer.state, asked.held.shown.after(answer, seats)),
             answer=answer,
             views=tuple(view for view in answer.views if view.seat in seats),

@@ -105,8 +105,9 @@ async def last(cursor: ICursor, room_id: str) -> tuple[int, dict[str, Any] | Non
 
 
 def _columns(kept: Kept) -> dict[str, Any]:
-    players = orjson.dumps([attrs.asdict(player) for player in kept.players]).decode()
-    return {"play_id": kept.play_id, "sequence": kept.sequence, "players": players, "timer_ms": kept.timer_ms}
+    # By hand: attrs.asdict takes five times as long, and this is done for each update.
+    players = [{"seat": player.seat, "id": player.id, "name": player.name, "connected": player.connected} for player in kept.players]
+    return {"play_id": kept.play_id, "sequence": kept.sequence, "players": orjson.dumps(players).decode(), "timer_ms": kept.timer_ms}
 
 
 def _large(held: Held) -> dict[str, Any]:
