@@ -16,7 +16,9 @@ from twisted.trial.unittest import TestCase
 
 from gameroom.interfaces import ICursor
 from gameroom.store import DatabaseUnavailable, open_database, postgres
+from gameroom.store.errors import UniqueViolation
 from gameroom.store.postgres import PostgresDatabase
+from gameroom.store.postgres_link import Link
 from tests.postgres import PostgresServer, shared_server
 
 reactor: Any = _reactor
@@ -106,6 +108,27 @@ class PostgresTests(TestCase):
             shared_server().execute(self.url, end_all)
             await gatherResults([database.interact(insert, 10 * key + each) for each in range(9)])
         self.assertEqual(len(await database.interact(keys)), 27)
+
+    async def test_as_few_turns_as_can_be(self) -> None:
+        """A transaction begins with its first statement, in one message; one without any asks the server nothing."""
+        database = await self.opened(size=1)
+        said: list[str] = []
+
+        def execute(link: Link, sql: str, params: Any) -> Any:
+            said.append(sql)
+            return plain(link, sql, params)
+
+        async def nothing(cursor: ICursor) -> int:
+            return 7
+
+        plain = Link.execute
+        with patch.object(Link, "execute", execute):
+            await database.interact(insert, 1)
+            self.assertEqual(await database.interact(nothing), 7)
+        self.assertEqual([sql.partition(" ")[0] for sql in said], ["BEGIN", "COMMIT"])
+        self.assertIn("SERIALIZABLE; INSERT", said[0])
+        await self.assertFailure(database.interact(insert, 1), UniqueViolation)
+        self.assertEqual(await database.interact(keys), [1])
 
     async def test_ended_in_mid_transaction(self) -> None:
         """A transaction whose connection is lost before its COMMIT is run again on another one."""
