@@ -47,10 +47,7 @@ class Books:
         if held is not None:
             return held
         row = await self._database.interact(service_games.load, self._room_id)
-        # Meanwhile it may have gone on.
-        held = self.here
-        if held is not None:
-            return held
+        # Meanwhile it may have gone on, or come to its end.
         kept = self._game.kept
         if self._over or row is None or (row.kept.play_id, row.kept.sequence) != (kept.play_id, kept.sequence):
             raise NotYetError("what is stored of this play is not what was told of it")

@@ -496,7 +496,12 @@ class RecordTests(Case):
             self.house = House(record=folder)
             records = self.house.services._records
             assert records is not None
-            records._in_thread = lambda function, *args: written.append(Deferred()) or written[-1]  # type: ignore[func-returns-value]
+
+            def in_thread(function: Any, *args: Any) -> Deferred[None]:
+                written.append(Deferred())
+                return written[-1]
+
+            records._in_thread = in_thread
             self.answers(self.house.lease().ask(update()))
             stopping = self.house.services.stop()
             self.house.program.gone("was ended")

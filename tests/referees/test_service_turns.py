@@ -15,7 +15,6 @@ from gameroom.settings import ServiceSettings
 from gameroom.store import DatabaseUnavailable
 from gameroom.wire.game_service import Message
 from tests.held import HeldDatabase
-from tests.referees.relay_world import Somebody
 from tests.referees.service_world import ServiceTestCase
 from tests.rooms import account
 
@@ -212,46 +211,3 @@ class RoomsTests(ServiceTestCase):
     def _leave(self, room: LivingRoom) -> None:
         for member in list(room.latest.members):
             self.house.registry.leave(room.room_id, member.user_id)
-
-
-class ReadTests(ServiceTestCase):
-    """What is being read of a play while that goes on, or is over."""
-
-    def database(self) -> HeldDatabase:
-        self.held = HeldDatabase(holding=False)
-        return self.held
-
-    def test_over_meanwhile(self) -> None:
-        """It is not shown to those of the next play, and not kept."""
-        self.start()
-        bert = self._reading()
-        read = self.held._held.pop()
-        row = self.successResultOf(self.held.database.interact(read.work, *read.args))
-        self.held.holding, self.services.play = False, None
-        for name in ("Ada", "Bert"):
-            self.successResultOf(self.house.registry.leave(self.room.room_id, name))
-        self.assertIsNone(self.room.referee._play)  # type: ignore[attr-defined]
-        read.done.callback(row)
-        self.assertEqual((len(self.states), self.bodies(bert)), (0, []))
-
-    def test_gone_on_meanwhile(self) -> None:
-        """What was read is older than the play by now, and what is newer is in memory no more: the next update starts from what is newest."""
-        self.start()
-        bert = self._reading()
-        read = self.held._held.pop()
-        row = self.successResultOf(self.held.database.interact(read.work, *read.args))
-        self.held.holding = False
-        self.ada.say("game", id=1, body="a")
-        self.states.forget(self.room.room_id)
-        read.done.callback(row)
-        self.ada.say("game", id=2, body="b")
-        self.assertEqual(self.bodies(bert)[-2:], [{"n": 3, "what": "0:b"}, {"you": 1}])
-
-    def _reading(self) -> Somebody:
-        """Bert has come again, and what he is to see is being read."""
-        self.states.forget(self.room.room_id)
-        self.held.holding = True
-        bert = self.connect("Bert", self.bert.token)
-        self.assertEqual(self.held.waiting, ["load"])
-        bert.connection.take()
-        return bert
