@@ -171,7 +171,7 @@ class ServiceReferee:
 
     def welcomed(self, user_id: str, connection: Any, hello: Hello) -> None:
         if self._play is not None:
-            self._play.audience.welcome(user_id, connection)
+            self._play.welcome(user_id, connection)
 
     def returned(self, user_id: str, connection: Any) -> None: ...
 

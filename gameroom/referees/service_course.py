@@ -89,6 +89,10 @@ class ServiceCourse:
         if self._fallen or self._game.waits:
             self.go_on()
 
+    def welcome(self, connection: Any) -> None:
+        """One has come: tell it why nothing goes on, where that is so."""
+        self._silence.tell(connection)
+
     def halt(self) -> None:
         """Nothing more is asked. Again is fine."""
         self.over = True

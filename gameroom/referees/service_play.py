@@ -101,6 +101,11 @@ class ServicePlay:
         self._course.go_on()
         return ticket.done
 
+    def welcome(self, user_id: str, connection: Any) -> None:
+        """A member has come, behind its welcome: bring it up to date."""
+        self._course.welcome(connection)
+        self.audience.welcome(user_id, connection)
+
     def came(self, user_id: str) -> None:
         """A player has a connection again."""
         self.game.came(user_id, self._now_ms())

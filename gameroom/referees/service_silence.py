@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from gameroom.interfaces import IRoom
 from gameroom.referees.service_lease import RoomService
+from gameroom.wire.room_messages import Outgoing
 
 RUNNING: Final = "running"
 PAUSED: Final = "running.paused"
@@ -22,6 +23,8 @@ class Silence:
         self._since: float | None = None
         """From when an update is in flight."""
         self._paused = False
+        self._why = ""
+        """Why it is paused, as members were told."""
 
     def asked(self) -> None:
         """An update is in flight, or still is."""
@@ -38,8 +41,13 @@ class Silence:
     def refused(self, why: str) -> None:
         """There is no service to be had."""
         if not self._paused:
-            self._paused = True
+            self._paused, self._why = True, why
             self._room.show_state(PAUSED, SILENT, message=why)
+
+    def tell(self, connection: Any) -> None:
+        """One has come: where the room is paused its welcome says so, but not why."""
+        if self._paused:
+            connection.deliver(Outgoing.json({"type": "state", "state": PAUSED, "reason": SILENT, "message": self._why}))
 
     def tick(self, now: float) -> None:
         """Look whether it is too long."""

@@ -275,8 +275,11 @@ class TimeTests(ServiceTestCase):
         paused = {"type": "state", "state": "running.paused", "reason": "service_silent", "message": self.services.leases[-1].problem}
         self.assertEqual(self.ada.heard("state"), [paused])
         self.bert = self.connect("Bert", self.bert.token)
-        self.assertEqual(self.bert.heard("welcome")[0]["room"]["state"], "running.paused")
+        welcome, told = self.bert.heard("welcome", "state")
+        self.assertEqual((welcome["room"]["state"], told), ("running.paused", paused), "behind the welcome, why nothing goes on")
         self.services.play_on()
+        self.assertEqual(self.bert.heard("state"), [{"type": "state", "state": "running"}])
+        self.assertEqual(self.connect("Bert", self.bert.token).heard("state"), [], "it goes on, so there is nothing to tell")
         self.assertEqual(self.ada.heard("state", "ack"), [{"type": "state", "state": "running"}, {"type": "ack", "reply_to": 1}])
         self.assertEqual([each for each in self.events() if isinstance(each, Message)], [Message(0, b'"a"', True), Message(1, b'"b"', True)])
 
@@ -308,7 +311,8 @@ class TimeTests(ServiceTestCase):
         self.services.refuses = BadState("this endpoint is not allowed here")
         self.restart()
         ada = self.connect("Ada", self.ada.token)
-        self.assertEqual(ada.heard("welcome")[0]["room"]["state"], "running.paused")
+        welcome, told = ada.heard("welcome", "state")
+        self.assertEqual((welcome["room"]["state"], told["message"]), ("running.paused", "this endpoint is not allowed here"))
         self.assertEqual(self.room.value.phase, PLAYING)
         ada.say("game", id=1, body="a")
         self.services.refuses = None
