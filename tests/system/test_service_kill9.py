@@ -153,6 +153,8 @@ VICTIMS = st.sampled_from([{"service"}, {"daemon"}, {"service", "daemon"}])
 PERHAPS = st.one_of(st.just(set[str]()), VICTIMS)
 MOMENTS = st.integers(0, 30).map(lambda hundredths: hundredths / 100)
 """Seconds."""
+INSTANTS = st.integers(0, 30).map(lambda thousandths: thousandths / 1000)
+"""Seconds, of which a start and an end take no more."""
 SETTLES = st.sampled_from([False, False, True])
 Word = tuple[str, int, int]
 WORDS = st.lists(st.tuples(st.sampled_from(["add", "add", "add", "refuse", "cut"]), st.integers(0, 2), st.integers(1, 40)), max_size=12)
@@ -169,7 +171,7 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
             self.runner = asyncio.Runner()
             self.table = Table(world.daemon, world.game_id)
 
-        @initialize(victims=PERHAPS, after=MOMENTS, away=MOMENTS, last=st.tuples(PERHAPS, MOMENTS, MOMENTS))
+        @initialize(victims=PERHAPS, after=INSTANTS, away=MOMENTS, last=st.tuples(PERHAPS, INSTANTS, MOMENTS))
         def begins(self, victims: set[str], after: float, away: float, last: tuple[set[str], float, float]) -> None:
             """Perhaps something is killed in the very start, and in the very end."""
             self.last = last
