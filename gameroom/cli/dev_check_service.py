@@ -15,18 +15,18 @@ from typing import Any, Final
 import attrs
 import click
 
+from gameroom.cli.check_service.asked import Asked, asked_of
+from gameroom.cli.check_service.checking import Checking
+from gameroom.cli.check_service.findings import Findings
+from gameroom.cli.check_service.place import Elsewhere, Heard, OfBundle, Place, runnable
+from gameroom.cli.check_service.plays import Plays
+from gameroom.cli.check_service.probes import Probes
+from gameroom.cli.check_service.report import Report, counting, show
+from gameroom.cli.check_service.speed import Speed, measured
+from gameroom.cli.check_service.words import UNREACHABLE
 from gameroom.cli.dev_link import World
 from gameroom.cli.dev_preview import Preview
 from gameroom.cli.dev_push import looked_at
-from gameroom.cli.dev_service_asked import Asked, asked_of
-from gameroom.cli.dev_service_checking import Checking
-from gameroom.cli.dev_service_findings import Findings
-from gameroom.cli.dev_service_place import Elsewhere, Heard, OfBundle, Place, runnable
-from gameroom.cli.dev_service_plays import Plays
-from gameroom.cli.dev_service_probes import Probes
-from gameroom.cli.dev_service_report import Report, counting, show
-from gameroom.cli.dev_service_speed import Speed, measured
-from gameroom.cli.dev_service_words import UNREACHABLE
 from gameroom.cli.output import fail, print_json, shown
 from gameroom.cli.reacting import REFUSED, CannotDo, say_wrong
 from gameroom.client.stream import ConnectionFailed

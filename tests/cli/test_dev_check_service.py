@@ -18,15 +18,15 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.cli import main
-from gameroom.cli.dev_service_answers import difference, oddities
-from gameroom.cli.dev_service_caller import Caller, Heartbeat
-from gameroom.cli.dev_service_cases import Recorded
-from gameroom.cli.dev_service_checking import Checking
-from gameroom.cli.dev_service_findings import Findings, described
-from gameroom.cli.dev_service_place import SETTLES_WITHIN
-from gameroom.cli.dev_service_plays import Game, Plays
-from gameroom.cli.dev_service_probes import Probes
-from gameroom.cli.dev_service_words import KINDS
+from gameroom.cli.check_service.answers import difference, oddities
+from gameroom.cli.check_service.caller import Caller, Heartbeat
+from gameroom.cli.check_service.cases import Recorded
+from gameroom.cli.check_service.checking import Checking
+from gameroom.cli.check_service.findings import Findings, described
+from gameroom.cli.check_service.place import SETTLES_WITHIN
+from gameroom.cli.check_service.plays import Game, Plays
+from gameroom.cli.check_service.probes import Probes
+from gameroom.cli.check_service.words import KINDS
 from gameroom.client.stream import ConnectionFailed
 from gameroom.wire.game_service import (
     Finished,

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
-from gameroom.cli.dev_service_caller import Caller
+from gameroom.cli.check_service.caller import Caller
 from gameroom.cli.output import shown
 from gameroom.client.stream import ConnectionFailed
 from gameroom.errors import BadState

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTranspor
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from gameroom.cli.dev_service_words import CLOSED, FLOODS, REQUEST, SILENT, TWICE, UNREADABLE
+from gameroom.cli.check_service.words import CLOSED, FLOODS, REQUEST, SILENT, TWICE, UNREADABLE
 from gameroom.errors import InvalidRequest
 from gameroom.wire.game_service import ANSWER_BYTES, State, Update, state_from_bytes, update_to_bytes
 from gameroom.wire.prefixed import FrameError, Frames, framed
@@ -33,7 +33,7 @@ class Reply:
     data: bytes = b""
     """The answer as it came; empty where there is none."""
     trouble: str = ""
-    """A kind of `dev_service_words`; empty where there is a state."""
+    """A kind of `check_service.words`; empty where there is a state."""
     said: str = ""
     """What was wrong, in words."""
 

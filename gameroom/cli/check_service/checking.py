@@ -16,14 +16,14 @@ import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 
-from gameroom.cli.dev_service_answers import difference, oddities
-from gameroom.cli.dev_service_caller import Caller, Heartbeat, Reply
-from gameroom.cli.dev_service_cases import Case, Counts, Recorded
-from gameroom.cli.dev_service_findings import Findings
-from gameroom.cli.dev_service_lanes import Lane, side_by_side
-from gameroom.cli.dev_service_place import Make, Place
-from gameroom.cli.dev_service_plays import Plays
-from gameroom.cli.dev_service_words import (
+from gameroom.cli.check_service.answers import difference, oddities
+from gameroom.cli.check_service.caller import Caller, Heartbeat, Reply
+from gameroom.cli.check_service.cases import Case, Counts, Recorded
+from gameroom.cli.check_service.findings import Findings
+from gameroom.cli.check_service.lanes import Lane, side_by_side
+from gameroom.cli.check_service.place import Make, Place
+from gameroom.cli.check_service.plays import Plays
+from gameroom.cli.check_service.words import (
     BROKEN_OFF,
     CLOSED,
     DIED,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from gameroom.cli.dev_service_words import AT_END, CODE, DIFFERS, EMPTY, FAILED, LARGE, QUICK, REASON, RESTARTED, SEQUENCE, SPELLING, VIEW
+from gameroom.cli.check_service.words import AT_END, CODE, DIFFERS, EMPTY, FAILED, LARGE, QUICK, REASON, RESTARTED, SEQUENCE, SPELLING, VIEW
 from gameroom.wire.game_service import State, Update
 
 TOLD_CODES: Final = (100, 102, 103, 104, 105)
@@ -50,7 +50,7 @@ class Difference:
 
 
 def oddities(update: Update, state: State) -> Iterator[tuple[str, str]]:
-    """What is wrong or odd with an answer, seen with its update: a kind of `dev_service_words`, and words."""
+    """What is wrong or odd with an answer, seen with its update: a kind of `check_service.words`, and words."""
     if state.sequence != update.sequence:
         yield SEQUENCE, f"sequence is {state.sequence}, and the update's {update.sequence}"
     if state.rejected is not None:

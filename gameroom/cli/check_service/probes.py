@@ -7,9 +7,9 @@ from typing import Final
 
 from twisted.internet.task import deferLater
 
-from gameroom.cli.dev_service_caller import Caller, Heartbeat, Reply
-from gameroom.cli.dev_service_checking import Checking
-from gameroom.cli.dev_service_words import CLOSED, CONNECTIONS, CUT, FIELD, NOT_STARTED, PIECES, REQUEST, SEQUENCE, SILENT, TOGETHER, UNREACHABLE
+from gameroom.cli.check_service.caller import Caller, Heartbeat, Reply
+from gameroom.cli.check_service.checking import Checking
+from gameroom.cli.check_service.words import CLOSED, CONNECTIONS, CUT, FIELD, NOT_STARTED, PIECES, REQUEST, SEQUENCE, SILENT, TOGETHER, UNREACHABLE
 from gameroom.cli.reacting import say_wrong
 from gameroom.client.stream import ConnectionFailed
 from gameroom.wire.game_service import Update, update_to_bytes

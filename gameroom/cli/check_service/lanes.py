@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredLock, FirstError, gatherResults
 
-from gameroom.cli.dev_service_caller import Caller, Reply
-from gameroom.cli.dev_service_words import CLOSED
+from gameroom.cli.check_service.caller import Caller, Reply
+from gameroom.cli.check_service.words import CLOSED
 from gameroom.client.stream import ConnectionFailed
 from gameroom.wire.game_service import Update
 
 if TYPE_CHECKING:
-    from gameroom.cli.dev_service_checking import Checking
+    from gameroom.cli.check_service.checking import Checking
 
 
 class Lane:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import attrs
 
-from gameroom.cli.dev_service_cases import Case
-from gameroom.cli.dev_service_checking import Checking
-from gameroom.cli.dev_service_lanes import Lane, side_by_side
-from gameroom.cli.dev_service_words import SLOW
+from gameroom.cli.check_service.cases import Case
+from gameroom.cli.check_service.checking import Checking
+from gameroom.cli.check_service.lanes import Lane, side_by_side
+from gameroom.cli.check_service.words import SLOW
 from gameroom.wire.game_service import Update
 
 LASTS: Final = 1.0

@@ -9,9 +9,9 @@ from typing import Final
 import attrs
 import orjson
 
+from gameroom.cli.check_service.cases import Recorded
+from gameroom.cli.check_service.plays import MESSAGE_BYTES, Game
 from gameroom.cli.dev_preview import Preview
-from gameroom.cli.dev_service_cases import Recorded
-from gameroom.cli.dev_service_plays import MESSAGE_BYTES, Game
 from gameroom.cli.output import fail
 from gameroom.cli.reacting import say_wrong
 from gameroom.errors import InvalidRequest

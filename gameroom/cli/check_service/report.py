@@ -16,11 +16,11 @@ from rich.filesize import decimal
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from gameroom.cli.dev_service_cases import Counts
-from gameroom.cli.dev_service_findings import Example, Finding, Findings, described
-from gameroom.cli.dev_service_place import CLEARED
-from gameroom.cli.dev_service_speed import Speed
-from gameroom.cli.dev_service_words import DIFFERS, KINDS, RESTARTED, SPELLING
+from gameroom.cli.check_service.cases import Counts
+from gameroom.cli.check_service.findings import Example, Finding, Findings, described
+from gameroom.cli.check_service.place import CLEARED
+from gameroom.cli.check_service.speed import Speed
+from gameroom.cli.check_service.words import DIFFERS, KINDS, RESTARTED, SPELLING
 from gameroom.cli.output import WIDE, counted, shown
 
 SHOWN = 2

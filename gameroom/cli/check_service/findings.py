@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import attrs
 
-from gameroom.cli.dev_service_answers import cut
-from gameroom.cli.dev_service_words import KINDS
+from gameroom.cli.check_service.answers import cut
+from gameroom.cli.check_service.words import KINDS
 from gameroom.wire.game_service import Message, Update, update_to_bytes
 from gameroom.wire.update_file import pair_to_bytes
 
