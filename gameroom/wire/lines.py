@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from gameroom.errors import GameroomError, InvalidRequest
+from gameroom.wire.json_lists import MOST as MOST_LISTS
 from gameroom.wire.json_lists import check_lists
 
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe][\x00-\x31]|\xfa[^\xff]*\xff\xf0|[\xf1-\xf9])")
@@ -154,7 +155,8 @@ def decode(line: bytes) -> dict[str, Any]:
     """
     if b"\xff" in line:
         line = _TELNET.sub(b"", line)
-    check_lists("a line", line)
+    if len(line) > MOST_LISTS:
+        check_lists("a line", line)
     try:
         value = orjson.loads(line)
     except ValueError as error:
