@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Final
 
 from gameroom.errors import BadState, GameroomError
 from gameroom.gameservices.values import ServiceOrder
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gameroom.gameservices.services import GameServices, ServiceLease
     from gameroom.interfaces import IRoom
 
+MOST_NAMED: Final = 8
+"""Seats that one line for a developer names."""
 SILENT = "the game's service does not answer at the moment; the game goes on when it does"
 
 
@@ -27,8 +29,8 @@ class RoomService:
         self._lease: ServiceLease | None = None
         self._releases = 0
         """How often it was released: what was being leased meanwhile is wanted no more."""
-        self._refused = ""
-        """What the developer was told last."""
+        self._refused = self._nowhere = ""
+        """What the developer was told last: of why there is none, and of views."""
 
     @property
     def retry_for(self) -> float:
@@ -73,11 +75,21 @@ class RoomService:
             made_from=self._room.made_from,
         )
 
+    def shows_nobody(self, seats: Collection[int]) -> None:
+        """The service has views for seats that nobody plays at: its developer should know, once."""
+        nowhere = ", ".join(map(str, sorted(seats)[:MOST_NAMED]))
+        if self._nowhere != nowhere:
+            self._nowhere = nowhere
+            self._write(f"shows a view to nobody: there is no player in seat {nowhere}")
+
     def _tell_developer(self, error: GameroomError) -> None:
         if self._refused != error.message and not self.ending:
             self._refused = error.message
-            options = self._room.options
-            self._log(options.game_id, f"room {self._room.room_id} (version {options.version}) cannot be played: {error.message}")
+            self._write(f"cannot be played: {error.message}")
+
+    def _write(self, line: str) -> None:
+        options = self._room.options
+        self._log(options.game_id, f"room {self._room.room_id} (version {options.version}) {line}")
 
     def release(self) -> None:
         """It is needed no more, or good for nothing any more. Again is fine."""

@@ -38,6 +38,7 @@ class ServicePlay:
         self.game = game
         self.audience = ServiceAudience(room, game, books)
         self._room = room
+        self._service = service
         self._books = books
         self._ended = ended
         self._course = ServiceCourse(room, game, service=service, books=books, turns=turns, stored=self._stored, finished=self._finish)
@@ -142,6 +143,8 @@ class ServicePlay:
         if outcome.held is not None:
             self._books.put(outcome.held)
         self.audience.tell(outcome)
+        if nowhere := {view.seat for view in outcome.answer.views} - {view.seat for view in outcome.views}:
+            self._service.shows_nobody(nowhere)
         if outcome.ticket is not None:
             outcome.ticket.settle(refusal(outcome))
         self.audience.bring_up()

@@ -113,6 +113,8 @@ class RulesTests(ServiceTestCase):
             [each["body"] if "body" in each else each.get("binary") for each in one.connection.take()] for one in (self.ada, self.bert, viewer, lobby)
         ]
         self.assertEqual(heard, [["all", b"\0all", "a"], ["all", b"\0all", b"\1", "b"], ["all", b"\0all"], ["all", "a"]])
+        self.bert.say("game", body=None)
+        self.assertEqual([line.partition(") ")[2] for line in self.logged], ["shows a view to nobody: there is no player in seat 2, 9"])
         self.services.play = lambda update: answer(update, 2, views=[(0, "a2")])
         self.ada.conversation.binary(b"\7")
         self.assertEqual(self.services.updates[-1].event, Message(0, b"\7", False))
