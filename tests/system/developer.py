@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, Daemon, hear_ctrl_c
 
 PASSWORD = "correct horse battery"
 ENDS_WITHIN = 60.0
@@ -45,7 +44,7 @@ class Developer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
         )
 
     def call(self, *arguments: str) -> tuple[int, str, str]:

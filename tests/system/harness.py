@@ -80,6 +80,11 @@ def twistd() -> str:
     return str(Path(sys.executable).with_name("twistd"))
 
 
+def hear_ctrl_c() -> None:
+    """For `preexec_fn`: whoever runs the tests in the background of a shell has SIGINT ignored, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Daemon:
     """One `twistd gameroom`, which may be killed and started again on the same ports and data.
 
@@ -134,8 +139,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 env=self._environment(),
-                # Whoever runs the tests in the background of a shell has SIGINT ignored, and so would the daemon.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+                preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
             )
         if self.descriptors is not None:
             resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))

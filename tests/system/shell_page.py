@@ -23,7 +23,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, Daemon, hear_ctrl_c
 
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 PAGE, SERVICE_PAGE = TUTORIALS / "publish.md", TUTORIALS / "game-service.md"
@@ -111,7 +111,7 @@ class ShellPage:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
         )
 
     def _ended(self, command: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from gameroom.wire.game_service import Player, Started, Update, update_from_bytes, update_to_bytes
 from gameroom.wire.update_file import pair_to_bytes, pairs_from_bytes
+from tests.system.harness import hear_ctrl_c
 
 KIT = Path(__file__).parents[2] / "gameroom" / "cli" / "templates" / "service" / "gameroom_service.py"
 COMMAND = [str(Path(sys.executable).with_name("gameroom")), "dev", "check-service"]
@@ -83,13 +84,24 @@ def test_what_is_wrong_is_found_and_saved(bundle: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c_leaves_nothing_behind(bundle: Path, tmp_path: Path) -> None:
     words = [*COMMAND, str(bundle), "--count", "1000000"]
-    with subprocess.Popen(words, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert "in the sandbox" in process.stdout.readline()
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(TAKES_AT_MOST) == 130
-        assert process.stderr.read() == ""
+    with subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert "in the sandbox" in process.stdout.readline()
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TAKES_AT_MOST) == 130
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
     assert not list((tmp_path / "tmp").iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["game", "tmp"]

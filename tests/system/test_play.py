@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.developer import Developer
-from tests.system.harness import Daemon, wait_until
+from tests.system.harness import Daemon, hear_ctrl_c, wait_until
 from tests.system.pty_player import GAMEROOM, PASSWORD, AtTerminal, Shell
 
 CLIENT = """\
@@ -100,7 +100,7 @@ def test_an_evening(ann: Shell, bob: Shell, dice: str) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
         ) as staying:
             assert staying.stdout is not None
             room = json.loads(staying.stdout.readline())

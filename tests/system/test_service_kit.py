@@ -17,7 +17,7 @@ import pytest
 from gameroom.wire.game_service import Message, Player, Rejected, Started, State, Update, state_from_bytes, update_to_bytes
 from gameroom.wire.prefixed import Frames, framed
 from tests.cli.kits import EXAMPLE, TEMPLATE
-from tests.system.harness import Daemon
+from tests.system.harness import Daemon, hear_ctrl_c
 from tests.system.shell_page import SERVICE_PAGE, run_page
 
 GAME = """
@@ -173,7 +173,14 @@ def test_by_hand(folder: Path) -> None:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         busy = run([*command, "--listen", place], cwd=folder, env=plain, capture_output=True, text=True, check=False)
     assert (busy.returncode, place in busy.stderr, len(busy.stderr.splitlines())) == (1, True, 1)
-    with subprocess.Popen([*command, "--listen", place], cwd=folder, env=plain, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, "--listen", place],
+        cwd=folder,
+        env=plain,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
+    ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == f"gameroom is awaited at {place}; Ctrl-C ends this\n"
         process.send_signal(signal.SIGINT)
