@@ -60,7 +60,8 @@ def extensions() -> list[Extension]:
     except ImportError:
         sys.exit(f"GAMEROOM_COMPILE needs mypy: pip install {' '.join(tools())}")
     shutil.rmtree(BUILT, ignore_errors=True)
-    return mypycify([*TYPES, *COMPILED], target_dir=BUILT, group_name="gameroom", debug_level="0")
+    level = os.environ.get("GAMEROOM_COMPILE_LEVEL", "3")
+    return mypycify([*TYPES, *COMPILED], target_dir=BUILT, group_name="gameroom", opt_level=level, debug_level="0")
 
 
 wanted = os.environ.get("GAMEROOM_COMPILE", "") not in ("", "0")

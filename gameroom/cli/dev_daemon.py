@@ -30,7 +30,14 @@ LAST_LINES = 3
 BOOT = """
 import atexit, ctypes, os, shutil, signal, sys
 parent, folder = int(sys.argv.pop(1)), sys.argv.pop(1)
-atexit.register(lambda: os.getppid() != parent and shutil.rmtree(folder, ignore_errors=True))
+def is_orphan():
+    # Right after a parent's main thread was killed others of it may still be ending, and it is the parent until they have.
+    try:
+        with open(f"/proc/{parent}/stat") as stat:
+            return os.getppid() != parent or stat.read().rpartition(") ")[2][:1] in "ZX"
+    except OSError:
+        return os.getppid() != parent
+atexit.register(lambda: is_orphan() and shutil.rmtree(folder, ignore_errors=True))
 try:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 except (AttributeError, OSError):

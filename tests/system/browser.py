@@ -61,7 +61,7 @@ class Browser:
 
     # -- looking
 
-    def until(self, happened: Callable[[Browser], Any], what: str, within: float = 20.0) -> Any:
+    def until(self, happened: Callable[[Browser], Any], what: str, within: float = 45.0) -> Any:
         """Wait for it, and give what it gave."""
         return WebDriverWait(self.driver, within, poll_frequency=0.1, ignored_exceptions=[Exception]).until(
             lambda _: happened(self), f"{within} s have gone by until {what}"
@@ -102,7 +102,7 @@ class Browser:
         """The newest generation that this page has begun."""
         return int(self.in_game("return globalThis.client ? client.begun - 1 : -1"))
 
-    def reached(self, generation: int, within: float = 30.0) -> None:
+    def reached(self, generation: int, within: float = 60.0) -> None:
         self.until(lambda one: one.generation() >= generation, f"generation {generation} is reached", within)
 
     def hurry(self) -> None:

@@ -19,7 +19,7 @@ from tests.system.store import upload
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 PATIENCE = 30.0
 EXAMPLE = Path(__file__).parents[2] / "examples" / "game-server-python"
-SHIPPED = ["Connect Four", "Loners", "Wet Paint"]
+SHIPPED = ["Connect Four", "Loners", "Wet Paint", "Liar's Dice"]
 
 
 @pytest.fixture

@@ -329,4 +329,6 @@ def test_whatever_a_service_does(make_daemon: DaemonMaker) -> None:
     told = run(scenario, 60)
     assert daemon.resident_bytes() - before < SWOLLEN
     assert {name: told[name] for name, (words, _) in HARMFUL.items() if words not in told[name]} == {}
-    assert [told[case.name] for case in (*odd, good)] == [""] * (len(odd) + 1)
+    of_views = told.pop("a view for nobody").splitlines()
+    assert [line.partition(") ")[2] for line in of_views] == ["shows a view to nobody: there is no player in seat 63, 4294967295"]
+    assert [told[case.name] for case in (*odd, good) if case.name in told] == [""] * len(odd)
