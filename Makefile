@@ -100,7 +100,7 @@ js: $(TOOLS)
 
 system: $(READY) $(TOOLS) $(NPM)
 	$(BYTECODE)
-	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q -n 4 tests/system $(ARGS)
+	REACTOR=$(REACTOR) $(BIN)/python -m pytest -q -n 3 tests/system $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
