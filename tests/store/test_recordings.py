@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -231,6 +232,7 @@ class ReadingTests(RecordingsCase):
         """Who reads when it is closed reads on to the end; the file is let go of with the last reader."""
         recording = self.create()
         recording.append(json_master(0), START)
+        gc.collect()  # what other tests have left open is let go of now, and not between the two looks
         reader, opened = recording.reader(0), len(os.listdir("/proc/self/fd"))
         self.recordings.close(recording)
         self.clock.advance(SYNC_AFTER)

@@ -15,22 +15,27 @@ from tests.system.harness import Daemon, DaemonMaker
 
 WITH_BROWSERS = "test_browser"
 """How the names of files with browsers begin."""
+LIGHT = tuple(f"{WITH_BROWSERS}_{name}.py" for name in ("dev", "engines", "pages", "relay", "service", "store", "tutorial"))
+"""Those of them that take less of the machine."""
 DAEMONS = pytest.StashKey[list[Daemon]]()
 
 
-class BrowsersInOneProcess(LoadScopeScheduling):
-    """Where tests run in several processes: those with browsers run in one of them, as two tests' browsers at once are too much for a small machine.
+class BrowsersInTwoProcesses(LoadScopeScheduling):
+    """Where tests run in several processes: those with browsers run in two of them, of which one has the light ones.
+
+    More browsers at once are too much for a small machine.
 
     Each other test goes wherever somebody waits for work.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return WITH_BROWSERS if f"/{WITH_BROWSERS}" in nodeid else nodeid
+        file = nodeid.partition("::")[0].rpartition("/")[2]
+        return f"{WITH_BROWSERS} {file in LIGHT}" if file.startswith(WITH_BROWSERS) else nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowsersInOneProcess:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowsersInTwoProcesses:
     """Called where `-n` is given."""
-    return BrowsersInOneProcess(config, log)
+    return BrowsersInTwoProcesses(config, log)
 
 
 @pytest.fixture
