@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Any
 
 from gameroom.errors import BadState
@@ -18,6 +19,10 @@ class Attendance:
     def __iter__(self) -> Iterator[Any]:
         """Every connection; safe against connections that go meanwhile."""
         return iter([connection for connections in self._connections.values() for connection in connections])
+
+    def __bool__(self) -> bool:
+        """Whether there is any connection."""
+        return bool(self._connections)
 
     def of(self, user_id: str) -> tuple[Any, ...]:
         """The member's connections, oldest first."""
@@ -62,6 +67,10 @@ class Attendance:
         if not self._away_since:
             return []
         return [user_id for user_id, since in self._away_since.items() if now - since >= window]
+
+    def next_overdue(self, window: float) -> float:
+        """When the next will have been away for `window` seconds; infinity where nobody is away."""
+        return min(self._away_since.values(), default=inf) + window
 
 
 TAKEN_OVER = BadState("a newer connection has taken over this seat")

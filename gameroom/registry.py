@@ -12,7 +12,6 @@ from uuid import UUID
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -21,6 +20,7 @@ from gameroom.entrance import Entrance, Guest, Joined
 from gameroom.errors import BadState, NotFound, Unauthorized
 from gameroom.interfaces import IDatabase, IReferee, IRegistry, IRoom
 from gameroom.room import ABANDONED, LivingRoom, Surroundings
+from gameroom.room_looks import RoomLooks
 from gameroom.room_plan import plan_room
 from gameroom.room_start import START
 from gameroom.rules import party_codes
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from gameroom.accounts import Accounts
     from gameroom.catalogue import Catalogue
     from gameroom.presence import Presence
-
-TICK = 0.1
-"""Seconds between looks at the rooms' deadlines."""
 
 Watcher = Callable[[LivingRoom, bool], None]
 
@@ -88,8 +85,7 @@ class Registry:
         """How many rooms of each address there are."""
         self._draining: list[Deferred[None]] | None = None
         self._stopped = False
-        self._ticking = LoopingCall(self._tick)
-        self._ticking.clock = clock
+        self._looks = RoomLooks(self._rooms.values, clock)
         self._stop_presence: Callable[[], None] = lambda: None
         self._entrance = Entrance(accounts=accounts, seats=self._seats, random_bytes=random_bytes, limits=limits)
         self._around = Surroundings(
@@ -124,15 +120,14 @@ class Registry:
             room = self._admit(value)
             await room.restore()
         self._stop_presence = self._presence.watch_lobby(self._at_lobby)
-        self._ticking.start(TICK, now=False)
+        self._looks.start()
 
     @deferring
     async def stop(self) -> None:
         """Let go of every room as it is; it is taken up again at the next start. Fires when all that was told is saved."""
         self._stopped = True
         self._stop_presence()
-        if self._ticking.running:
-            self._ticking.stop()
+        self._looks.stop()
         for room in list(self._rooms.values()):
             await room.ledger.settled()
 
@@ -372,14 +367,6 @@ class Registry:
             waiting, self._draining = self._draining, []
             for done in waiting:
                 done.callback(None)
-
-    def _tick(self) -> None:
-        now = self._clock.seconds()
-        for room in list(self._rooms.values()):
-            try:
-                room.tick(now)
-            except Exception:
-                self._log.failure("looking at the deadlines of room {room_id} failed", room_id=room.room_id)
 
 
 __all__ = ["Guest", "Joined", "Registry"]

@@ -27,7 +27,7 @@ from gameroom.room_start import RoomStart
 from gameroom.room_transactions import TransactionalAudience
 from gameroom.rules import room as rules
 from gameroom.rules import usernames
-from gameroom.rules.room import PLAYING, Member, Room, RoomOptions
+from gameroom.rules.room import PLAYING, SETUP, Member, Room, RoomOptions
 from gameroom.rules.sessions import token_hash
 from gameroom.settings import Addresses, Limits, RoomSettings
 from gameroom.store import DatabaseUnavailable
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 CHAT_LENGTH = 500
 AGAIN = 1.0
 """Seconds until the database, which was not there, is asked again."""
+REST = 1.0
+"""Seconds between two looks at a room in which nothing is on and nobody is connected, unless something is due before."""
 
 LOST, ABANDONED = "lost", "abandoned"
 """Why a play is over that its players did not end: it could not be taken up again; its room is gone."""
@@ -92,6 +94,8 @@ class LivingRoom:
         self.closing = False
         self._departures: dict[str, str] = {}
         self._mend_at = 0.0
+        self._rests_until = 0.0
+        """Until then there is nothing to be looked at, unless something happens."""
         self.refereed = RefereedRoom(self)
         self.referee: IReferee = referee(self.refereed)
         self.audience = self._audience_of(self.referee)(self)
@@ -147,6 +151,7 @@ class LivingRoom:
         """Make a change durable, then tell it; see `RoomLedger.change`. Raises `NotFound` for a room that is closing."""
         if self.closing:
             raise NotFound("this room is gone")
+        self.wake()
         return self.ledger.change(after, effect, also)
 
     def apply(self, rule: Callable[..., Room], *args: Any, **kwargs: Any) -> Deferred[None]:
@@ -246,7 +251,7 @@ class LivingRoom:
 
     def tick(self, now: float) -> None:
         """Look at deadlines; called some times a second."""
-        if self.closing:
+        if now < self._rests_until or self.closing:
             return
         room, settings = self.value, self.around.settings
         if room.phase == PLAYING:
@@ -266,6 +271,12 @@ class LivingRoom:
         late = [user_id for user_id in self.audience.overdue(now, settings.reconnect_window) if not self._is_kept(room, user_id)]
         if late:
             self.remove(late, "timeout").addErrback(_is_logged)
+        elif room.phase == SETUP and self.audience.deserted and not self.ledger.saving:
+            self._rests_until = min(now + REST, self.audience.next_due(settings.room_ttl, settings.reconnect_window))
+
+    def wake(self) -> None:
+        """Something has happened: the next look is a real one."""
+        self._rests_until = 0.0
 
     def _mend(self, now: float) -> None:
         """Where it is not known what was saved, save what is so, before anything else is tried."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from gameroom import room_views as views
@@ -110,6 +111,7 @@ class RoomAudience:
         """Look at who is there: start clocks, tell what has changed, begin the play where all is ready."""
         if self._room.closing:
             return
+        self._room.wake()
         room, now = self._room.value, self._room.now()
         there = {member.user_id for member in room.members if self.is_there(member)}
         self._attendance.note(now, [member.user_id for member in room.members if member.user_id not in there], there)
@@ -130,6 +132,16 @@ class RoomAudience:
     def empty_for(self, now: float) -> float:
         """For how many seconds nobody has been there."""
         return 0.0 if self._empty_since is None else now - self._empty_since
+
+    @property
+    def deserted(self) -> bool:
+        """Whether nobody is connected."""
+        return not self._attendance
+
+    def next_due(self, ttl: float, window: float) -> float:
+        """When nobody will have been there for `ttl` seconds, or a member away for `window`; infinity where neither is on its way."""
+        empty = inf if self._empty_since is None else self._empty_since + ttl
+        return min(empty, self._attendance.next_overdue(window))
 
     def overdue(self, now: float, window: float) -> list[str]:
         """The members who have been away for `window` seconds or longer."""

@@ -56,6 +56,7 @@ FLOORS: dict[str, int] = {
             "room_audience",
             "room_conversation",
             "room_ledger",
+            "room_looks",
             "room_once",
             "room_plan",
             "room_receipts",

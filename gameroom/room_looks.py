@@ -1,0 +1,83 @@
+"""When each room is looked at: some ten times a second, a few rooms at a time.
+
+Theory. Looking at one room takes microseconds, and at thousands of them it would hold everybody's game up for as long as several turns of
+the reactor. So a round through all rooms is spread over `TICK`: a step looks at the next `SHARE` of them at most, for `LONGEST` at most, and a
+step that is late is followed by the next one only after everything else has had its turn. Within a round each room is looked at once:
+two looks at a room are `TICK` apart while no rooms come or go, and never more than twice that, but for what the whole reactor is late.
+A room in which nothing is on and nobody is connected says by itself that it wants no look for a while (`LivingRoom.tick`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+if TYPE_CHECKING:
+    from gameroom.room import LivingRoom
+
+TICK: Final = 0.1
+"""Seconds of a round."""
+SHARE: Final = 100
+"""Rooms that one step looks at."""
+LONGEST: Final = 0.002
+"""Seconds after which a step looks at no further room."""
+
+
+class RoomLooks:
+    """Looks at the deadlines of all rooms, from `start` to `stop`."""
+
+    _log = Logger()
+
+    def __init__(self, rooms: Callable[[], Iterable[LivingRoom]], clock: IReactorTime) -> None:
+        """`rooms()` are those that there are now; who comes during a round is looked at in the next one."""
+        self._rooms, self._clock = rooms, clock
+        self._round: list[LivingRoom] = []
+        self._next = 0
+        """The place in the round of the room that is to be looked at next."""
+        self._begun = 0.0
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """The first round is `TICK` from now."""
+        self._call = self._clock.callLater(TICK, self._begin)
+
+    def stop(self) -> None:
+        """Look at none any more. Again is fine, also from within a look."""
+        self._round, self._next = [], 0
+        if self._call is not None:
+            if self._call.active():
+                self._call.cancel()
+            self._call = None
+
+    def _begin(self) -> None:
+        self._begun = self._clock.seconds()
+        self._round, self._next = list(self._rooms()), 0
+        self._step()
+
+    def _step(self) -> None:
+        now = self._clock.seconds()
+        upto = min(self._next + SHARE, len(self._round))
+        while self._next < upto and self._call is not None:
+            room = self._round[self._next]
+            self._next += 1
+            try:
+                room.tick(now)
+            except Exception:
+                self._log.failure("looking at the deadlines of room {room_id} failed", room_id=room.room_id)
+            # Also where the clock was set back meanwhile.
+            if not 0.0 <= self._clock.seconds() - now < LONGEST:
+                break
+        if self._call is not None:
+            self._see_to_the_next()
+
+    def _see_to_the_next(self) -> None:
+        size = len(self._round)
+        over = self._next >= size
+        if over:
+            self._round = []
+        due = self._begun + (TICK if over else TICK * self._next / size)
+        wait = due - self._clock.seconds()
+        self._call = self._clock.callLater(min(max(wait, 0.0), TICK), self._begin if over else self._step)

@@ -1,0 +1,243 @@
+"""How rooms are looked at: each often enough, and never many at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from twisted.internet.defer import fail
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gameroom.room import LivingRoom
+from gameroom.room_looks import LONGEST, SHARE, TICK, RoomLooks
+from gameroom.wire.room_messages import Hello
+from tests.memory import MemoryDatabase
+from tests.rooms import House, NotingConnection, NotingReferee, account
+
+ALMOST = 1e-6
+
+
+class Looked:
+    """A room that notes when it is looked at."""
+
+    def __init__(self, room_id: str, does: Callable[[], None] = lambda: None) -> None:
+        self.room_id = room_id
+        self.does = does
+        self.at: list[float] = []
+
+    def tick(self, now: float) -> None:
+        self.at.append(now)
+        self.does()
+
+
+class RoomLooksTests(SynchronousTestCase):
+    def looks(self, count: int) -> None:
+        self.clock = Clock()
+        self.rooms = {str(number): Looked(str(number)) for number in range(count)}
+        self.all = RoomLooks(self.rooms.values, self.clock)  # type: ignore[arg-type]
+        self.all.start()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.pump([0.001] * round(seconds * 1000))
+
+    def test_spread(self) -> None:
+        """No step looks at more than its share, and each room is looked at every tenth of a second all the same."""
+        self.looks(10 * SHARE + SHARE // 2)
+        self.pass_time(2.05)
+        steps = Counter(at for room in self.rooms.values() for at in room.at)
+        self.assertEqual(max(steps.values()), SHARE)
+        for room in self.rooms.values():
+            self.assertGreaterEqual(len(room.at), 18)
+            self.assertLess(max(after - before for before, after in pairwise(room.at)), TICK + 0.005)
+            self.assertGreater(min(after - before for before, after in pairwise(room.at)), TICK - 0.005)
+
+    def test_few(self) -> None:
+        """Few rooms are one step, ten times a second, and none cost no more than that."""
+        for count in (0, 1, SHARE):
+            self.looks(count)
+            for _ in range(5):
+                [call] = self.clock.getDelayedCalls()
+                self.assertAlmostEqual(call.getTime() - self.clock.seconds(), TICK)
+                self.clock.advance(TICK + ALMOST)
+            self.assertEqual([len(room.at) for room in self.rooms.values()], [5] * count)
+
+    def test_slow(self) -> None:
+        """Where looking takes long a step ends early, everything else has its turn in between, and no room is passed over."""
+        self.looks(20)
+
+        def takes_long() -> None:
+            self.clock.rightNow += LONGEST * 0.6
+
+        for room in self.rooms.values():
+            room.does = takes_long
+        others: list[float] = []
+        self.clock.callLater(TICK + ALMOST, others.append, 1.0)
+        self.pass_time(TICK + 0.001)
+        steps = Counter(at for room in self.rooms.values() for at in room.at)
+        self.assertEqual(steps.most_common(1)[0][1], 2)
+        self.assertEqual(others, [1.0])
+        self.pass_time(TICK)
+        self.assertEqual({len(room.at) for room in self.rooms.values()}, {1, 2})
+
+    def test_late(self) -> None:
+        """Behind a standstill of the reactor a round is one round, and not as many as were missed."""
+        self.looks(3 * SHARE)
+        self.clock.advance(5)
+        self.pass_time(TICK - 0.01)
+        self.assertEqual({len(room.at) for room in self.rooms.values()}, {1})
+
+    def test_clock_set_back(self) -> None:
+        """A clock that is set back between two steps makes the next one no later than a round."""
+        self.looks(2)
+
+        def set_back() -> None:
+            self.clock.rightNow -= 3600
+
+        self.rooms["0"].does = set_back
+        self.clock.advance(TICK)
+        [call] = self.clock.getDelayedCalls()
+        self.assertLessEqual(call.getTime() - self.clock.seconds(), TICK + ALMOST)
+
+    def test_come_and_go(self) -> None:
+        """Rooms that go during a round are no trouble to the others; a new one is looked at within two rounds."""
+        self.looks(3 * SHARE)
+        gone = [str(number) for number in range(0, 3 * SHARE, 2)]
+
+        def change() -> None:
+            for room_id in gone:
+                self.rooms.pop(room_id, None)
+            self.rooms.setdefault("new", Looked("new"))
+
+        self.rooms["1"].does = change
+        went = [self.rooms[room_id] for room_id in gone]
+        self.pass_time(3 * TICK - 0.01)
+        self.assertLessEqual(max(len(room.at) for room in went), 1)
+        self.assertLessEqual(self.rooms["new"].at[0], 3 * TICK)
+        for room in self.rooms.values():
+            self.assertLessEqual(max((after - before for before, after in pairwise([TICK, *room.at])), default=0), 2 * TICK)
+
+    def test_stopped(self) -> None:
+        """Nothing is left behind the end, also where a look itself brings it about."""
+        for within in (False, True):
+            self.looks(2 * SHARE)
+            self.rooms["5"].does = self.all.stop if within else lambda: None
+            self.clock.advance(TICK)
+            self.all.stop()
+            self.all.stop()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.assertEqual(sum(len(room.at) for room in self.rooms.values()), 6 if within else SHARE)
+
+    def test_broken(self) -> None:
+        """A room that cannot be looked at keeps none of the others from it."""
+        self.looks(3)
+        self.rooms["1"].does = lambda: 1 // 0  # type: ignore[assignment]
+        self.clock.pump([TICK + ALMOST] * 2)
+        self.assertEqual([len(room.at) for room in self.rooms.values()], [2, 2, 2])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+
+class TickingReferee(NotingReferee):
+    """Counts how often it is asked to look."""
+
+    def __init__(self, room: Any) -> None:
+        super().__init__(room)
+        self.ticks = 0
+
+    def tick(self, now: float) -> None:
+        self.ticks += 1
+
+
+class QuietRoomTests(SynchronousTestCase):
+    """Rooms in which nothing is on and nobody is connected."""
+
+    def setUp(self) -> None:
+        self.house = House(reconnect_window=5.55, room_ttl=9.35)
+        self.house.registry._referees = {"lockstep": TickingReferee}
+        self.successResultOf(self.house.registry.start())
+
+    def room(self, host: Any = None) -> LivingRoom:
+        return self.successResultOf(self.house.registry.create(self.house.request(), host))
+
+    def pass_time(self, seconds: float) -> None:
+        self.house.clock.pump([0.01] * round(seconds * 100))
+
+    def ticks(self, room: LivingRoom, seconds: float) -> int:
+        referee: Any = room.referee
+        referee.ticks = 0
+        self.pass_time(seconds)
+        return int(referee.ticks)
+
+    def test_rests(self) -> None:
+        """It is looked at once a second; from the moment that somebody is connected as often as all are, and until they are gone again."""
+        room = self.room(account("Anna"))
+        self.assertLessEqual(self.ticks(room, 5), 6)
+        connection = NotingConnection()
+        room.audience.attach("Anna", connection, reply_to=None, hello=Hello())
+        self.assertGreaterEqual(self.ticks(room, 2), 18)
+        room.audience.detach("Anna", connection)
+        self.assertLessEqual(self.ticks(room, 5), 6)
+
+    def test_plays(self) -> None:
+        """One that plays does not rest, though everybody is away."""
+        room = self.room(account("Anna"))
+        self.successResultOf(self.house.registry.join(room.room_id, account("Bert")))
+        connections = {user_id: NotingConnection() for user_id in ("Anna", "Bert")}
+        for user_id, connection in connections.items():
+            room.audience.attach(user_id, connection, reply_to=None, hello=Hello())
+            room.set_ready(user_id, True)
+        for user_id, connection in connections.items():
+            room.audience.detach(user_id, connection)
+        self.assertGreaterEqual(self.ticks(room, 2), 18)
+
+    def test_window(self) -> None:
+        """Who is away for too long loses the seat when it is time, though the room rests."""
+        room = self.room(account("Anna"))
+        self.successResultOf(self.house.registry.join(room.room_id, account("Bert")))
+        self.pass_time(1.5)
+        connection = NotingConnection()
+        room.audience.attach("Bert", connection, reply_to=None, hello=Hello())
+        room.audience.detach("Bert", connection)
+        self.pass_time(4.05)
+        self.assertTrue(room.has("Anna"))
+        self.pass_time(2 * TICK)
+        self.assertFalse(room.has("Anna"))
+        self.pass_time(1.2)
+        self.assertTrue(room.has("Bert"))
+        self.pass_time(2 * TICK)
+        self.assertFalse(room.has("Bert"))
+
+    def test_mended_at_once(self) -> None:
+        """Where it is not known whether a change was saved, that is put right at once, though the room rested when it was made."""
+        room = self.room(account("Anna"))
+        self.pass_time(1.25)
+        self.patch(self.house.database, "interact", lambda *work: fail(OSError("away")))
+        self.failureResultOf(room.refereed.configure({"map": "big"}, "Anna"), OSError)
+        self.assertTrue(room.ledger.unsure)
+        self.patch(self.house.database, "interact", MemoryDatabase.interact.__get__(self.house.database))
+        self.pass_time(2 * TICK)
+        self.assertFalse(room.ledger.unsure)
+
+    def test_nobody_ever(self) -> None:
+        """A room to which nobody comes is gone when its time is up, and not a second later."""
+        room = self.room()
+        self.pass_time(9.3)
+        self.assertFalse(room.closing)
+        self.pass_time(2 * TICK)
+        self.assertTrue(room.closing)
+
+    def test_goes_with_the_round(self) -> None:
+        """A room that another's look brings to its end, in the same round, is looked at no more."""
+        rooms = [self.room() for _ in range(3)]
+        referee: Any = rooms[0].referee
+
+        def closes(now: float) -> None:
+            for room in rooms[1:]:
+                room.close("a test says so")
+
+        referee.tick = closes
+        self.pass_time(3 * TICK)
+        self.assertEqual([each.ticks for each in (room.referee for room in rooms[1:])], [0, 0])  # type: ignore[attr-defined]
+        self.assertEqual(self.house.registry.everything(), rooms[:1])
