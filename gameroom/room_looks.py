@@ -1,9 +1,9 @@
 """When each room is looked at: some ten times a second, a few rooms at a time.
 
 Theory. Looking at one room takes microseconds, and at thousands of them it would hold everybody's game up for as long as several turns of
-the reactor. So a round through all rooms is spread over `TICK`: a step looks at the next `SHARE` of them at most, for `LONGEST` at most, and a
-step that is late is followed by the next one only after everything else has had its turn. Within a round each room is looked at once:
-two looks at a room are `TICK` apart while no rooms come or go, and never more than twice that, but for what the whole reactor is late.
+the reactor. So a round through all rooms is spread over `TICK`: a step looks at a tenth of them at most (or `LEAST`), and at no further one after
+`LONGEST`. Steps are due by how far the round has come; the next of one that is late comes when everything else has had its turn. Within a round
+each room is looked at once: two looks at a room are `TICK` apart while no rooms come or go, and never more than twice that, but for what the whole reactor is late.
 A room in which nothing is on and nobody is connected says by itself that it wants no look for a while (`LivingRoom.tick`).
 """
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.1
 """Seconds of a round."""
-SHARE: Final = 100
-"""Rooms that one step looks at."""
+STEPS: Final = 10
+"""In so many steps a round is done, unless these take too long. More of them would be shorter, but each wakes the process up."""
+LEAST: Final = 100
+"""Rooms for which a step is worth its while."""
 LONGEST: Final = 0.002
 """Seconds after which a step looks at no further room."""
 
@@ -59,7 +61,7 @@ class RoomLooks:
 
     def _step(self) -> None:
         now = self._clock.seconds()
-        upto = min(self._next + SHARE, len(self._round))
+        upto = min(self._next + max(LEAST, -(-len(self._round) // STEPS)), len(self._round))
         while self._next < upto and self._call is not None:
             room = self._round[self._next]
             self._next += 1

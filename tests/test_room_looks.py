@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.room import LivingRoom
-from gameroom.room_looks import LONGEST, SHARE, TICK, RoomLooks
+from gameroom.room_looks import LEAST, LONGEST, STEPS, TICK, RoomLooks
 from gameroom.wire.room_messages import Hello
 from tests.memory import MemoryDatabase
 from tests.rooms import House, NotingConnection, NotingReferee, account
@@ -45,10 +45,10 @@ class RoomLooksTests(SynchronousTestCase):
 
     def test_spread(self) -> None:
         """No step looks at more than its share, and each room is looked at every tenth of a second all the same."""
-        self.looks(10 * SHARE + SHARE // 2)
+        self.looks(20 * LEAST)
         self.pass_time(2.05)
         steps = Counter(at for room in self.rooms.values() for at in room.at)
-        self.assertEqual(max(steps.values()), SHARE)
+        self.assertEqual(max(steps.values()), 20 * LEAST / STEPS)
         for room in self.rooms.values():
             self.assertGreaterEqual(len(room.at), 18)
             self.assertLess(max(after - before for before, after in pairwise(room.at)), TICK + 0.005)
@@ -56,7 +56,7 @@ class RoomLooksTests(SynchronousTestCase):
 
     def test_few(self) -> None:
         """Few rooms are one step, ten times a second, and none cost no more than that."""
-        for count in (0, 1, SHARE):
+        for count in (0, 1, LEAST):
             self.looks(count)
             for _ in range(5):
                 [call] = self.clock.getDelayedCalls()
@@ -84,7 +84,7 @@ class RoomLooksTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """Behind a standstill of the reactor a round is one round, and not as many as were missed."""
-        self.looks(3 * SHARE)
+        self.looks(3 * LEAST)
         self.clock.advance(5)
         self.pass_time(TICK - 0.01)
         self.assertEqual({len(room.at) for room in self.rooms.values()}, {1})
@@ -103,8 +103,8 @@ class RoomLooksTests(SynchronousTestCase):
 
     def test_come_and_go(self) -> None:
         """Rooms that go during a round are no trouble to the others; a new one is looked at within two rounds."""
-        self.looks(3 * SHARE)
-        gone = [str(number) for number in range(0, 3 * SHARE, 2)]
+        self.looks(3 * LEAST)
+        gone = [str(number) for number in range(0, 3 * LEAST, 2)]
 
         def change() -> None:
             for room_id in gone:
@@ -122,13 +122,13 @@ class RoomLooksTests(SynchronousTestCase):
     def test_stopped(self) -> None:
         """Nothing is left behind the end, also where a look itself brings it about."""
         for within in (False, True):
-            self.looks(2 * SHARE)
+            self.looks(2 * LEAST)
             self.rooms["5"].does = self.all.stop if within else lambda: None
             self.clock.advance(TICK)
             self.all.stop()
             self.all.stop()
             self.assertEqual(self.clock.getDelayedCalls(), [])
-            self.assertEqual(sum(len(room.at) for room in self.rooms.values()), 6 if within else SHARE)
+            self.assertEqual(sum(len(room.at) for room in self.rooms.values()), 6 if within else LEAST)
 
     def test_broken(self) -> None:
         """A room that cannot be looked at keeps none of the others from it."""
