@@ -3,7 +3,8 @@
 Theory. Looking at one room takes microseconds, and at thousands of them it would hold everybody's game up for as long as several turns of
 the reactor. So a round through all rooms is spread over `TICK`: a step looks at a tenth of them at most (or `LEAST`), and at no further one after
 `LONGEST`. Steps are due by how far the round has come; the next of one that is late comes when everything else has had its turn. Within a round
-each room is looked at once: two looks at a room are `TICK` apart while no rooms come or go, and never more than twice that, but for what the whole reactor is late.
+each room is looked at once: two looks at a room are `TICK` apart while no rooms come or go, and never more than twice that, but for what the
+whole reactor is late.
 A room in which nothing is on and nobody is connected says by itself that it wants no look for a while (`LivingRoom.tick`).
 """
 
