@@ -216,6 +216,7 @@ class ServiceProgramTests(SynchronousTestCase):
         waiting = self.connect()
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
+        self.assertEqual(self.program._waiting, [], "a service that is away for days is not to remember who has given up")
         late = self.connect()
         self.reactor.advance(FIRST_WAIT)
         self.assertEqual(len(self.reactor.tcpClients), 1)
