@@ -18,6 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.system import fork_server
+from tests.system.fork_server import Forked
+
 STARTS_WITHIN = 30.0
 ENDS_WITHIN = 15.0
 LOOPBACK = "127.0.0.1"
@@ -108,7 +111,7 @@ class Daemon:
         self.descriptors = descriptors
         self.expects = expects
         self.lobby_port, self.developer_port, self.game_port, self.web_port, self.admin_port = (free_port() for _ in range(5))
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "gameroom.toml").write_text(toml_of(merged(QUICK, settings or {})))
 
@@ -132,15 +135,7 @@ class Daemon:
     def start(self) -> None:
         """Start it and wait until it is ready; raises with the log's end where it does not come up."""
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment(),
-                preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
-            )
+            self.process = fork_server.start(self.command(), self.folder, self._environment(), log)
         if self.descriptors is not None:
             resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
         wait_until(self._is_up, "the daemon is ready", STARTS_WITHIN)
@@ -175,7 +170,7 @@ class Daemon:
             return
         self.terminate()
         try:
-            self.process.wait(0.5)
+            self.process.wait(0.2)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -194,7 +189,7 @@ class Daemon:
     # -- looking at it
 
     @property
-    def _process(self) -> subprocess.Popen[bytes]:
+    def _process(self) -> Forked:
         assert self.process is not None, "the daemon was never started"
         return self.process
 
