@@ -38,6 +38,7 @@ from gameroom.referees.lockstep import LockstepReferee
 from gameroom.referees.relay import RelayReferee
 from gameroom.referees.server import ServerReferee
 from gameroom.referees.service import ServiceReferee
+from gameroom.referees.service_queues import Queues
 from gameroom.referees.service_states import KeptStates
 from gameroom.referees.service_turns import Turns
 from gameroom.registry import Registry
@@ -281,6 +282,7 @@ def _make_registry(
         log=store.logs.write,
         states=KeptStates(),
         turns=Turns(),
+        queues=Queues(),
     )
     return Registry(
         database=ground.database,

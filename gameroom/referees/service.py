@@ -15,6 +15,7 @@ from gameroom.interfaces import IDatabase, IReferee, ITurnRoom
 from gameroom.referees.service_books import Books
 from gameroom.referees.service_lease import RoomService
 from gameroom.referees.service_play import FINISHED, LOST, ServicePlay
+from gameroom.referees.service_queues import Queues
 from gameroom.referees.service_states import KeptStates
 from gameroom.referees.service_told import Ticket, error_message, error_of_rejected, results_of
 from gameroom.referees.service_turns import Turns
@@ -40,7 +41,7 @@ class ServiceReferee:
     """Referees a room whose rules are a micro game service's.
 
     `services` leases services, `random_bytes` seeds plays, and `log(game_id, text)` writes to the log of the game's developer.
-    `states` and `turns` are shared by all rooms of a daemon, which have so much memory together; without them the room has its own.
+    `states`, `turns` and `queues` are shared by all rooms of a daemon, which have so much memory together; without them the room has its own.
     """
 
     waits_for_ready = False
@@ -63,6 +64,7 @@ class ServiceReferee:
         log: Callable[[str, str], None] = lambda game_id, text: None,
         states: KeptStates | None = None,
         turns: Turns | None = None,
+        queues: Queues | None = None,
     ) -> None:
         self._room = room
         self._database = database
@@ -70,6 +72,7 @@ class ServiceReferee:
         self._service = RoomService(room, services=services, catalogue=catalogue, log=log)
         self._states = KeptStates() if states is None else states
         self._turns = Turns() if turns is None else turns
+        self._queues = Queues() if queues is None else queues
         self._keeping: Deferred[Any] = succeed(None)
         """Fires when what came of the newest start is stored, or cannot be."""
         self._play: ServicePlay | None = None
@@ -119,7 +122,7 @@ class ServiceReferee:
 
     def _play_of(self, game: ServiceGame) -> ServicePlay:
         books = Books(self._room.room_id, game, database=self._database, states=self._states)
-        return ServicePlay(self._room, game, service=self._service, books=books, turns=self._turns, ended=self._ended)
+        return ServicePlay(self._room, game, service=self._service, books=books, turns=self._turns, queues=self._queues, ended=self._ended)
 
     def _ended(self, how: dict[str, Any]) -> None:
         self._last = how
@@ -211,6 +214,9 @@ class ServiceReferee:
         if size_of("body", message["body"]) > MESSAGE_BYTES:
             raise InvalidRequest(f"body must not be over {MESSAGE_BYTES >> 10} KiB", pointer="/body")
         return self._playing(user_id).say(Ticket(user_id, message.get("id")), orjson.dumps(message["body"]), True)
+
+    def lane(self, user_id: str) -> None:
+        return None
 
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         if len(data) > MESSAGE_BYTES:

@@ -13,6 +13,7 @@ from gameroom.referees.service_audience import ServiceAudience
 from gameroom.referees.service_books import Books, refusal, step_of
 from gameroom.referees.service_course import ServiceCourse
 from gameroom.referees.service_lease import RoomService
+from gameroom.referees.service_queues import Queues
 from gameroom.referees.service_told import Ticket, results_of
 from gameroom.referees.service_turns import Turns
 from gameroom.rules.service_game import Held, Outcome, ServiceGame
@@ -33,6 +34,7 @@ class ServicePlay:
         service: RoomService,
         books: Books,
         turns: Turns,
+        queues: Queues,
         ended: Callable[[dict[str, Any]], None],
     ) -> None:
         self.game = game
@@ -40,6 +42,7 @@ class ServicePlay:
         self._room = room
         self._service = service
         self._books = books
+        self._queues, self._whose = queues, room.options.game_id
         self._ended = ended
         self._course = ServiceCourse(room, game, service=service, books=books, turns=turns, stored=self._stored, finished=self._finish)
 
@@ -95,10 +98,12 @@ class ServicePlay:
     # What happens.
 
     def say(self, ticket: Ticket, data: bytes, text: bool) -> Deferred[None]:
-        """A member has sent something. Fires when what came of it is durable and was told; raises as `ServiceGame.say`."""
+        """A member has sent something. Fires when what came of it is durable and was told; raises as `ServiceGame.say`, and as `Queues.check`."""
         if self._course.over:
             raise _over()
+        self._queues.check(self._whose, len(data))
         self.game.say(ticket.user_id, data, text, self._now_ms(), ticket)
+        self._queues.enter(self._whose, len(data), ticket.done)
         self._course.go_on()
         return ticket.done
 

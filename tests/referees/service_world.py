@@ -15,6 +15,7 @@ from gameroom.errors import BadState, GameroomError
 from gameroom.gameservices.values import ServiceOrder
 from gameroom.interfaces import IReferee, IRoom
 from gameroom.referees.service import ServiceReferee
+from gameroom.referees.service_queues import Queues
 from gameroom.referees.service_states import KeptStates
 from gameroom.referees.service_turns import Turns
 from gameroom.rules.manifest import Service
@@ -149,7 +150,7 @@ class ServiceTestCase(KindTestCase):
 
     def setUp(self) -> None:
         self.services = FakeServices()
-        self.states, self.turns = KeptStates(), Turns()
+        self.states, self.turns, self.queues = KeptStates(), Turns(), Queues()
         self.logged: list[str] = []
         super().setUp()
         self.ada, self.bert = self.member("Ada"), self.member("Bert")
@@ -164,6 +165,7 @@ class ServiceTestCase(KindTestCase):
             log=lambda game_id, text: self.logged.append(text),
             states=self.states,
             turns=self.turns,
+            queues=self.queues,
         )
         assert verifyObject(IReferee, made)
         return made
@@ -173,7 +175,7 @@ class ServiceTestCase(KindTestCase):
         self.house.catalogue.the = attrs.evolve(self.house.catalogue.the, service=Service(command=("x",)))
 
     def restart(self) -> None:
-        self.services.waiting, self.states, self.turns = [], KeptStates(), Turns()
+        self.services.waiting, self.states, self.turns, self.queues = [], KeptStates(), Turns(), Queues()
         super().restart()
 
     def start(self) -> None:
