@@ -421,7 +421,9 @@ async def many_rooms(house: House) -> None:
         for room in rooms:
             room.players[0].game("go", id=2)
         asked = [await room.next("message") for room in rooms]
-        assert 2 <= len(house.service.open) <= 8
+        # The second is dialled when there is more to ask than the first has answered; it may come behind all that was asked.
+        await until(lambda: len(house.service.open) >= 2)
+        assert len(house.service.open) <= 8
         for each in reversed(asked):
             each.answer(broadcast=[each.update.room_id])
         for room in rooms:
