@@ -31,6 +31,7 @@ from gameroom.cli.output import fail, print_json, shown
 from gameroom.cli.reacting import REFUSED, CannotDo, say_wrong
 from gameroom.client.stream import ConnectionFailed
 from gameroom.errors import BadState
+from gameroom.gameservices.values import ServiceOrder
 from gameroom.rules.manifest import Service
 from gameroom.rules.room_options import MOST_PLAYERS
 from gameroom.store.folders import remove_tree
@@ -102,7 +103,8 @@ async def _report(reactor: Any, service: Service, folder: Path | None, asked: As
     if folder is not None:
         programs, sandboxed = await runnable(reactor, wish.sandbox, heard)
         game = asked.game
-        place = OfBundle(reactor=reactor, programs=programs, folder=folder, service=service, game_id=game.game_id, version=game.version)
+        order = ServiceOrder(game_id=game.game_id, version=game.version, folder=folder, service=service)
+        place = OfBundle(reactor=reactor, programs=programs, order=order)
     checking = Checking(reactor=reactor, place=place, timeout=wish.timeout, said=asked.said)
     plays = Plays(asked.game, asked.own, Random(6), now_ms=int(time() * 1000))
     if not wish.as_json:

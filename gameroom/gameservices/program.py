@@ -21,7 +21,6 @@ from twisted.logger import Logger
 
 from gameroom.deferring import deferring
 from gameroom.errors import BadState
-from gameroom.programs.order import Order
 from gameroom.programs.ports import LOOPBACK, Ports
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ class ServiceProgram:
 
         `ended` is called whenever the program has ended by itself, with a sentence for a person.
         """
-        assert order.folder is not None
-        self._order, self._folder = order, order.folder
+        self._order = order
         self._programs, self._ports, self._reactor = programs, ports, reactor
         self._addresses, self._told, self._on_end = addresses, told, ended
         self._program: Program | None = None
@@ -123,7 +121,7 @@ class ServiceProgram:
         made_from = self._payer()
         listening = self._ports.loopback()
         try:
-            program = self._programs.run(self._order_of(listening, made_from))
+            program = self._programs.run(self._order.program(listening, made_from))
         except BaseException:
             listening.close()
             raise
@@ -146,21 +144,6 @@ class ServiceProgram:
         if refused is not None:
             raise refused
         return self._order.made_from
-
-    def _order_of(self, listening: socket, made_from: str) -> Order:
-        order = self._order
-        port = listening.getsockname()[1]
-        return Order(
-            game_id=order.game_id,
-            version=order.version,
-            folder=self._folder,
-            command=order.service.command,
-            memory_mb=order.service.memory_mb,
-            listening=listening,
-            environment={"GAMEROOM_GAME_ID": order.game_id, "GAMEROOM_VERSION": order.version, "GAMEROOM_PORT": str(port)},
-            made_from=made_from,
-            about=f"service of game {order.game_id} {order.version}",
-        )
 
     def _program_ended(self, why: str) -> None:
         assert self._listening is not None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from socket import socket
 
 import attrs
 
+from gameroom.programs.order import Order
 from gameroom.rules.manifest import Service
 
 
@@ -21,3 +23,19 @@ class ServiceOrder:
     """`[service]` of the bundle."""
     made_from: str = ""
     """The address from which the room was made, where that is known."""
+
+    def program(self, listening: socket, made_from: str = "") -> Order:
+        """What is to be run, with this socket and for this address. Only for one of a bundle."""
+        assert self.folder is not None
+        port: int = listening.getsockname()[1]
+        return Order(
+            game_id=self.game_id,
+            version=self.version,
+            folder=self.folder,
+            command=self.service.command,
+            memory_mb=self.service.memory_mb,
+            listening=listening,
+            environment={"GAMEROOM_GAME_ID": self.game_id, "GAMEROOM_VERSION": self.version, "GAMEROOM_PORT": str(port)},
+            made_from=made_from,
+            about=f"service of game {self.game_id} {self.version}",
+        )

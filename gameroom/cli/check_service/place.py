@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import attrs
@@ -21,11 +20,10 @@ from gameroom.cli.check_service.caller import Caller
 from gameroom.cli.output import shown
 from gameroom.client.stream import ConnectionFailed
 from gameroom.errors import BadState
-from gameroom.programs.order import Order
+from gameroom.gameservices.values import ServiceOrder
 from gameroom.programs.ports import LOOPBACK, Ports
 from gameroom.programs.program import Program
 from gameroom.programs.programs import Programs
-from gameroom.rules.manifest import Service
 from gameroom.settings import SandboxSettings
 
 CONNECTS_WITHIN: Final = 10.0
@@ -125,10 +123,7 @@ class OfBundle:
 
     reactor: Any
     programs: Programs
-    folder: Path
-    service: Service
-    game_id: str
-    version: str
+    order: ServiceOrder
     can_restart: bool = True
     _ports: Ports = attrs.field(factory=lambda: Ports(SandboxSettings()))
     _program: Program | None = None
@@ -164,19 +159,7 @@ class OfBundle:
     def _run(self) -> None:
         with self._ports.loopback() as listening:
             self._port = listening.getsockname()[1]
-            said = {"GAMEROOM_GAME_ID": self.game_id, "GAMEROOM_VERSION": self.version, "GAMEROOM_PORT": str(self._port)}
-            program = self.programs.run(
-                Order(
-                    game_id=self.game_id,
-                    version=self.version,
-                    folder=self.folder,
-                    command=self.service.command,
-                    memory_mb=self.service.memory_mb,
-                    listening=listening,
-                    environment=said,
-                    about="the service",
-                )
-            )
+            program = self.programs.run(self.order.program(listening))
         self._program, self._why = program, ""
         program.ended().addCallback(self._ended, program)
 
