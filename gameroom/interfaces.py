@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from gameroom.entrance import Guest, Joined
     from gameroom.errors import GameroomError
     from gameroom.gameservers.link import ServerLink
+    from gameroom.referees.lockstep_lane import SeatLane
     from gameroom.room import LivingRoom
     from gameroom.rules.room import Member, Player, RoomOptions
     from gameroom.rules.room_options import RoomRequest
     from gameroom.rules.sessions import Account
-    from gameroom.wire.room_messages import Hello, Outgoing
+    from gameroom.wire.room_messages import Hello, Outgoing, Outgoings
 
 T = TypeVar("T")
 Work = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]
@@ -73,6 +74,9 @@ class IConnection(Interface):
 
     def deliver(outgoing: Outgoing) -> None:
         """Give one message to the member. Never raises; a reader that is too slow is closed by its door."""
+
+    def deliver_all(outgoings: Outgoings) -> None:
+        """Give several messages to the member, as `deliver` gives one."""
 
     def catch_up(source: Callable[[], Outgoing | None]) -> None:
         """Send history at the reader's pace.
@@ -260,6 +264,9 @@ class IReferee(Interface):
     def packet(user_id: str, data: bytes, connection: Any) -> None:
         """A binary frame of a member."""
 
+    def lane(user_id: str) -> SeatLane | None:
+        """The short way for the command packets of a player, while there is one; None for all who have none (lock-step)."""
+
     def chat(outgoing: Outgoing) -> bool:
         """While it plays: a member has said this. True where the referee gives it to everyone itself, each in its time."""
 
@@ -279,7 +286,10 @@ class IReferee(Interface):
         """While it plays: this player is gone for good, `reason` being `left`, `kicked` or `timeout`."""
 
     def tick(now: float) -> None:
-        """Called some ten times a second, but not while the room in setup saves something: look at deadlines."""
+        """Called some ten times a second, but not while the room in setup saves something: look at deadlines.
+
+        Of a room in setup to which nobody is connected, once a second.
+        """
 
     def end() -> None:
         """The room is going, or its play is over: let go of everything. A play that is still on is over, `abandoned`."""

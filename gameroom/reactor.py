@@ -28,7 +28,9 @@ What is different from stock, and why, is listed in docs/reactor.md.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from errno import EINTR, ENOBUFS, EWOULDBLOCK
+from functools import partial
 from select import EPOLLIN
 from typing import Any
 
@@ -44,7 +46,7 @@ from twisted.python.context import get as get_context
 from twisted.python.context import theContextTracker
 from twisted.python.failure import Failure
 
-__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install", "pass_on"]
+__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install", "let_take", "pass_on"]
 
 SMALL_READ = 4 * 1024
 """What a read gives at most, in bytes, unless the one before it was full."""
@@ -64,6 +66,7 @@ class _LeanConnection(tcp.Connection):
         "SEND_LIMIT",
         "TLS",
         "_aborting",
+        "_lane",
         "_reads",
         "_send_failed",
         "_tempDataBuffer",
@@ -90,6 +93,7 @@ class _LeanConnection(tcp.Connection):
         # What stock has as attributes of its classes, where Python looks last.
         self.bufferSize, self.SEND_LIMIT = tcp.Connection.bufferSize, tcp.Connection.SEND_LIMIT
         self._reads = SMALL_READ
+        self._lane: _Lane | None = None
         self.connected = self.disconnecting = 0
         self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
         self.producerPaused = self.streamingProducer = False
@@ -143,17 +147,27 @@ class _LeanConnection(tcp.Connection):
             data = self.socket.recv(most)
         except OSError as problem:
             return None if problem.errno == EWOULDBLOCK else CONNECTION_LOST
+        return self.came(data, most)
+
+    def came(self, data: bytes, most: int) -> ConnectionLost | ConnectionDone | None:
+        """This was read, of so many bytes at most: it is the protocol's, or the end."""
         if not data:
             return CONNECTION_LOST if self._send_failed else CONNECTION_DONE
         if len(data) == most:
             self._reads = max(self.bufferSize, SMALL_READ)
+            # Large reads are the protocol's.
+            self.reactor.lanes.pop(self.fileno(), None)
         elif most > SMALL_READ > len(data):
             self._reads = SMALL_READ
+            if self._lane is not None:
+                self.reactor.lanes[self.fileno()] = self._lane
         self.protocol.dataReceived(data)
         return None
 
     def connectionLost(self, reason: Failure) -> None:
-        self.reactor.ways.pop(self.fileno(), None)
+        fd = self.fileno()
+        self.reactor.ways.pop(fd, None)
+        self.reactor.lanes.pop(fd, None)
         super().connectionLost(reason)
 
 
@@ -167,6 +181,15 @@ class _Way:
         self.receive, self.send = source.socket.recv, target.socket.send
         self.most = SMALL_READ
         """Bytes that a read gives at most."""
+
+
+class _Lane:
+    """Who takes what comes at a connection before its protocol does. All that each read needs is here, side by side."""
+
+    __slots__ = ("connection", "receive", "take")
+
+    def __init__(self, connection: _LeanConnection, take: Callable[[bytes], bytes]) -> None:
+        self.connection, self.receive, self.take = connection, connection.socket.recv, take
 
 
 class LeanServer(_LeanConnection, tcp.Server):
@@ -201,6 +224,8 @@ class LeanReactor(EPollReactor):
         """The connections that have written, or want to, and were not asked to send yet; in order."""
         self.ways: dict[int, _Way] = {}
         """What is passed on, by the descriptor of the connection that it comes from."""
+        self.lanes: dict[int, _Lane] = {}
+        """Who takes what comes first, by the descriptor of the connection."""
         super().__init__()
 
     def doPoll(self, timeout: float | None) -> None:
@@ -213,14 +238,27 @@ class LeanReactor(EPollReactor):
             if problem.errno == EINTR:
                 return
             raise
-        selectables, ways = self._selectables, self.ways
+        selectables, ways, lanes = self._selectables, self.ways, self.lanes
         contexts, context = theContextTracker.currentContext().contexts, get_context(log.ILogContext)
         for fd, event in events:
+            if event == EPOLLIN and fd in lanes:
+                lane = lanes[fd]
+                try:
+                    data = lane.receive(SMALL_READ)
+                except OSError as problem:
+                    if problem.errno != EWOULDBLOCK:
+                        self._read(lane.connection, contexts, context, lambda: CONNECTION_LOST)
+                    continue
+                if not 0 < len(data) < SMALL_READ:
+                    self._read(lane.connection, contexts, context, partial(lane.connection.came, data, SMALL_READ))
+                elif rest := lane.take(data):
+                    self._read(lane.connection, contexts, context, partial(lane.connection.came, rest, SMALL_READ))
+                continue
             selectable = selectables.get(fd)
             if event == EPOLLIN and fd in ways and selectable is not None:
                 self._pass_on(ways[fd])
             elif event == EPOLLIN and isinstance(selectable, tcp.Connection):
-                self._read(selectable, contexts, context)
+                self._read(selectable, contexts, context, selectable.doRead)
             elif selectable is not None:
                 log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
         if self.written:
@@ -264,14 +302,14 @@ class LeanReactor(EPollReactor):
         self.written.clear()
         return [*dict.fromkeys([*written, *super().removeAll()])]
 
-    def _read(self, connection: tcp.Connection, contexts: list[Any], context: dict[str, Any]) -> None:
+    def _read(self, connection: tcp.Connection, contexts: list[Any], context: dict[str, Any], read: Callable[[], Any]) -> None:
         """`callWithLogger(…, _doReadOrWrite, …)` for an event that is EPOLLIN: same context, same log, same end."""
         was_read = False
         contexts.append({log.ILogContext: {**context, "system": connection.logstr}})
         try:
             why: BaseException | None = NO_DESCRIPTOR
             if connection.fileno() != -1:
-                why = connection.doRead()
+                why = read()
                 was_read = True
         except BaseException as problem:
             why = problem
@@ -360,6 +398,20 @@ def pass_on(source: Any, target: Any) -> None:
         ways[fd] = _Way(source, target)
     else:
         ways.pop(fd, None)
+
+
+def let_take(transport: Any, take: Callable[[bytes], bytes] | None) -> None:
+    """What comes in small reads is given to `take`, which gives back what it leaves to the protocol; with None that is over.
+
+    `take` never raises, and is called without a logging context. Where the transport is not lean or speaks TLS, nothing happens:
+    the protocol's `dataReceived` is to ask `take` itself, and is called whenever the short way cannot be gone.
+    """
+    if not isinstance(transport, _LeanConnection) or not transport.connected or transport.TLS:
+        return
+    transport.reactor.lanes.pop(transport.fileno(), None)
+    transport._lane = None if take is None else _Lane(transport, take)
+    if transport._lane is not None and transport._reads == SMALL_READ:
+        transport.reactor.lanes[transport.fileno()] = transport._lane
 
 
 def install() -> None:

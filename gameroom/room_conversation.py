@@ -23,6 +23,7 @@ from gameroom.wire.json_lists import check_lists
 from gameroom.wire.room_messages import Hello, Outgoing, size_of, text_field
 
 if TYPE_CHECKING:
+    from gameroom.referees.lockstep_lane import SeatLane
     from gameroom.registry import Registry
     from gameroom.room import LivingRoom
 
@@ -95,6 +96,15 @@ class RoomConversation:
     def room(self) -> LivingRoom:
         """The room of one who has proved who it is."""
         return self._here()
+
+    @property
+    def lane(self) -> SeatLane | None:
+        """The short way for packets of this member, while there is one; what it raises is for `refuse_packet`."""
+        return None if self._room is None or self._over else self._room.referee.lane(self._user_id)
+
+    def refuse_packet(self, error: Exception) -> None:
+        """A packet was refused on the short way: it counts as a message, and its sender is told. Never raises."""
+        self._refuse(self._counted(error), None)
 
     def begin(self) -> None:
         """Welcome the connection: room messages go to it from now on."""

@@ -22,7 +22,7 @@ from gameroom.rules.room import Player
 from gameroom.rules.room_options import RoomRequest
 from gameroom.rules.sessions import Account
 from gameroom.settings import Addresses, Limits, RoomSettings
-from gameroom.wire.room_messages import Hello, Outgoing
+from gameroom.wire.room_messages import Hello, Outgoing, Outgoings
 from tests.memory import MemoryDatabase
 
 
@@ -41,6 +41,10 @@ class NotingConnection:
         self.binary = door != "lobby"
         self.delivered: list[dict[str, Any]] = []
         self.closed: list[GameroomError | None] = []
+
+    def deliver_all(self, outgoings: Outgoings) -> None:
+        for outgoing in outgoings.messages:
+            self.deliver(outgoing)
 
     def deliver(self, outgoing: Outgoing) -> None:
         self.delivered.append({"binary": outgoing.data} if outgoing.binary else orjson.loads(outgoing.data))
@@ -124,6 +128,9 @@ class NotingReferee:
             raise ZeroDivisionError("a secret of ours")
         self.told.append(("text", user_id, message["type"]))
         return {"type": "echo"} if message["type"] == "echo" else None
+
+    def lane(self, user_id: str) -> None:
+        return None
 
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         self.told.append(("packet", user_id, data))

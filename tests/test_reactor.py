@@ -603,7 +603,7 @@ class ReactorTests(ReactorCase):
     def test_closed_underneath(self) -> None:
         """A connection whose descriptor went while its event waited is ended and not read."""
         self.connection.fileno = lambda: -1
-        self.reactor._read(self.connection, context.theContextTracker.currentContext().contexts, {})
+        self.reactor._read(self.connection, context.theContextTracker.currentContext().contexts, {}, self.connection.doRead)
         self.assertEqual(len(self.protocol.lost), 1)
         self.assertEqual(self.protocol.data, b"")
 

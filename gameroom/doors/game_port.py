@@ -17,15 +17,18 @@ from zope.interface import implementer
 from gameroom import room_views
 from gameroom.doors.envelope_protocol import AT_ONCE, EnvelopeProtocol
 from gameroom.doors.game_port_seats import Seated, Seats
+from gameroom.doors.frames import LONGEST
+from gameroom.doors.lanes import EnvelopeLane
 from gameroom.doors.streams import StreamFactory
 from gameroom.errors import BadState, GameroomError, InvalidRequest, NotFound, Unauthorized
 from gameroom.interfaces import IPipeConnection
+from gameroom.reactor import let_take
 from gameroom.room_conversation import RoomConversation
 from gameroom.settings import Limits
 from gameroom.wire import game_port as wire
-from gameroom.wire.envelope import HEADER_BYTES, JSON, RAW, VERSION
-from gameroom.wire.room_messages import Outgoing
-from gameroom.wire.room_parts import RoomParts
+from gameroom.wire.envelope import HEADER_BYTES, JSON
+from gameroom.wire.room_messages import Outgoing, Outgoings
+from gameroom.wire.room_parts import ROOM_BINARY, ROOM_TEXT, RoomParts
 
 if TYPE_CHECKING:
     from gameroom.accounts import Accounts
@@ -39,16 +42,12 @@ if TYPE_CHECKING:
 MOST_PARTS = 64
 """Envelopes of one room message, as the frames of a WebSocket's."""
 
-_TEXT = bytes((VERSION, wire.ROOM << 2 | JSON))
-_BINARY = bytes((VERSION, wire.ROOM << 2 | RAW))
-"""What the envelope of a whole room message begins with."""
-
 
 @implementer(IPipeConnection)
 class GamePortConnection(EnvelopeProtocol):
     """One client. `factory` is the `GamePortFactory`."""
 
-    __slots__ = ("_conversation", "_en", "_leave_presence", "_parts", "_parts_left", "_silent")
+    __slots__ = ("_conversation", "_en", "_lane", "_leave_presence", "_parts", "_parts_left", "_silent")
 
     says = wire.FROM_CLIENT - {wire.PING, wire.PONG, wire.ERROR}
     door = "game"
@@ -58,6 +57,7 @@ class GamePortConnection(EnvelopeProtocol):
     def __init__(self, factory: GamePortFactory, address: str, leave: Callable[[], None]) -> None:
         super().__init__(factory, address, leave)
         self._conversation: RoomConversation | None = None
+        self._lane: EnvelopeLane | None = None
         self._leave_presence: Callable[[], None] | None = None
         self._en = JSON
         """The client's encoding, as it came in."""
@@ -69,19 +69,41 @@ class GamePortConnection(EnvelopeProtocol):
     # What comes.
 
     def dataReceived(self, data: bytes) -> None:
+        lane = self._lane
+        if lane is not None and lane.plain and not (data := lane.take(data)):
+            return
         if self._conversation is not None and self._parts is None and self.between:
             data = self._take_plain(data, self._conversation)
-            if not data:
-                return
-        super().dataReceived(data)
+        if data:
+            super().dataReceived(data)
+        self._look_at_lane()
+
+    def _look_at_lane(self) -> None:
+        """The short way begins where an envelope begins that is a room message, and ends where it leads nowhere."""
+        lane, conversation = self._lane, self._conversation
+        plain = conversation is not None and self._parts is None and self.between
+        if lane is not None and not (lane.seat.open and plain):
+            self._leave_lane()
+        elif lane is None and plain and conversation is not None and (seat := conversation.lane) is not None:
+            longest = min(LONGEST, self.factory.limits().websocket_message_bytes)
+            lane = self._lane = EnvelopeLane(seat, longest, conversation.refuse_packet)
+            lane.plain = True
+            self.outbox.write = self.transport.write
+            let_take(self.transport, lane.take)
+
+    def _leave_lane(self) -> None:
+        if self._lane is not None:
+            self._lane.plain = False
+            self._lane = None
+            let_take(self.transport, None)
 
     def _take_plain(self, data: bytes, conversation: RoomConversation) -> bytes:
         """The short way for whole room messages, with which nearly every read of a play begins. Gives what is left."""
         most, at, size = self.factory.limits().websocket_message_bytes, 0, len(data)
         for _ in range(AT_ONCE):
-            is_text = data.startswith(_TEXT, at)
+            is_text = data.startswith(ROOM_TEXT, at)
             start = at + HEADER_BYTES
-            if size < start or not (is_text or data.startswith(_BINARY, at)):
+            if size < start or not (is_text or data.startswith(ROOM_BINARY, at)):
                 break
             end = start + (data[at + 2] << 8 | data[at + 3])
             if end > size or end - start > most:
@@ -209,6 +231,7 @@ class GamePortConnection(EnvelopeProtocol):
             raise
 
     def enter(self, link: ServerLink) -> None:
+        self._leave_lane()
         self._silent = True
         self.join(link, self._greeting, self._en)
 
@@ -235,6 +258,10 @@ class GamePortConnection(EnvelopeProtocol):
         else:
             outbox.send(outgoing.enveloped())
 
+    def deliver_all(self, outgoings: Outgoings) -> None:
+        if not (self._silent or self.ending):
+            self.outbox.send(outgoings.enveloped())
+
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         if not (self._silent or self.ending):
             self.outbox.catch_up(partial(_envelopes_of, source))
@@ -249,6 +276,10 @@ class GamePortConnection(EnvelopeProtocol):
 
     # How it ends.
 
+    def end(self, why: str) -> None:
+        self._leave_lane()
+        super().end(why)
+
     def heard_all(self) -> None:
         if self._conversation is None:
             super().heard_all()
@@ -260,6 +291,7 @@ class GamePortConnection(EnvelopeProtocol):
 
     def _out(self) -> None:
         """This connection is of no room any more."""
+        self._leave_lane()
         conversation, self._conversation, self._parts, self._silent = self._conversation, None, None, False
         leave, self._leave_presence = self._leave_presence, None
         if leave is not None:

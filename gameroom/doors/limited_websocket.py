@@ -18,7 +18,9 @@ from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.defer import Deferred
 
 from gameroom.doors.frames import EMPTY_PONG, EMPTY_PONG_BYTES, LONGEST, plain_frame
+from gameroom.doors.lanes import FrameLane
 from gameroom.doors.peers import ReaderPace
+from gameroom.reactor import let_take
 from gameroom.settings import Limits
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
         "_fragments",
         "_heard",
         "_is_binary",
+        "_lane",
         "_late_bytes",
         "_longest_plain",
         "_message",
@@ -81,6 +84,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
         self.state, self.inside_message = self.STATE_CONNECTING, False
         self.current_frame: Any = None
         self._heard = True
+        self._lane: FrameLane | None = None
         self._late_bytes = self._fragments = 0
         self._longest_plain = 0
         """Longer frames are left to autobahn; the first of them that is allowed raises it."""
@@ -111,6 +115,38 @@ class LimitedWebSocket(WebSocketServerProtocol):
     # -- in
 
     def dataReceived(self, data: bytes) -> None:
+        lane = self._lane
+        if lane is not None and lane.plain and not (data := lane.take(data)):
+            return
+        self._take_in(data)
+        if self._lane is not None:
+            self._look_at_lane()
+
+    @property
+    def has_lane(self) -> bool:
+        """Whether there is a short way, and it is open."""
+        return self._lane is not None and self._lane.seat.open
+
+    def go_by(self, lane: FrameLane | None) -> None:
+        """From now on packets go the short way; with None no longer."""
+        self._lane = lane
+        let_take(self.transport, None if lane is None else lane.take)
+
+    def _look_at_lane(self) -> None:
+        """The short way begins where a message begins, and ends where it leads nowhere."""
+        assert self._lane is not None
+        if not self._lane.seat.open:
+            self.go_by(None)
+            return
+        self._lane.plain = (
+            self.state == _OPEN and self.closing_since is None and not self.data and self.current_frame is None and not self.inside_message
+        )
+
+    def longest_plain(self) -> int:
+        """How many bytes a plain frame has at most."""
+        return min(LONGEST, self.limits.websocket_message_bytes if self.is_proved() else self.limits.unauthenticated_bytes)
+
+    def _take_in(self, data: bytes) -> None:
         self._heard = True
         if self.state == _OPEN:
             if self.data or self.current_frame is not None:
@@ -191,6 +227,8 @@ class LimitedWebSocket(WebSocketServerProtocol):
     def was_heard(self) -> bool:
         """Whether anything came since this was asked last."""
         heard, self._heard = self._heard, False
+        if self._lane is not None and self._lane.heard:
+            heard, self._lane.heard = True, False
         return heard
 
     def onPing(self, payload: bytes) -> None:
@@ -214,7 +252,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
         elif self._fragments > self.limits.websocket_fragments:
             self.close_with(TOO_BIG, f"a message has at most {self.limits.websocket_fragments} fragments")
         elif length > self._longest_plain:
-            self._longest_plain = min(LONGEST, self.limits.websocket_message_bytes if self.is_proved() else self.limits.unauthenticated_bytes)
+            self._longest_plain = self.longest_plain()
 
     def onMessageFrameData(self, payload: bytes) -> None:
         if self.closing_since is None:
@@ -253,5 +291,6 @@ class LimitedWebSocket(WebSocketServerProtocol):
     def _begin_closing(self, why: str) -> None:
         if self.closing_since is None:
             self.closing_since = self.factory.clock.seconds()
+            self.go_by(None)
             self.why = why
             self.closing()

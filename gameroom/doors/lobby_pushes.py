@@ -22,7 +22,7 @@ from gameroom.rules.sessions import Account, Session
 from gameroom.settings import Limits
 from gameroom.wire import lines
 from gameroom.wire.commands import PAGE
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Outgoing, Outgoings
 
 if TYPE_CHECKING:
     from gameroom.presence import Presence
@@ -243,6 +243,10 @@ class LobbySeat:
         if not outgoing.binary:
             self._subscription.push(self._line(outgoing.data))
 
+    def deliver_all(self, outgoings: Outgoings) -> None:
+        for outgoing in outgoings.messages:
+            self.deliver(outgoing)
+
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         def line() -> bytes | None:
             outgoing = source()
@@ -285,6 +289,9 @@ class Unheard:
         self._peer = peer
 
     def deliver(self, outgoing: Outgoing) -> None:
+        pass
+
+    def deliver_all(self, outgoings: Outgoings) -> None:
         pass
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from sys import intern
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from autobahn.websocket import ConnectionDeny
@@ -19,11 +19,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gameroom.doors.lanes import FrameLane
 from gameroom.doors.limited_websocket import LimitedWebSocket
 from gameroom.doors.peers import ReaderPace
 from gameroom.errors import GameroomError, RateLimited, ServerError, Unauthorized
 from gameroom.interfaces import IFramedConnection
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Outgoing, Outgoings
+
+if TYPE_CHECKING:
+    from gameroom.referees.lockstep_lane import SeatLane
 
 SUBPROTOCOL = "gameroom.v1"
 PING_EVERY = 20.0
@@ -43,6 +47,12 @@ class IsConversation(Protocol):
     @property
     def proved(self) -> bool:
         """Whether the peer has shown a valid seat token."""
+
+    @property
+    def lane(self) -> SeatLane | None:
+        """The short way for packets, while there is one."""
+
+    def refuse_packet(self, error: Exception) -> None: ...
 
     def text(self, data: bytes) -> None: ...
 
@@ -119,10 +129,18 @@ class RoomSocket(LimitedWebSocket):
                 conversation.binary(payload)
             else:
                 conversation.text(payload)
+            if not self.has_lane:
+                self._find_lane(conversation)
         except Exception:
             incident = str(uuid4())
             self.events.failure("web socket of {address} failed, incident {incident}", address=self.address, incident=incident)
             self.close(ServerError(incident=incident))
+
+    def _find_lane(self, conversation: IsConversation) -> None:
+        """From now on the packets of a player go the short way, where there is one."""
+        seat = conversation.lane
+        if seat is not None:
+            self.go_by(FrameLane(seat, self.longest_plain(), conversation.refuse_packet))
 
     def deliver(self, outgoing: Outgoing) -> None:
         if self.closing_since is None:
@@ -133,6 +151,10 @@ class RoomSocket(LimitedWebSocket):
                 write(outgoing.frame or outgoing.framed())
             else:
                 outbox.send(outgoing.framed())
+
+    def deliver_all(self, outgoings: Outgoings) -> None:
+        if self.closing_since is None:
+            self.outbox.send(outgoings.framed())
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         if self.closing_since is None:

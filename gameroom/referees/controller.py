@@ -156,6 +156,9 @@ class ControllerReferee:
     def is_command(self, message_type: str) -> bool:
         return False
 
+    def lane(self, user_id: str) -> None:
+        return None
+
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         raise InvalidRequest("there are no binary frames in a controller room")
 

@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from gameroom.errors import BadState, InvalidRequest
 from gameroom.interfaces import IReferee, IRoom
+from gameroom.referees.lockstep_lane import SeatLane
 from gameroom.referees.lockstep_messages import player, take_message, take_setup
 from gameroom.referees.lockstep_plays import Plays, Reserved
 from gameroom.referees.lockstep_stage import Stage
@@ -169,6 +170,9 @@ class LockstepReferee:
         if stage.states is not None:
             stage.states.ask(user_id, seat, event)
         return None
+
+    def lane(self, user_id: str) -> SeatLane | None:
+        return None if self._stage is None else self._stage.lane(user_id, self._parse)
 
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         if not self._binary:

@@ -12,7 +12,7 @@ from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.pace import FIRST_ITERATIONS
 from gameroom.wire.lockstep import Packets
-from gameroom.wire.room_messages import Hello, Outgoing
+from gameroom.wire.room_messages import Hello, Outgoing, Outgoings
 
 if TYPE_CHECKING:
     from gameroom.store.recording import Recording
@@ -68,6 +68,13 @@ class Audience:
         self.told += 1
         for connection in self._live:
             connection.deliver(outgoing)
+
+    def give_all(self, masters: list[Outgoing]) -> None:
+        """The next masters, to all who are up to date."""
+        self.told += len(masters)
+        together = Outgoings(masters)
+        for connection in self._live:
+            connection.deliver_all(together)
 
     def repeat(self, connections: Iterable[Any], generation: int) -> None:
         """A master once more."""

@@ -71,6 +71,11 @@ class DelayedAudience(Audience):
         while self._shown < self.told - self._delay:
             self._show()
 
+    def give_all(self, masters: list[Outgoing]) -> None:
+        # Viewers are shown each as it is made: what was said meanwhile stands between them.
+        for master in masters:
+            self.give(master)
+
     def _show(self) -> None:
         master = self._read() if self._viewers else None
         self._shown += 1

@@ -34,26 +34,34 @@ class Journal:
         self._metrics = metrics
         self._held: deque[Outgoing | Callable[[], None]] = deque()
         """Masters that are not on the disk yet, and what is to be done between them."""
+        self.waits: list[bytes] = []
+        """Masters that are made and nowhere yet: whoever calls `master` calls `flush` next, after one or some."""
         if recording.sync:
             recording.synced, recording.failed = self._on_the_disk, failed
 
     def master(self, master: Master) -> None:
-        """The next master."""
-        _, data, waited = master
-        now, recording, metrics = self._now, self._recording, self._metrics
+        """The next master; it waits for `flush`."""
+        self.waits.append(master.data)
+        if self._metrics is not None:
+            self._metrics.turn_seconds.observe(master.waited)
+
+    def flush(self) -> None:
+        """Record the masters that wait, and tell them."""
+        masters, self.waits = self.waits, []
+        recording, binary = self._recording, self._recording.binary
         try:
-            recording.append(data, now())
+            recording.append(masters, self._now())
         except OSError as error:
             self._failed(error)
             return
-        if metrics is not None:
-            metrics.masters += 1
-            metrics.turn_seconds.observe(waited)
-        outgoing = Outgoing(data, recording.binary)
+        if self._metrics is not None:
+            self._metrics.masters += len(masters)
         if recording.sync:
-            self._held.append(outgoing)
+            self._held.extend([Outgoing(data, binary) for data in masters])
+        elif len(masters) == 1:
+            self._audience.give(Outgoing(masters[0], binary))
         else:
-            self._audience.give(outgoing)
+            self._audience.give_all([Outgoing(data, binary) for data in masters])
 
     def _on_the_disk(self, masters: int) -> None:
         audience = self._audience

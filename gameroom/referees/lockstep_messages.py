@@ -99,6 +99,9 @@ def _snapshot(stage: Stage, seat: int, message: dict[str, Any], now: float) -> N
             return
         raise BadState("nobody has asked you for a snapshot, or you were too late")
     generation, state = _generation(stage, message), _state(stage, message)
+    if not healing and state is not None and not stage.snapshots.fits(seat, generation) and stage.healing.forgives(seat):
+        # It was asked twice, and this answers what nobody needs any more.
+        return
     checksum, snapshot = None, None
     if state is not None:
         checksum = stage.codec.hash_of(message.get("checksum"))

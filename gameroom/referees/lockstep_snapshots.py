@@ -112,6 +112,10 @@ class Snapshots:
         """Whether a player was asked and has not answered."""
         return seat in self._asked
 
+    def fits(self, seat: int, generation: int) -> bool:
+        """Whether a state of that generation is what a player was asked for."""
+        return seat in self._asked and self._asked[seat][0] <= generation < self._play.generation
+
     def given(self, seat: int, generation: int, checksum: Checksum | None, state: Outgoing | None) -> None:
         """A player's answer; None where it has no state to give.
 
@@ -120,7 +124,7 @@ class Snapshots:
         wanted, _ = self._asked.get(seat, (None, 0.0))
         if wanted is None:
             raise BadState("nobody has asked you for a snapshot, or you were too late")
-        if state is not None and not wanted <= generation < self._play.generation:
+        if state is not None and not self.fits(seat, generation):
             raise InvalidRequest(f"a snapshot was asked for of generation {wanted}, or of a later one that you have had the master of")
         del self._asked[seat]
         if state is None or checksum is None:

@@ -19,6 +19,7 @@ from gameroom.referees.lockstep_audience import Audience
 from gameroom.referees.lockstep_delay import DelayedAudience
 from gameroom.referees.lockstep_healing import Healing
 from gameroom.referees.lockstep_journal import Journal
+from gameroom.referees.lockstep_lane import SeatLane
 from gameroom.referees.lockstep_patience import PatienceTimer
 from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
@@ -41,7 +42,7 @@ from gameroom.rules.lockstep_values import (
     Warn,
 )
 from gameroom.rules.seats import EVICTED
-from gameroom.wire.lockstep import BINARY, JSON
+from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
 from gameroom.wire.room_messages import Hello, Outgoing
 
 if TYPE_CHECKING:
@@ -116,8 +117,9 @@ class Stage:
         self._looked = self._rests_until = 0.0
         self._repeats = KeyedBuckets(REPEATS_A_SECOND, REPEATS_AT_ONCE)
         self._to_do: deque[Effect] = deque()
-        self._busy = False
+        self._busy = self._batching = False
         self._doing = self._deeds()
+        self._lanes: dict[str, SeatLane] = {}
 
     def _make_audience(self, ground: Ground, **play: Any) -> Audience:
         parts = {
@@ -151,12 +153,24 @@ class Stage:
             # A reader that is too slow is cut off while it is given something, and its going has effects of its own: they come after.
             return
         self._busy = True
+        to_do, journal = self._to_do, self.journal
         try:
-            while self._to_do and self.on:
-                effect = self._to_do.popleft()
-                self._doing[type(effect)](effect)
+            while self.on:
+                if to_do and (not journal.waits or type(to_do[0]) is Master):
+                    effect = to_do.popleft()
+                    self._doing[type(effect)](effect)
+                elif journal.waits and (to_do or not self._batching):
+                    journal.flush()
+                else:
+                    break
         finally:
             self._busy = False
+
+    def batch(self, on: bool) -> None:
+        """Packets that came together are taken now: their masters are recorded and told together, with the last; or no longer."""
+        self._batching = on
+        if not on and self.journal.waits:
+            self.do(())
 
     def _repeat(self, wanted: Repeat) -> None:
         if self._repeats.take(wanted.seat, self.now()):
@@ -180,6 +194,21 @@ class Stage:
         if self.on:
             self.audience.bring_up_to_date(user_id, connection, hello)
 
+    def lane(self, user_id: str, parse: Callable[[dict[str, Any]], CommandPacket]) -> SeatLane | None:
+        """The short way for a player's packets, `commands` messages being read by `parse`; None for who has no seat."""
+        seat = self.seats.get(user_id)
+        if seat is None or not self.on:
+            return None
+        lane = self._lanes.get(user_id)
+        if lane is None:
+            lane = self._lanes[user_id] = SeatLane(self, self.play, seat, self.now, None if self.recording.binary else parse)
+        return lane
+
+    def _close_lane(self, user_id: str) -> None:
+        lane = self._lanes.pop(user_id, None)
+        if lane is not None:
+            lane.close()
+
     def connected(self, user_id: str) -> None:
         """A member has a connection again."""
         if self.on and user_id in self.seats:
@@ -194,6 +223,7 @@ class Stage:
 
     def left(self, user_id: str, seat: int) -> None:
         """A player is gone for good."""
+        self._close_lane(user_id)
         if self.on and self.seats.pop(user_id, None) is not None:
             self.do(self.play.left(seat, self._room.now()))
 
@@ -219,6 +249,7 @@ class Stage:
 
         def master(made: Master) -> None:
             self.journal.master(made)
+            self.journal.flush()
             if self.on:
                 self.snapshots.look()
             if not self.snapshots.candidates:
@@ -255,6 +286,8 @@ class Stage:
         if not self.on:
             return
         self.on = False
+        for user_id in [*self._lanes]:
+            self._close_lane(user_id)
         self.journal.over(reason, results)
         self.audience.end()
         self.snapshots.end()

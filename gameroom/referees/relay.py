@@ -132,6 +132,9 @@ class RelayReferee:
             for member in named:
                 self._room.tell(member, outgoing)
 
+    def lane(self, user_id: str) -> None:
+        return None
+
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         seat = self._room.member(user_id).seat
         if seat is None:

@@ -211,6 +211,9 @@ class ServerReferee:
             f"there is no message of type {message['type']!r} in a server room; what is for the game's server goes by binary frames or the game port"
         )
 
+    def lane(self, user_id: str) -> None:
+        return None
+
     def packet(self, user_id: str, data: bytes, connection: Any) -> None:
         play = self._play
         if play is None or not self._on:

@@ -114,15 +114,23 @@ class Recording:
         self._recent_from = 0
         """The first generation whose place was put there."""
 
-    def append(self, master: bytes, now: float) -> None:
-        """Write the next master; raises `OSError`, and then nothing of it is in the file. `now` is Unix time in seconds."""
+    def append(self, masters: list[bytes], now: float) -> None:
+        """Write the next masters; raises `OSError`, and then nothing of them is in the file. `now` is Unix time in seconds."""
         start, generation = self._size, self.masters
-        milliseconds = int((now - self._started) * 1000)
-        self._write(line_of(master, generation, max(0, milliseconds), self.binary))
-        if start >= self._next_place:
-            self._next_place = self._places.add(generation, start)
-        self._recent[generation % RECENT] = start
-        self.masters = generation + 1
+        milliseconds = max(0, int((now - self._started) * 1000))
+        if len(masters) == 1:
+            lines = [line_of(masters[0], generation, milliseconds, self.binary)]
+            self._write(lines[0])
+        else:
+            lines = [line_of(master, generation + after, milliseconds, self.binary) for after, master in enumerate(masters)]
+            self._write(b"".join(lines))
+        for line in lines:
+            if start >= self._next_place:
+                self._next_place = self._places.add(generation, start)
+            self._recent[generation % RECENT] = start
+            start += len(line)
+            generation += 1
+        self.masters = generation
         if not self.dirty:
             self._mark_dirty()
 

@@ -50,6 +50,29 @@ class Outgoing:
         return self.envelope
 
 
+class Outgoings:
+    """Messages that go to members together, in order; joined once for each kind of door. Doors that join nothing deliver `messages`."""
+
+    __slots__ = ("_envelopes", "_frames", "messages")
+
+    def __init__(self, messages: list[Outgoing]) -> None:
+        self.messages = messages
+        self._frames = b""
+        self._envelopes = b""
+
+    def framed(self) -> bytes:
+        """The frames of all of them; see `Outgoing`."""
+        if not self._frames:
+            self._frames = b"".join([message.framed() for message in self.messages])
+        return self._frames
+
+    def enveloped(self) -> bytes:
+        """The envelopes of all of them; see `Outgoing`."""
+        if not self._envelopes:
+            self._envelopes = b"".join([message.enveloped() for message in self.messages])
+        return self._envelopes
+
+
 def _frame_of(data: bytes, binary: bool) -> bytes:
     """The message as one unmasked, unfragmented, uncompressed WebSocket frame (RFC 6455, 5.2)."""
     size = len(data)

@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from gameroom.errors import InvalidRequest
-from gameroom.wire.envelope import JSON, MOST_BYTES, RAW, to_bytes
+from gameroom.wire.envelope import JSON, MOST_BYTES, RAW, VERSION, to_bytes
 
 ROOM_PART: Final = 14
 ROOM: Final = 15
+ROOM_TEXT: Final = bytes((VERSION, ROOM << 2 | JSON))
+ROOM_BINARY: Final = bytes((VERSION, ROOM << 2 | RAW))
+"""What the envelope of a whole room message begins with."""
 
 
 def room_message(data: bytes, binary: bool) -> bytes:

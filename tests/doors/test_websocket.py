@@ -29,6 +29,7 @@ class NotedConversation:
 
     proved = False
     failing = False
+    lane = None
 
     def __init__(self, *, registry: Any, connection: Any, room_id: str, limits: Any) -> None:
         self.connection = connection

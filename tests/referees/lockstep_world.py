@@ -22,7 +22,7 @@ from gameroom.rules.states import SETUP, beginning
 from gameroom.settings import LockstepSettings
 from gameroom.store.recordings import Recordings
 from gameroom.wire.lockstep import BINARY, decode_masters
-from gameroom.wire.room_messages import Hello, Outgoing
+from gameroom.wire.room_messages import Hello, Outgoing, Outgoings
 
 PLAY = "11111111-2222-4333-8444-555555555555"
 START = 1_800_000_000.0
@@ -41,6 +41,10 @@ class FakeConnection:
         self.got: list[Outgoing] = []
         self.closed: list[GameroomError | None] = []
         self._waiting: list[Outgoing | Callable[[], Outgoing | None]] = []
+
+    def deliver_all(self, outgoings: Outgoings) -> None:
+        for outgoing in outgoings.messages:
+            self.deliver(outgoing)
 
     def deliver(self, outgoing: Outgoing) -> None:
         (self._waiting or self.got).append(outgoing)

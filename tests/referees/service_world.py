@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import orjson
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from zope.interface.verify import verifyObject
 
 from gameroom.errors import BadState, GameroomError
@@ -110,6 +110,9 @@ class FakeServices:
             raise self.refuses
         self.leases.append(FakeLease(self, order))
         return self.leases[-1]
+
+    def room_made(self) -> Deferred[bool]:
+        return succeed(False)
 
     def asked(self, lease: FakeLease, update: Update) -> Deferred[State]:
         assert not lease.released

@@ -19,7 +19,7 @@ from gameroom.errors import BadState, RateLimited
 from gameroom.settings import ServiceSettings
 from gameroom.store import DatabaseUnavailable, service_games
 from gameroom.wire.game_service import Message, State, Timer, Update
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Outgoing, Outgoings
 from tests.held import HeldDatabase
 from tests.referees.relay_world import Somebody
 from tests.referees.service_world import ServiceTestCase, answer
@@ -47,6 +47,10 @@ class Watching(NotingConnection):
         super().__init__()
         self.world = world
         self.heard = 0
+
+    def deliver_all(self, outgoings: Outgoings) -> None:
+        for outgoing in outgoings.messages:
+            self.deliver(outgoing)
 
     def deliver(self, outgoing: Outgoing) -> None:
         super().deliver(outgoing)

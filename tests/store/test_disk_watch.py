@@ -47,17 +47,17 @@ class LengthTests(DiskCase):
     def test_too_long(self) -> None:
         """One that is longer than it may be is told within a second; others are not."""
         long, short = self.heeded(recording := self.create()), self.heeded(self.create(OTHER))
-        recording.append(json_master(0, MIB - 1000), START)
+        recording.append([json_master(0, MIB - 1000)], START)
         self.clock.advance(EVERY)
         self.assertEqual((long, short), ([], []))
-        recording.append(json_master(1, 1000), START)
+        recording.append([json_master(1, 1000)], START)
         self.clock.advance(EVERY)
         self.assertEqual(([type(error) for error in long], short), ([RecordingFull], []))
 
     def test_nobody_listens(self) -> None:
         """One that nobody plays any more, or that is gone, is nothing to anybody."""
         recording, gone = self.create(), self.create(OTHER)
-        recording.append(json_master(0, MIB), START)
+        recording.append([json_master(0, MIB)], START)
         gone.path.unlink()
         self.clock.advance(EVERY)
         self.assertEqual(self.flushLoggedErrors(), [])

@@ -85,7 +85,7 @@ class WritingTests(RecordingsCase):
     def test_lines(self) -> None:
         """The head, then masters with the milliseconds since the start, then how it ended."""
         recording = self.create()
-        recording.append(json_master(0), START + 0.25)
+        recording.append([json_master(0)], START + 0.25)
         recording.note({"type": "over", "reason": "finished"}, START + 1.5)
         head, master, over = self.lines()
         self.assertEqual(
@@ -97,7 +97,7 @@ class WritingTests(RecordingsCase):
 
     def test_binary_lines(self) -> None:
         """A binary master is base64 in `data`."""
-        self.create(binary=True).append(binary_master(0), START)
+        self.create(binary=True).append([binary_master(0)], START)
         self.assertEqual(self.lines()[1]["type"], "master")
         self.assertEqual(master_of(self.recordings.path(PLAY).read_bytes().splitlines()[1], True), binary_master(0))
 
@@ -105,13 +105,13 @@ class WritingTests(RecordingsCase):
         """What was appended is in the file without any flush: killing the daemon loses nothing."""
         recording = self.create()
         for generation in range(10):
-            recording.append(json_master(generation), START)
+            recording.append([json_master(generation)], START)
             self.assertEqual(len(self.lines()), generation + 2)
 
     def test_disk_full(self) -> None:
         """A write that fails half-way raises, and leaves the file as it was; the next goes on."""
         recording = self.create()
-        recording.append(json_master(0), START)
+        recording.append([json_master(0)], START)
         before = self.recordings.path(PLAY).read_bytes()
         real = os.write
         calls: list[bytes] = []
@@ -123,9 +123,9 @@ class WritingTests(RecordingsCase):
             return real(fd, data[:10])
 
         with mock.patch("gameroom.store.recording.os.write", write):
-            self.assertRaises(OSError, recording.append, json_master(1), START)
+            self.assertRaises(OSError, recording.append, [json_master(1)], START)
         self.assertEqual(self.recordings.path(PLAY).read_bytes(), before)
-        recording.append(json_master(1), START)
+        recording.append([json_master(1)], START)
         self.assertEqual([line.get("generation") for line in self.lines()], [None, 0, 1])
 
     def test_no_place_to_begin(self) -> None:
@@ -161,7 +161,7 @@ class ReadingTests(RecordingsCase):
         """From each generation on all masters come, in order, also past the index's steps."""
         recording = self.create()
         for generation in range(200):
-            recording.append(json_master(generation), START)
+            recording.append([json_master(generation)], START)
             if generation % 50 == 0:
                 recording.note({"type": "divergence"}, START)
         for first in (0, 1, 63, 64, 65, 127, 128, 199, 200):
@@ -173,14 +173,14 @@ class ReadingTests(RecordingsCase):
         """Any of the last 1,000 masters, which a repeat brings again, is found by one read; an older one is found as well, also after a restart."""
         recording = self.create()
         for generation in range(1200):
-            recording.append(json_master(generation, 5000), START)
+            recording.append([json_master(generation, 5000)], START)
         for generation in (200, 255, 700, 1199):
             with mock.patch("gameroom.store.recording.os.pread", wraps=os.pread) as read:
                 self.assertEqual(recording.reader(generation).batch(generation + 1), [json_master(generation, 5000)])
             self.assertEqual(read.call_count, 1)
         recording, _ = self.take_up()
         for generation in range(1200, 1300):
-            recording.append(json_master(generation, 5000), START)
+            recording.append([json_master(generation, 5000)], START)
         for generation in (0, 100, 175, 176, 1199, 1200, 1299):
             self.assertEqual(recording.reader(generation).batch(generation + 1), [json_master(generation, 5000)])
 
@@ -188,12 +188,12 @@ class ReadingTests(RecordingsCase):
         """To begin anywhere reads little before it, however large masters are, also after a restart; few places are kept of small ones."""
         recording = self.create()
         for generation in range(40):
-            recording.append(json_master(generation, 200_000 if generation % 2 else 20_000), START)
+            recording.append([json_master(generation, 200_000 if generation % 2 else 20_000)], START)
         for generation in range(40, 1040):
-            recording.append(json_master(generation), START)
+            recording.append([json_master(generation)], START)
         again, _ = self.take_up()
-        again.append(json_master(1040, PLACED), START)
-        again.append(json_master(1041), START)
+        again.append([json_master(1040, PLACED)], START)
+        again.append([json_master(1041)], START)
         recording._recent_from = 1040
         for taken, newest in ((recording, 1039), (again, 1041)):
             for generation in (0, 1, 17, 39, 40, 41, 500, 1039, newest):
@@ -208,7 +208,7 @@ class ReadingTests(RecordingsCase):
         recording = self.create()
         sizes = [100_000, 100_000, 100_000, 300_000, 10, 10]
         for generation, size in enumerate(sizes):
-            recording.append(json_master(generation, size), START)
+            recording.append([json_master(generation, size)], START)
         reader, batches = recording.reader(0), []
         while batch := reader.batch(len(sizes)):
             batches.append(batch)
@@ -220,18 +220,18 @@ class ReadingTests(RecordingsCase):
         """Nothing from `until` on is given; what is written later is read later."""
         recording = self.create(binary=True)
         for generation in range(3):
-            recording.append(binary_master(generation), START)
+            recording.append([binary_master(generation)], START)
         reader = recording.reader(0)
         self.assertEqual(reader.batch(2), [binary_master(0), binary_master(1)])
         self.assertEqual(reader.batch(2), [])
-        recording.append(binary_master(3), START)
+        recording.append([binary_master(3)], START)
         self.assertEqual(reader.batch(4), [binary_master(2), binary_master(3)])
         self.assertEqual(reader.batch(4), [])
 
     def test_closed(self) -> None:
         """Who reads when it is closed reads on to the end; the file is let go of with the last reader."""
         recording = self.create()
-        recording.append(json_master(0), START)
+        recording.append([json_master(0)], START)
         gc.collect()  # what other tests have left open is let go of now, and not between the two looks
         reader, opened = recording.reader(0), len(os.listdir("/proc/self/fd"))
         self.recordings.close(recording)
@@ -249,7 +249,7 @@ class ReadingTests(RecordingsCase):
         self.setUp()
         recording = self.create()
         for generation, size in enumerate(sizes):
-            recording.append(json_master(generation, size), START)
+            recording.append([json_master(generation, size)], START)
         first = data.draw(st.integers(0, len(sizes)))
         reader, masters = recording.reader(first), []
         while batch := reader.batch(len(sizes), data.draw(st.integers(1, 5000))):
@@ -264,7 +264,7 @@ class TakingUpTests(RecordingsCase):
         make = binary_master if binary else json_master
         recording = self.create(binary=binary)
         for generation in range(130):
-            recording.append(make(generation, system=[{"dropped": 1}] if generation == 70 else []), START)
+            recording.append([make(generation, system=[{"dropped": 1}] if generation == 70 else [])], START)
         return recording
 
     def test_what_it_says(self) -> None:
@@ -277,7 +277,7 @@ class TakingUpTests(RecordingsCase):
             assert found.last is not None
             self.assertEqual((found.last.generation, found.started), (129, START))
             make = binary_master if binary else json_master
-            recording.append(make(130), START + 2)
+            recording.append([make(130)], START + 2)
             self.assertEqual(recording.reader(128).batch(131), [make(128), make(129), make(130)])
             self.assertEqual(self.lines()[-1]["t"], 2000)
 
@@ -285,8 +285,8 @@ class TakingUpTests(RecordingsCase):
         """Of the many events of a long play so many are kept as there are players: the newest that say how each takes part."""
         recording = self.create()
         for generation in range(100):
-            recording.append(json_master(generation, system=[{"missed": [1, 2]}, {"rejoined" if generation % 2 else "dropped": 1}]), START)
-        recording.append(json_master(100, system=[{"dropped": 1}, {"left": 2}]), START)
+            recording.append([json_master(generation, system=[{"missed": [1, 2]}, {"rejoined" if generation % 2 else "dropped": 1}])], START)
+        recording.append([json_master(100, system=[{"dropped": 1}, {"left": 2}])], START)
         _, found = self.take_up()
         self.assertEqual(found.events, ({"dropped": 1}, {"left": 2}))
 
@@ -304,16 +304,16 @@ class TakingUpTests(RecordingsCase):
             self.recordings.path(PLAY).write_bytes(whole + torn)
             recording, found = self.take_up()
             self.assertEqual((found.masters, self.recordings.path(PLAY).read_bytes()), (130, whole))
-            recording.append(json_master(130), START)
+            recording.append([json_master(130)], START)
             self.assertEqual(len(self.lines()), 132)
 
     def test_torn_anywhere(self) -> None:
         """Wherever the last write was cut off: what was whole before it is taken up and served, and goes on without a gap."""
         recording = self.create()
-        recording.append(json_master(0), START)
+        recording.append([json_master(0)], START)
         recording.note({"type": "dump", "generation": 0, "seat": 1, "state": {"a": [1, 2]}}, START)
         recording.note({"type": "state", "state": "running.paused.menu"}, START)
-        recording.append(json_master(1, system=[{"dropped": 1}]), START)
+        recording.append([json_master(1, system=[{"dropped": 1}])], START)
         whole = self.recordings.path(PLAY).read_bytes()
         head = whole.index(b"\n") + 1
         for cut in range(len(whole) + 1):
@@ -327,7 +327,7 @@ class TakingUpTests(RecordingsCase):
             taken, found = self.take_up()
             lines = whole[:cut].split(b"\n")[:-1]
             self.assertEqual(found.masters, sum(b'"type":"master"' in line for line in lines))
-            taken.append(json_master(found.masters), START)
+            taken.append([json_master(found.masters)], START)
             self.assertEqual([line["generation"] for line in self.lines() if line["type"] == "master"], list(range(found.masters + 1)))
 
     def test_damaged(self) -> None:
@@ -363,14 +363,14 @@ class SyncTests(RecordingsCase):
         """50 ms after the first write, once for each dirty recording; not again while nothing is written."""
         one, other = self.create(), self.create(OTHER)
         for generation in range(3):
-            one.append(json_master(generation), START)
+            one.append([json_master(generation)], START)
         self.clock.advance(SYNC_AFTER - 0.001)
         self.assertEqual(self.synced, [])
         self.clock.advance(0.001)
         self.assertEqual(len(self.synced), 2)
         self.clock.advance(10)
         self.assertEqual(len(self.synced), 2)
-        other.append(json_master(0), START)
+        other.append([json_master(0)], START)
         self.clock.advance(SYNC_AFTER)
         self.assertEqual(len(self.synced), 3)
 
@@ -379,10 +379,10 @@ class SyncTests(RecordingsCase):
         recording, told = self.create(sync=True), list[int]()
         recording.synced = told.append
         self.threads.holding = True
-        recording.append(json_master(0), START)
+        recording.append([json_master(0)], START)
         self.assertEqual(told, [])
-        recording.append(json_master(1), START)
-        recording.append(json_master(2), START)
+        recording.append([json_master(1)], START)
+        recording.append([json_master(2)], START)
         self.threads.release()
         self.assertEqual(len(self.threads.held), 1)
         self.threads.release()
@@ -393,13 +393,13 @@ class SyncTests(RecordingsCase):
         """Only masters that were written before the disk was asked count as on it."""
         recording, told = self.create(sync=True), list[int]()
         recording.synced = told.append
-        recording.append(json_master(0), START)
+        recording.append([json_master(0)], START)
 
-        recording.append(json_master(1), START)
+        recording.append([json_master(1)], START)
         self.assertEqual(told, [1, 2])
 
         def meanwhile(fd: int) -> None:
-            recording.append(json_master(2), START)
+            recording.append([json_master(2)], START)
 
         self.threads.holding = True
         with mock.patch("gameroom.store.recording.os.fdatasync", meanwhile):
@@ -410,10 +410,10 @@ class SyncTests(RecordingsCase):
         bad, good, errors, told = self.create(sync=True), self.create(OTHER, sync=True), list[OSError](), list[int]()
         bad.failed, good.synced = errors.append, told.append
         self.threads.holding = True
-        bad.append(json_master(0), START)
+        bad.append([json_master(0)], START)
         self.threads.release()
-        bad.append(json_master(1), START)
-        good.append(json_master(0), START)
+        bad.append([json_master(1)], START)
+        good.append([json_master(0)], START)
 
         def fdatasync(fd: int) -> None:
             if fd == bad.fileno():
@@ -430,7 +430,7 @@ class SyncTests(RecordingsCase):
         for recording, told in recordings:
             recording.synced = told.append
             for generation in range(3):
-                recording.append(json_master(generation), START)
+                recording.append([json_master(generation)], START)
         with mock.patch("gameroom.store.to_disk.syncfs", syncfs):
             self.clock.advance(SYNC_AFTER)
         return recordings
@@ -478,7 +478,7 @@ class SyncTests(RecordingsCase):
         self.threads.holding = True
         stopped = self.recordings.stop()
         self.assertNoResult(stopped)
-        recording.append(json_master(0), START)
+        recording.append([json_master(0)], START)
         self.threads.release()
         self.assertNoResult(stopped)
         self.threads.release()

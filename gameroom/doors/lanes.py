@@ -1,0 +1,89 @@
+"""The short way from what is read at a connection to a play: bytes to packets, and nothing besides (docs/speed.md).
+
+A lane takes what comes for as long as it is plain, and gives back the rest, which then goes the long way: to the protocol.
+It is the protocol that has a lane, says when it may be used, and hears of what is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gameroom.doors.frames import plain_frame
+from gameroom.referees.lockstep_lane import SeatLane
+from gameroom.wire.envelope import HEADER_BYTES
+from gameroom.wire.room_parts import ROOM_BINARY, ROOM_TEXT
+
+AT_ONCE: Final = 64
+"""So many messages of one connection are taken before the others have their turn."""
+
+
+class Lane:
+    """Of one connection. `refuse(error)` is called for each packet that is refused; messages have `longest` bytes at most."""
+
+    def __init__(self, seat: SeatLane, longest: int, refuse: Callable[[Exception], None]) -> None:
+        self.seat = seat
+        self.longest = longest
+        self._refuse = refuse
+        self.plain = False
+        """Whether the connection is in order, and what comes next begins with what begins a message."""
+        self.heard = False
+        """Whether anything came; for the protocol, to be looked at and taken back."""
+
+    def take(self, data: bytes) -> bytes:
+        """Give what the play takes of it to the play, and give back what is left. Never raises."""
+        seat = self.seat
+        if not self.plain or not seat.open:
+            return data
+        self.heard = True
+        seat.begin()
+        at = self._take(data, seat, seat.now())
+        seat.end()
+        return b"" if at == len(data) else data[at:]
+
+    def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
+        """Gives how much of it was taken."""
+        raise NotImplementedError
+
+
+class FrameLane(Lane):
+    """Of a web socket: from plain frames."""
+
+    def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
+        at, end, left = 0, len(data), AT_ONCE
+        while at < end and left and self.plain:
+            left -= 1
+            found = plain_frame(data, at, self.longest)
+            if found is None:
+                break
+            payload, is_binary, after = found
+            try:
+                if not seat.take(payload, is_binary, now):
+                    break
+            except Exception as error:
+                self._refuse(error)
+            at = after
+        return at
+
+
+class EnvelopeLane(Lane):
+    """Of a connection at the game port: from envelopes that are whole room messages."""
+
+    def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
+        at, end, left = 0, len(data), AT_ONCE
+        while at + HEADER_BYTES <= end and left and self.plain:
+            left -= 1
+            is_binary = data.startswith(ROOM_BINARY, at)
+            if not is_binary and not data.startswith(ROOM_TEXT, at):
+                break
+            start = at + HEADER_BYTES
+            after = start + (data[at + 2] << 8 | data[at + 3])
+            if after > end or after - start > self.longest:
+                break
+            try:
+                if not seat.take(data[start:after], is_binary, now):
+                    break
+            except Exception as error:
+                self._refuse(error)
+            at = after
+        return at
