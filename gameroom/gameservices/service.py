@@ -123,6 +123,11 @@ class Service:
         return self._linger is not None
 
     @property
+    def over(self) -> bool:
+        """Whether it ends, for good."""
+        return self._over
+
+    @property
     def problem(self) -> str:
         """Why it does not answer, a sentence for a person; empty where nothing is known."""
         return self._way.problem

@@ -112,6 +112,19 @@ class GameServices:
         return service.lease(order)
 
     @deferring
+    async def room_made(self) -> bool:
+        """After `lease` was refused: whether services were on their way out meanwhile, as those are that only lingered and stood in the way.
+
+        Fires when these are gone, within a moment, so that asking once more may do. Cancelling it is fine.
+        """
+        if self.stopped:
+            return False
+        going = [service.end(STOP_PATIENCE) for service in self._all if service.over]
+        for each in going:
+            await each
+        return bool(going)
+
+    @deferring
     async def stop(self) -> None:
         """End all of them, for good. Fires when no program of them is left and every connection is closed."""
         self.stopped = True

@@ -52,7 +52,7 @@ class RoomService:
         if self._lease is None:
             releases = self._releases
             try:
-                lease = self._services.lease(await self._order())
+                lease = await self._leased(await self._order())
             except GameroomError as error:
                 self._tell_developer(error)
                 raise
@@ -61,6 +61,15 @@ class RoomService:
                 raise BadState("the play was over before its service was there")
             self._lease, self._refused = lease, ""
         return self._lease
+
+    async def _leased(self, order: ServiceOrder) -> ServiceLease:
+        """Where services that no room needs stand in the way, this waits until they are gone."""
+        while True:
+            try:
+                return self._services.lease(order)
+            except BadState:
+                if not await self._services.room_made():
+                    raise
 
     async def _order(self) -> ServiceOrder:
         options = self._room.options
