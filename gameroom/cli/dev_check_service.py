@@ -16,7 +16,7 @@ import attrs
 import click
 
 from gameroom.cli.check_service.asked import Asked, asked_of
-from gameroom.cli.check_service.checking import Checking
+from gameroom.cli.check_service.checking import LATER, PATIENT, Checking
 from gameroom.cli.check_service.findings import Findings
 from gameroom.cli.check_service.place import Elsewhere, Heard, OfBundle, Place, runnable
 from gameroom.cli.check_service.plays import Plays
@@ -52,6 +52,7 @@ class Wish:
     players: int | None
     count: int
     timeout: float
+    patient: bool
     sandbox: bool
     save: Path
     as_json: bool
@@ -65,6 +66,7 @@ class Wish:
 @click.option("--players", type=click.IntRange(1, MOST_PLAYERS), metavar="N", help="So many in each play; without this as many as the game takes.")
 @click.option("--count", type=click.IntRange(0, 1_000_000), default=500, show_default=True, metavar="N", help="Updates that are made up.")
 @click.option("--timeout", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, metavar="S", help="Seconds that an answer may take.")
+@click.option("--patient", is_flag=True, help="Wait for a minute before all is asked again, so that a clock is seen that counts in minutes.")
 @click.option("--sandbox/--no-sandbox", default=True, help="Whether a bundle's program runs in the sandbox.")
 @click.option(
     "--save", type=click.Path(path_type=Path), default=SAVED, show_default=True, metavar="FILE", help="Where to put updates that show faults."
@@ -105,7 +107,7 @@ async def _report(reactor: Any, service: Service, folder: Path | None, asked: As
         game = asked.game
         order = ServiceOrder(game_id=game.game_id, version=game.version, folder=folder, service=service)
         place = OfBundle(reactor=reactor, programs=programs, order=order)
-    checking = Checking(reactor=reactor, place=place, timeout=wish.timeout, said=asked.said)
+    checking = Checking(reactor=reactor, place=place, timeout=wish.timeout, later=PATIENT if wish.patient else LATER, said=asked.said)
     plays = Plays(asked.game, asked.own, Random(6), now_ms=int(time() * 1000))
     if not wish.as_json:
         where = {None: "", True: ", in the sandbox", False: ", without a sandbox"}[sandboxed]

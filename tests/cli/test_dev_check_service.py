@@ -21,7 +21,7 @@ from gameroom.cli import main
 from gameroom.cli.check_service.answers import difference, oddities
 from gameroom.cli.check_service.caller import Caller, Heartbeat
 from gameroom.cli.check_service.cases import Recorded
-from gameroom.cli.check_service.checking import Checking
+from gameroom.cli.check_service.checking import LATER, PATIENT, Checking
 from gameroom.cli.check_service.findings import Findings, described
 from gameroom.cli.check_service.place import SETTLES_WITHIN
 from gameroom.cli.check_service.plays import Game, Plays
@@ -157,11 +157,18 @@ class CheckingCase(SynchronousTestCase):
         return self.successResultOf(running)
 
     def checked(
-        self, service: Service, *, own: tuple[bytes, ...] = (), count: int = 60, recorded: tuple[Recorded, ...] = (), **place: Any
+        self,
+        service: Service,
+        *,
+        own: tuple[bytes, ...] = (),
+        count: int = 60,
+        recorded: tuple[Recorded, ...] = (),
+        later: float = LATER,
+        **place: Any,
     ) -> Checking:
         """All that the command does but for the speed."""
         messages = [Message(0, each, True) for each in own]
-        checking = Checking(reactor=self.clock, place=Place(self.clock, service, **place), timeout=1.0, said=messages)
+        checking = Checking(reactor=self.clock, place=Place(self.clock, service, **place), timeout=1.0, later=later, said=messages)
         plays = Plays(GAME, messages, Random(1), now_ms=int(NOW * 1000))
 
         async def deed() -> None:
@@ -207,6 +214,18 @@ class ServicesTests(CheckingCase):
         self.assertEqual(self.wrong(Service(chance)), ["differs"])
         self.assertEqual(self.wrong(Service(having(shared)))[0], "differs")
         self.assertEqual(self.wrong(Service(started)), ["differs_after_restart"])
+
+    def test_clocks(self) -> None:
+        """One in seconds is always found, one in minutes by who waits for one."""
+        self.clock.advance(60 - NOW % 60)
+
+        def telling(unit: int) -> Service:
+            return Service(having(lambda _, __, state: attrs.evolve(state, timer_ms=1000 + int(self.clock.seconds()) // unit % 1000)))
+
+        self.assertEqual(self.wrong(telling(1), count=10), ["differs"])
+        self.clock.advance(60 - self.clock.seconds() % 60)
+        self.assertEqual(self.wrong(telling(60), count=10), [])
+        self.assertEqual(self.wrong(telling(60), count=10, later=PATIENT), ["differs"])
 
     def test_the_same_in_another_spelling(self) -> None:
         def spelt(service: Service, update: Update, state: State) -> State:

@@ -50,6 +50,8 @@ MOST_TROUBLE: Final = 8
 """Updates without an answer, after which it is not gone on."""
 LATER: Final = 1.1
 """Seconds between the two times that something is asked, so that a clock is seen that counts in seconds."""
+PATIENT: Final = 61.0
+"""And one that counts in minutes."""
 
 
 @attrs.define(kw_only=True)
@@ -67,6 +69,8 @@ class Checking:
     in_flight_each: int = IN_FLIGHT_EACH
     """Updates on their way on each of them."""
     _random: Random = attrs.field(factory=lambda: Random(6))
+    later: float = LATER
+    """Seconds between the two times that something is asked, at least."""
     said: Sequence[Message] = ()
     """What players of the game send, as its developer has said: the rules may not fail at it. What was recorded may have been anything."""
     _own: set[tuple[bytes, bool]] = attrs.field(factory=set)
@@ -220,7 +224,7 @@ class Checking:
         if restarted:
             await self.place.again()
         else:
-            await deferLater(self.reactor, LATER)
+            await deferLater(self.reactor, self.later)
         order = list(self.cases)
         self._random.shuffle(order)
         todo, suspects = deque(order), list[Case]()
