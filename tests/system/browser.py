@@ -1,4 +1,4 @@
-"""A headless Chromium of its own for each person of a test, and what a person does with the pages."""
+"""A headless Chromium with a profile of its own for each person of a test, and what a person does with the pages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -33,11 +34,12 @@ OUTCOMES = {"You won", "You lost", "Draw"}
 HURRY = "client.rate = 1000; client.measure = () => {}; client.framerate = 60;"
 
 
-class Browser:
-    """One person at one screen. As a context manager it is open inside, and gone with its profile outside."""
+class Screen:
+    """A Chromium with a profile of its own."""
 
-    def __init__(self, base: str, size: tuple[int, int] = DESKTOP, *, dark: bool = False) -> None:
-        self.base = base
+    def __init__(self, size: tuple[int, int], dark: bool) -> None:
+        self.kind = size, dark
+        self._size = size
         self._profile = tempfile.mkdtemp(prefix="gameroom-browser-")
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium") or ""
@@ -52,12 +54,80 @@ class Browser:
         self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver"), port=free_port()))
         self.driver.set_script_timeout(30)
 
+    def forget(self, base: str) -> None:
+        """Be as if it were new for whoever comes to these pages: an empty window that knows nobody. What a test set for its page is gone with it."""
+        driver = self.driver
+        used = driver.window_handles
+        driver.switch_to.new_window("window")
+        fresh = driver.current_window_handle
+        for handle in used:
+            driver.switch_to.window(handle)
+            driver.close()
+        driver.switch_to.window(fresh)
+        if self._size != PHONE:
+            driver.set_window_size(*self._size)
+        driver.delete_network_conditions()
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "default"})
+        driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": base, "storageTypes": "all"})
+        driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+        driver.get_log("browser")
+
+    def close(self) -> None:
+        self.driver.quit()
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+
+class Screens:
+    """Those that nobody is at: a Chromium takes more than a second of CPU time to start and to end."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._idle: list[Screen] = []
+
+    def take(self, size: tuple[int, int], dark: bool) -> Screen:
+        for screen in self._idle:
+            if screen.kind == (size, dark):
+                self._idle.remove(screen)
+                return screen
+        return Screen(size, dark)
+
+    def give_back(self, screen: Screen, base: str) -> None:
+        """Keep it for others, in place of that which was used longest ago."""
+        try:
+            screen.forget(base)
+        except WebDriverException:
+            screen.close()
+            return
+        self._idle.append(screen)
+        if len(self._idle) > self._most:
+            self._idle.pop(0).close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+
+screens = Screens(4)
+"""Those of this process; whoever uses them closes them in the end."""
+
+
+class Browser:
+    """One person at one screen. As a context manager it is open inside, and forgotten with its profile outside."""
+
+    def __init__(self, base: str, size: tuple[int, int] = DESKTOP, *, dark: bool = False) -> None:
+        self.base = base
+        self._screen = screens.take(size, dark)
+        self.driver = self._screen.driver
+
     def __enter__(self) -> Browser:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
-        self.driver.quit()
-        shutil.rmtree(self._profile, ignore_errors=True)
+        if problem is None:
+            screens.give_back(self._screen, self.base)
+        else:
+            self._screen.close()
 
     # -- looking
 

@@ -11,12 +11,23 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.postgres import shared_server
+from tests.system.browser import screens
 from tests.system.harness import Daemon, DaemonMaker
 
 WITH_BROWSERS = "test_browser"
 """How the names of files with browsers begin."""
 LIGHT = tuple(f"{WITH_BROWSERS}_{name}.py" for name in ("dev", "engines", "pages", "relay", "service", "store", "tutorial"))
 """Those of them that take less of the machine."""
+LONG = (
+    "test_the_compiled_build_plays_by_the_same_rules",
+    "test_twisteds_own_tests",
+    "test_a_long_play_on_a_bad_network",
+    "test_it_recovers_from_a_restart_of_the_server",
+    "test_the_tutorial_of_game_servers_is_true",
+    "test_the_tutorial_of_game_services_is_true",
+    "test_the_publishing_tutorial_is_true",
+)
+"""Tests that take longest; they are begun first, so that the others do not wait for one of them in the end."""
 DAEMONS = pytest.StashKey[list[Daemon]]()
 
 
@@ -36,6 +47,11 @@ class BrowsersInTwoProcesses(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowsersInTwoProcesses:
     """Called where `-n` is given."""
     return BrowsersInTwoProcesses(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, and the others as they stand."""
+    items.sort(key=lambda item: not item.name.startswith(LONG))
 
 
 @pytest.fixture
@@ -84,6 +100,11 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
     if request.param == "sqlite":
         return None
     return shared_server().create_database()
+
+
+def pytest_sessionfinish() -> None:
+    """Nobody is at any of them any more."""
+    screens.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,7 @@ from tests.system.harness import Daemon, DaemonMaker
 from tests.system.network import Weather
 from tests.system.scenario import ENCODINGS, lay_table, play_all, play_during, run
 
-GENERATIONS = {"json": 2000, "binary": 500}
+GENERATIONS = {"json": 1000, "binary": 500}
 """Of the long play; what differs between the encodings shows in a shorter one as well."""
 FAR_AWAY = Weather(latency=0.1, jitter=0.03, loss=0.001)
 

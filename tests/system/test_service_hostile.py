@@ -23,7 +23,7 @@ from tests.system.test_service_rooms import bundle
 from tests.system.web import Seat, Web
 
 MIB = 1 << 20
-TIMEOUT, RETRY_FOR = 0.4, 1.0
+TIMEOUT, RETRY_FOR = 0.8, 2.0
 WITHIN = 15.0
 SWOLLEN = 96 * MIB
 """What all of them together may make the daemon hold, beside what it held before."""
@@ -308,7 +308,9 @@ def test_whatever_a_service_does(make_daemon: DaemonMaker) -> None:
     good = Case("good", void)
     cases = [*harm, *odd, *rude, good]
     service = {"allow": [case.service.endpoint for case in cases], "timeout": TIMEOUT, "retry_for": RETRY_FOR}
-    daemon = make_daemon(settings={"service": service, "limits": {"rooms_per_address": 1000}})
+    # Some seats are waited for until all the others are taken.
+    rooms = {"reconnect_window": 60.0, "room_ttl": 60.0}
+    daemon = make_daemon(settings={"service": service, "limits": {"rooms_per_address": 1000}, "rooms": rooms})
     developer = Developer(daemon)
     made(daemon, developer, cases)
     before = daemon.resident_bytes()
