@@ -30,9 +30,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from errno import EINTR, ENOBUFS, EWOULDBLOCK
-from functools import partial
 from select import EPOLLIN
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet import tcp
 from twisted.internet.epollreactor import EPollReactor
@@ -46,19 +45,16 @@ from twisted.python.context import get as get_context
 from twisted.python.context import theContextTracker
 from twisted.python.failure import Failure
 
-__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install", "let_take", "pass_on"]
+__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "Shortcut", "install"]
 
 SMALL_READ = 4 * 1024
 """What a read gives at most, in bytes, unless the one before it was full."""
-
-LARGE_READ = 256 * 1024
-"""What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
 
 NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-class _LeanConnection(tcp.Connection):
+class LeanConnection(tcp.Connection):
     """What the server's and the client's end have in common."""
 
     # What every read and write looks at, side by side in memory: with a thousand connections it is the memory that is waited for.
@@ -66,7 +62,6 @@ class _LeanConnection(tcp.Connection):
         "SEND_LIMIT",
         "TLS",
         "_aborting",
-        "_lane",
         "_reads",
         "_send_failed",
         "_tempDataBuffer",
@@ -77,6 +72,7 @@ class _LeanConnection(tcp.Connection):
         "connected",
         "dataBuffer",
         "disconnecting",
+        "lane",
         "logstr",
         "producer",
         "producerPaused",
@@ -93,7 +89,8 @@ class _LeanConnection(tcp.Connection):
         # What stock has as attributes of its classes, where Python looks last.
         self.bufferSize, self.SEND_LIMIT = tcp.Connection.bufferSize, tcp.Connection.SEND_LIMIT
         self._reads = SMALL_READ
-        self._lane: _Lane | None = None
+        self.lane: Shortcut | None = None
+        """Who takes what is read, while that is little."""
         self.connected = self.disconnecting = 0
         self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
         self.producerPaused = self.streamingProducer = False
@@ -155,48 +152,40 @@ class _LeanConnection(tcp.Connection):
             return CONNECTION_LOST if self._send_failed else CONNECTION_DONE
         if len(data) == most:
             self._reads = max(self.bufferSize, SMALL_READ)
-            # Large reads are the protocol's.
-            self.reactor.lanes.pop(self.fileno(), None)
+            if self.lane is not None:
+                # Large reads are the protocol's.
+                self.reactor.shortcuts.pop(self.fileno(), None)
         elif most > SMALL_READ > len(data):
             self._reads = SMALL_READ
-            if self._lane is not None:
-                self.reactor.lanes[self.fileno()] = self._lane
+            if self.lane is not None:
+                self.reactor.shortcuts[self.fileno()] = self.lane
         self.protocol.dataReceived(data)
         return None
 
+    @property
+    def reads_little(self) -> bool:
+        """Whether the next read is a small one."""
+        return self._reads == SMALL_READ
+
     def connectionLost(self, reason: Failure) -> None:
-        fd = self.fileno()
-        self.reactor.ways.pop(fd, None)
-        self.reactor.lanes.pop(fd, None)
+        self.reactor.shortcuts.pop(self.fileno(), None)
         super().connectionLost(reason)
 
 
-class _Way:
-    """How to pass on what comes at one connection to another one. All that each message needs is here, side by side."""
+class Shortcut(Protocol):
+    """What reads from a connection instead of it (`gameroom.shortcuts`)."""
 
-    __slots__ = ("most", "receive", "send", "source", "target", "target_fd")
+    connection: LeanConnection
 
-    def __init__(self, source: _LeanConnection, target: _LeanConnection) -> None:
-        self.source, self.target, self.target_fd = source, target, target.fileno()
-        self.receive, self.send = source.socket.recv, target.socket.send
-        self.most = SMALL_READ
-        """Bytes that a read gives at most."""
+    def read(self) -> Callable[[], Any] | None:
+        """Read once. Gives what is left to be done as `doRead` would do it, in a logging context; None where nothing is."""
 
 
-class _Lane:
-    """Who takes what comes at a connection before its protocol does. All that each read needs is here, side by side."""
-
-    __slots__ = ("connection", "receive", "take")
-
-    def __init__(self, connection: _LeanConnection, take: Callable[[bytes], bytes]) -> None:
-        self.connection, self.receive, self.take = connection, connection.socket.recv, take
-
-
-class LeanServer(_LeanConnection, tcp.Server):
+class LeanServer(LeanConnection, tcp.Server):
     """The server's end of a TCP connection."""
 
 
-class LeanClient(_LeanConnection, tcp.Client):
+class LeanClient(LeanConnection, tcp.Client):
     """The client's end of a TCP connection."""
 
 
@@ -222,10 +211,8 @@ class LeanReactor(EPollReactor):
     def __init__(self) -> None:
         self.written: dict[Any, None] = {}
         """The connections that have written, or want to, and were not asked to send yet; in order."""
-        self.ways: dict[int, _Way] = {}
-        """What is passed on, by the descriptor of the connection that it comes from."""
-        self.lanes: dict[int, _Lane] = {}
-        """Who takes what comes first, by the descriptor of the connection."""
+        self.shortcuts: dict[int, Shortcut] = {}
+        """Who reads instead of a connection, by its descriptor."""
         super().__init__()
 
     def doPoll(self, timeout: float | None) -> None:
@@ -238,25 +225,14 @@ class LeanReactor(EPollReactor):
             if problem.errno == EINTR:
                 return
             raise
-        selectables, ways, lanes = self._selectables, self.ways, self.lanes
+        selectables, shortcuts = self._selectables, self.shortcuts
         contexts, context = theContextTracker.currentContext().contexts, get_context(log.ILogContext)
         for fd, event in events:
-            if event == EPOLLIN and fd in lanes:
-                lane = lanes[fd]
-                try:
-                    data = lane.receive(SMALL_READ)
-                except OSError as problem:
-                    if problem.errno != EWOULDBLOCK:
-                        self._read(lane.connection, contexts, context, lambda: CONNECTION_LOST)
-                    continue
-                if not 0 < len(data) < SMALL_READ:
-                    self._read(lane.connection, contexts, context, partial(lane.connection.came, data, SMALL_READ))
-                elif rest := lane.take(data):
-                    self._read(lane.connection, contexts, context, partial(lane.connection.came, rest, SMALL_READ))
-                continue
             selectable = selectables.get(fd)
-            if event == EPOLLIN and fd in ways and selectable is not None:
-                self._pass_on(ways[fd])
+            if event == EPOLLIN and fd in shortcuts and selectable is not None:
+                shortcut = shortcuts[fd]
+                if (left := shortcut.read()) is not None:
+                    self._read(shortcut.connection, contexts, context, left)
             elif event == EPOLLIN and isinstance(selectable, tcp.Connection):
                 self._read(selectable, contexts, context, selectable.doRead)
             elif selectable is not None:
@@ -277,15 +253,15 @@ class LeanReactor(EPollReactor):
                 # doWrite will meet it as well, and there it is logged and ends the connection.
                 done = False
             if not done:
-                self._ask_epoll(connection)
+                self.ask_epoll(connection)
 
-    def _ask_epoll(self, connection: _LeanConnection) -> None:
+    def ask_epoll(self, connection: LeanConnection) -> None:
         """Have `doWrite` called, as in stock: the connection could not send all, or has more to do than that."""
         log.callWithLogger(connection, super().addWriter, connection)
 
     def addWriter(self, writer: IWriteDescriptor) -> None:
         """Epoll is asked about a lean connection only when it could not send; about one that is still connecting, at once."""
-        if isinstance(writer, _LeanConnection) and writer.connected:
+        if isinstance(writer, LeanConnection) and writer.connected:
             self.written[writer] = None
         else:
             super().addWriter(writer)
@@ -319,42 +295,6 @@ class LeanReactor(EPollReactor):
         if why:
             log.callWithLogger(connection, self._disconnectSelectable, connection, why, was_read)
 
-    def _pass_on(self, way: _Way) -> None:
-        """Read once and send it at once, without a protocol, a logging context and the end of the round."""
-        most, target = way.most, way.target
-        try:
-            data = way.receive(most)
-        except OSError as problem:
-            if problem.errno != EWOULDBLOCK:
-                self._passed_all(way, CONNECTION_LOST)
-            return
-        size = len(data)
-        if size == most:
-            way.most = min(most * 8, LARGE_READ)
-        elif not size:
-            self._passed_all(way, CONNECTION_LOST if way.source._send_failed else CONNECTION_DONE)
-            return
-        elif most > SMALL_READ > size:
-            way.most = SMALL_READ
-        if way.target_fd in self._writes or (self.written and target in self.written):
-            # Something is before it, or the connection is to be closed.
-            target.write(data)
-            return
-        try:
-            sent = way.send(data)
-        except OSError as problem:
-            sent = 0
-            if not target.connected or target._writeDisconnected:
-                return
-            target._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
-        if sent != size:
-            target.dataBuffer, target.offset = data, sent
-            target._maybePauseProducer()
-            self._ask_epoll(target)
-
-    def _passed_all(self, way: _Way, why: BaseException) -> None:
-        log.callWithLogger(way.source, self._disconnectSelectable, way.source, why, True)
-
     def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
         listening = LeanPort(port, factory, backlog, interface, self)
         listening.startListening()
@@ -383,35 +323,6 @@ class LeanReactor(EPollReactor):
         if addressFamily not in INTERNET:
             return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
         return LeanServer._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
-
-
-def pass_on(source: Any, target: Any) -> None:
-    """What comes at one transport is written to the other by the shortest way; with None as `target` that is over.
-
-    Where a transport is not lean or speaks TLS, nothing happens.
-    The source's protocol is to do the same, `protocol.dataReceived = target.write`: it is called whenever the short way cannot be gone.
-    """
-    if not isinstance(source, _LeanConnection) or not source.connected:
-        return
-    ways, fd = source.reactor.ways, source.fileno()
-    if isinstance(target, _LeanConnection) and target.connected and not (source.TLS or target.TLS):
-        ways[fd] = _Way(source, target)
-    else:
-        ways.pop(fd, None)
-
-
-def let_take(transport: Any, take: Callable[[bytes], bytes] | None) -> None:
-    """What comes in small reads is given to `take`, which gives back what it leaves to the protocol; with None that is over.
-
-    `take` never raises, and is called without a logging context. Where the transport is not lean or speaks TLS, nothing happens:
-    the protocol's `dataReceived` is to ask `take` itself, and is called whenever the short way cannot be gone.
-    """
-    if not isinstance(transport, _LeanConnection) or not transport.connected or transport.TLS:
-        return
-    transport.reactor.lanes.pop(transport.fileno(), None)
-    transport._lane = None if take is None else _Lane(transport, take)
-    if transport._lane is not None and transport._reads == SMALL_READ:
-        transport.reactor.lanes[transport.fileno()] = transport._lane
 
 
 def install() -> None:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import uuid4
 
-import orjson
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,20 +18,17 @@ from gameroom.errors import BadState, GameroomError, InvalidRequest, RateLimited
 from gameroom.rules import room as rules
 from gameroom.rules.limits import Flood
 from gameroom.settings import Limits
-from gameroom.wire.json_lists import check_lists
-from gameroom.wire.room_messages import Hello, Outgoing, size_of, text_field
+from gameroom.wire.room_messages import LARGE, Hello, Outgoing, id_of, read_message, size_of, text_field
 
 if TYPE_CHECKING:
     from gameroom.referees.lockstep_lane import SeatLane
     from gameroom.registry import Registry
     from gameroom.room import LivingRoom
 
-LARGEST_ID = 2**53 - 1
 LONGEST_TYPE = 64
 """What is refused may be named in the answer, and that may be remembered for a repeat."""
-LARGE = 32 << 10
-"""Bytes. A longer message takes long to read, as long as many short ones: it counts as one more for each `SHORT` bytes."""
 SHORT = 8 << 10
+"""Bytes. A `LARGE` message takes as long to read as many short ones: it counts as one more for each so many bytes."""
 
 Answer = dict[str, Any] | None
 ACK: dict[str, Any] = {"type": "ack"}
@@ -137,10 +133,10 @@ class RoomConversation:
         try:
             if len(data) > LARGE:
                 self._count(len(data) / SHORT)
-            message = _parse(data)
+            message = read_message(data)
             kind = message.get("type")
             if room is None or type(kind) is not str or not room.referee.is_command(kind) or "id" in message:
-                self._perform(message, _id_of(message))
+                self._perform(message, id_of(message))
                 return
             # What `perform` would do with the most frequent of messages.
             result = room.referee.text(self._user_id, message, self._connection)
@@ -185,7 +181,7 @@ class RoomConversation:
         Gives the answer's fields (None for a plain ack), or a Deferred of them. Raises, or fails with, `GameroomError`.
         """
         if message_id is None:
-            message_id = _id_of(message)
+            message_id = id_of(message)
         kind, room = message.get("type"), self._room
         deed = self._DEEDS.get(kind) if type(kind) is str else None
         is_packet = room is not None and deed is None and type(kind) is str and room.referee.is_command(kind)
@@ -385,24 +381,3 @@ ANSWERED: dict[str, Any] = {"type": "answered"}
 
 def _unproved() -> Unauthorized:
     return Unauthorized('say hello first: {"type": "hello", "token": <your seat token>}')
-
-
-def _parse(data: bytes) -> dict[str, Any]:
-    if len(data) > LARGE:
-        check_lists("a room message", data)
-    try:
-        message = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise InvalidRequest("a room message is one JSON object in UTF-8") from None
-    if type(message) is not dict:
-        raise InvalidRequest("a room message is one JSON object")
-    return message
-
-
-def _id_of(message: dict[str, Any]) -> int | None:
-    message_id = message.get("id")
-    if message_id is None:
-        return None
-    if type(message_id) is not int or not 0 <= message_id <= LARGEST_ID:
-        raise InvalidRequest("id must be an integer from 0 to 2^53 - 1", pointer="/id")
-    return message_id

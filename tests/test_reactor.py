@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom.reactor import LARGE_READ, SMALL_READ, LeanPort, LeanReactor, LeanServer, pass_on
+from gameroom.reactor import SMALL_READ, LeanPort, LeanReactor, LeanServer
+from gameroom.shortcuts import LARGE_READ, pass_on
 
 BUFFER = tcp.Connection.bufferSize
 
@@ -701,7 +702,7 @@ class PassOnTests(ReactorCase):
         """An end of file, and an error, end the source as ever, and nobody else."""
         self.comes(b"")
         self.assertEqual([reason.type for reason in self.passing.lost], [ConnectionDone])
-        self.assertEqual(self.reactor.ways, {})
+        self.assertEqual(self.reactor.shortcuts, {})
         self.assertTrue(self.far.connected)
 
     def test_half_close(self) -> None:
@@ -761,7 +762,7 @@ class PassOnTests(ReactorCase):
         self.near.abortConnection()
         self.round(3)
         self.assertEqual(self.far_kernel.taken, b"")
-        self.assertEqual(self.reactor.ways, {})
+        self.assertEqual(self.reactor.shortcuts, {})
 
     def test_no_more(self) -> None:
         """The protocol gets what comes, as before."""
@@ -774,13 +775,13 @@ class PassOnTests(ReactorCase):
         for spoil in (lambda: setattr(self.far, "TLS", True), lambda: setattr(self.near, "TLS", True)):
             spoil()
             pass_on(self.near, self.far)
-            self.assertEqual(self.reactor.ways, {})
+            self.assertEqual(self.reactor.shortcuts, {})
             self.near.TLS = self.far.TLS = False
         pass_on(self.near, object())
         pass_on(object(), self.near)
-        self.assertEqual(self.reactor.ways, {})
+        self.assertEqual(self.reactor.shortcuts, {})
         self.near.abortConnection()
         self.reactor.runUntilCurrent()
         self.round(2)
         pass_on(self.near, self.far)
-        self.assertEqual(self.reactor.ways, {})
+        self.assertEqual(self.reactor.shortcuts, {})

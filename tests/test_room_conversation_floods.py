@@ -7,8 +7,9 @@ from unittest import mock
 
 from gameroom.entrance import Guest
 from gameroom.errors import BadState, InvalidRequest, RateLimited
-from gameroom.room_conversation import LARGE, SHORT, RoomConversation, _parse
+from gameroom.room_conversation import SHORT, RoomConversation
 from gameroom.settings import Limits
+from gameroom.wire.room_messages import LARGE, read_message
 from tests.rooms import NotingConnection
 from tests.test_room_conversation import ConversationTestCase
 
@@ -105,7 +106,7 @@ class StormTests(ConversationTestCase):
     def test_no_message(self) -> None:
         """1 MiB of empty arrays, which take a while to be read: told so after two, closed after some dozens, and nobody else is touched."""
         data = b"[" + b"[]," * (MIB // 3 - 1) + b"1]"
-        with mock.patch("gameroom.room_conversation._parse", wraps=_parse) as parse:
+        with mock.patch("gameroom.room_conversation.read_message", wraps=read_message) as parse:
             self.storm(lambda guest: guest.text(data))
         self.assertLessEqual(parse.call_count, 8 * 2 + 1, "and the one that Anna says")
 

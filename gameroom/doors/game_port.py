@@ -16,15 +16,15 @@ from zope.interface import implementer
 
 from gameroom import room_views
 from gameroom.doors.envelope_protocol import AT_ONCE, EnvelopeProtocol
-from gameroom.doors.game_port_seats import Seated, Seats
 from gameroom.doors.frames import LONGEST
+from gameroom.doors.game_port_seats import Seated, Seats
 from gameroom.doors.lanes import EnvelopeLane
 from gameroom.doors.streams import StreamFactory
 from gameroom.errors import BadState, GameroomError, InvalidRequest, NotFound, Unauthorized
 from gameroom.interfaces import IPipeConnection
-from gameroom.reactor import let_take
 from gameroom.room_conversation import RoomConversation
 from gameroom.settings import Limits
+from gameroom.shortcuts import let_take, sender
 from gameroom.wire import game_port as wire
 from gameroom.wire.envelope import HEADER_BYTES, JSON
 from gameroom.wire.room_messages import Outgoing, Outgoings
@@ -88,7 +88,7 @@ class GamePortConnection(EnvelopeProtocol):
             longest = min(LONGEST, self.factory.limits().websocket_message_bytes)
             lane = self._lane = EnvelopeLane(seat, longest, conversation.refuse_packet)
             lane.plain = True
-            self.outbox.write = self.transport.write
+            self.outbox.write = sender(self.transport)
             let_take(self.transport, lane.take)
 
     def _leave_lane(self) -> None:
@@ -96,6 +96,7 @@ class GamePortConnection(EnvelopeProtocol):
             self._lane.plain = False
             self._lane = None
             let_take(self.transport, None)
+            self.outbox.write = self.transport.write
 
     def _take_plain(self, data: bytes, conversation: RoomConversation) -> bytes:
         """The short way for whole room messages, with which nearly every read of a play begins. Gives what is left."""

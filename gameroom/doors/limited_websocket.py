@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred
 from gameroom.doors.frames import EMPTY_PONG, EMPTY_PONG_BYTES, LONGEST, plain_frame
 from gameroom.doors.lanes import FrameLane
 from gameroom.doors.peers import ReaderPace
-from gameroom.reactor import let_take
 from gameroom.settings import Limits
+from gameroom.shortcuts import let_take, sender
 
 if TYPE_CHECKING:
     from gameroom.doors.websocket import RoomSocketFactory
@@ -131,6 +131,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
         """From now on packets go the short way; with None no longer."""
         self._lane = lane
         let_take(self.transport, None if lane is None else lane.take)
+        self.outbox.write = self.transport.write if lane is None else sender(self.transport)
 
     def _look_at_lane(self) -> None:
         """The short way begins where a message begins, and ends where it leads nowhere."""

@@ -27,7 +27,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gameroom.reactor import pass_on
+from gameroom.shortcuts import pass_on
 
 if TYPE_CHECKING:
     from gameroom.gameservers.link import ServerLink

@@ -11,8 +11,12 @@ import attrs
 import orjson
 
 from gameroom.errors import InvalidRequest
+from gameroom.wire.json_lists import check_lists
 from gameroom.wire.room_parts import room_message
 
+LARGE: Final = 32 << 10
+"""Bytes. What is longer takes long to read."""
+LARGEST_ID: Final = 2**53 - 1
 LEVELS_AROUND: Final = 16
 """So much deeper than what a member gave may the messages, lines and answers be that carry it."""
 
@@ -84,6 +88,29 @@ def _frame_of(data: bytes, binary: bool) -> bytes:
     else:
         head = bytes((first, 127)) + size.to_bytes(8, "big")
     return head + data
+
+
+def read_message(data: bytes) -> dict[str, Any]:
+    """What a member says; raises `InvalidRequest`."""
+    if len(data) > LARGE:
+        check_lists("a room message", data)
+    try:
+        message = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise InvalidRequest("a room message is one JSON object in UTF-8") from None
+    if type(message) is not dict:
+        raise InvalidRequest("a room message is one JSON object")
+    return message
+
+
+def id_of(message: dict[str, Any]) -> int | None:
+    """The `id` of a message; None where it has none. Raises `InvalidRequest`."""
+    message_id = message.get("id")
+    if message_id is None:
+        return None
+    if type(message_id) is not int or not 0 <= message_id <= LARGEST_ID:
+        raise InvalidRequest("id must be an integer from 0 to 2^53 - 1", pointer="/id")
+    return message_id
 
 
 def text_field(message: dict[str, Any], name: str, longest: int, default: str | None = None) -> str:

@@ -29,12 +29,17 @@ class NotedConversation:
 
     proved = False
     failing = False
-    lane = None
 
     def __init__(self, *, registry: Any, connection: Any, room_id: str, limits: Any) -> None:
         self.connection = connection
         self.room_id = room_id
         self.said: list[bytes | str] = []
+
+    @property
+    def lane(self) -> None:
+        return None
+
+    def refuse_packet(self, error: Exception) -> None: ...
 
     def text(self, data: bytes) -> None:
         if self.failing:

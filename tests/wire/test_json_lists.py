@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
-from gameroom.room_conversation import _parse
 from gameroom.wire import lines, messages
 from gameroom.wire.game_service import Finished, Said, State, View, shown_from_bytes, state_from_bytes, state_to_bytes
 from gameroom.wire.json_lists import MOST, check_lists
+from gameroom.wire.room_messages import read_message
 
 
 def lists(count: int) -> bytes:
@@ -76,7 +76,7 @@ class DoorsTests(SynchronousTestCase):
 
     def test_each_of_them_looks(self) -> None:
         """Room messages, lines, and JSON in Protocol Buffers."""
-        for wrap in (_parse, lines.decode, lambda text: messages._json("it", text)):
+        for wrap in (read_message, lines.decode, lambda text: messages._json("it", text)):
             wrap(b'{"a": %s}' % lists(MOST - 1))
             with self.assertRaisesRegex(InvalidRequest, "at most 65536 lists and objects"):
                 wrap(b'{"a": %s}' % lists(MOST))
