@@ -427,6 +427,7 @@ class DifferenceTests(SynchronousTestCase):
 
     def test_clues(self) -> None:
         self.assertIn("the time of day", self.told({"at": NOW}, {"at": NOW + 1}))
+        self.assertIn("the time of day", self.told({"minute": NOW // 60}, {"minute": NOW // 60 + 1}))
         self.assertIn("the time of day", self.told("2026-11-22T02:01:21", "2026-11-22T02:01:22"))
         self.assertIn("last digits", self.told(0.1 + 0.2, 0.3))
         self.assertIn("another order", self.told(["a", "b"], ["b", "a"]))

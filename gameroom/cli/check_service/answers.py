@@ -166,7 +166,7 @@ def _clue(one: Any, other: Any, now: float) -> str:
         return "That looks like the time of day; `now_ms` is the time of the update."
     if not isinstance(one, int | float) or not isinstance(other, int | float) or isinstance(one, bool):
         return ""
-    if any(abs(one / unit - now) < DAY and abs(other / unit - now) < DAY for unit in (1, 1e3, 1e6, 1e9)):
+    if any(abs(one / unit - now) < DAY and abs(other / unit - now) < DAY for unit in (1 / 60, 1, 1e3, 1e6, 1e9)):
         return "That looks like the time of day; `now_ms` is the time of the update."
     if math.isclose(one, other, rel_tol=1e-6):
         return "They differ in their last digits: fractions were added up in another order, or by several threads. Count in whole numbers."
