@@ -36,6 +36,7 @@ COMPILED = [
     "gameroom/rules/seats.py",
     "gameroom/rules/tally.py",
     "gameroom/rules/turns.py",
+    "gameroom/shortcuts.py",
     "gameroom/store/recording.py",
     "gameroom/wire/lockstep.py",
     "gameroom/wire/room_messages.py",

@@ -261,7 +261,12 @@ class GamePortConnection(EnvelopeProtocol):
 
     def deliver_all(self, outgoings: Outgoings) -> None:
         if not (self._silent or self.ending):
-            self.outbox.send(outgoings.enveloped())
+            outbox = self.outbox
+            if outbox.ready:
+                write = outbox.write
+                write(outgoings.envelopes or outgoings.enveloped())
+            else:
+                outbox.send(outgoings.enveloped())
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         if not (self._silent or self.ending):

@@ -154,7 +154,12 @@ class RoomSocket(LimitedWebSocket):
 
     def deliver_all(self, outgoings: Outgoings) -> None:
         if self.closing_since is None:
-            self.outbox.send(outgoings.framed())
+            outbox = self.outbox
+            if outbox.ready:
+                write = outbox.write
+                write(outgoings.frames or outgoings.framed())
+            else:
+                outbox.send(outgoings.framed())
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         if self.closing_since is None:

@@ -57,24 +57,24 @@ class Outgoing:
 class Outgoings:
     """Messages that go to members together, in order; joined once for each kind of door. Doors that join nothing deliver `messages`."""
 
-    __slots__ = ("_envelopes", "_frames", "messages")
+    __slots__ = ("envelopes", "frames", "messages")
 
     def __init__(self, messages: list[Outgoing]) -> None:
         self.messages = messages
-        self._frames = b""
-        self._envelopes = b""
+        self.frames = b""
+        self.envelopes = b""
 
     def framed(self) -> bytes:
         """The frames of all of them; see `Outgoing`."""
-        if not self._frames:
-            self._frames = b"".join([message.framed() for message in self.messages])
-        return self._frames
+        if not self.frames:
+            self.frames = b"".join([message.framed() for message in self.messages])
+        return self.frames
 
     def enveloped(self) -> bytes:
         """The envelopes of all of them; see `Outgoing`."""
-        if not self._envelopes:
-            self._envelopes = b"".join([message.enveloped() for message in self.messages])
-        return self._envelopes
+        if not self.envelopes:
+            self.envelopes = b"".join([message.enveloped() for message in self.messages])
+        return self.envelopes
 
 
 def _frame_of(data: bytes, binary: bool) -> bytes:
