@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
 from gameroom import __version__
-from gameroom.cli.dev import dev
 from gameroom.cli.output import shown
-from gameroom.cli.play import play
 from gameroom.cli.reacting import INTERRUPTED
-from gameroom.cli.replay import replay
 
 __all__ = ["main"]
+
+GROUPS = ("dev", "play", "replay")
+"""Each is in the module of its name, which is imported when it is asked for: none needs what the others do."""
 
 
 class OneLineGroup(click.Group):
@@ -36,18 +37,26 @@ class OneLineGroup(click.Group):
         sys.exit(status if isinstance(status, int) else 0)
 
 
+class Groups(OneLineGroup):
+    """That of all groups."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in GROUPS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+
 def _in_one_line(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return message if context is None else f"{message}; {context.command_path} --help says how it is called"
 
 
-@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Groups, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gameroom")
 def main() -> None:
     """What one does with gameroom from a terminal; the daemon itself is `twistd gameroom`."""
-
-
-main.add_command(dev)
-main.add_command(play)
-main.add_command(replay)

@@ -8,10 +8,6 @@ from typing import Any, NoReturn
 
 import click
 import orjson
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 WIDE = 240
 """Columns where nobody looks at a terminal: nothing is cut off or wrapped."""
@@ -43,6 +39,12 @@ def print_table(columns: list[str], rows: list[list[Any]], *, folded: bool = Fal
 
     On a terminal that is too narrow for it each row is a paragraph; `folded`: long cells take several lines instead.
     """
+    # It takes a tenth of the time of a command to import, and few print tables.
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
