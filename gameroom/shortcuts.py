@@ -30,7 +30,7 @@ class Sender:
 
     def __call__(self, data: bytes) -> None:
         target, written = self._target, self._written
-        if self._fd in self._writes or (written and target in written):
+        if self._fd in self._writes or (written and target in written) or target._aborting:
             # Something is before it, or the connection is to be closed.
             target.write(data)
             return
@@ -43,8 +43,9 @@ class Sender:
             target._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
         if sent != len(data):
             target.dataBuffer, target.offset = data, sent
-            target._maybePauseProducer()  # type: ignore[no-untyped-call]
+            # First of all: what the producer writes while it is paused goes behind the rest.
             target.reactor.ask_epoll(target)
+            target._maybePauseProducer()  # type: ignore[no-untyped-call]
 
 
 class Way:

@@ -59,9 +59,10 @@ class Kernel:
 
     def shutdown(self, how: int) -> None:
         self.shut.append(how)
+        self.error = errno.EPIPE
 
     def close(self) -> None:
-        self.closed = True
+        self.closed, self.error = True, errno.EBADF
         self.real.close()
         self.peer.close()
 

@@ -1,0 +1,480 @@
+"""gameroom.shortcuts, beside `pass_on` (test_reactor.py): what the short ways do, and that each ends as the long way does."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.testing import StringTransport
+from twisted.python import context, log
+from twisted.python.failure import Failure
+
+from gameroom.reactor import SMALL_READ, LeanServer
+from gameroom.shortcuts import let_take, sender
+from tests.test_reactor import BUFFER, ConnectionCase, HalfCloseable, Kernel, Producer, ReactorCase, Recorder
+
+
+class Taker(Recorder):
+    """Its `take` takes capitals and leaves the rest from where something else begins; as `let_take` asks, its `dataReceived` asks that itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[bytes] = []
+        self.systems_of_take: list[str] = []
+        self.on_take: Any = lambda data: None
+
+    def take(self, data: bytes) -> bytes:
+        left = data.lstrip(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        self.taken.append(data[: len(data) - len(left)])
+        self.systems_of_take.append(context.get(log.ILogContext)["system"])
+        self.on_take(data)
+        return left
+
+    def dataReceived(self, data: bytes) -> None:
+        if data := self.take(data):
+            super().dataReceived(data)
+
+
+class LaneCase(ReactorCase):
+    """Connections whose small reads are given to `take`."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.protocol, self.connection, self.kernel = self.connected()
+
+    def connected(self) -> tuple[Taker, Any, Kernel]:
+        kernel, protocol = Kernel(), Taker()
+        self.to_close.append(kernel)
+        connection: Any = LeanServer(kernel, protocol, ("127.0.0.1", 1), None, 0, self.reactor)
+        protocol.makeConnection(connection)
+        let_take(connection, protocol.take)
+        return protocol, connection, kernel
+
+    def comes(self, *pieces: bytes) -> None:
+        """So much comes, a piece a round."""
+        for piece in pieces:
+            self.kernel.incoming = [piece]
+            self.kernel.peer.send(b"!")
+            self.round()
+            if not self.kernel.closed:
+                self.kernel.real.recv(1)
+
+    @property
+    def reasons(self) -> list[Any]:
+        return [reason.type for reason in self.protocol.lost]
+
+    @property
+    def is_short(self) -> bool:
+        return self.kernel.fileno() in self.reactor.shortcuts
+
+
+class LaneTests(LaneCase):
+    def test_taken(self) -> None:
+        """Small reads are given to `take`, without a logging context, and the protocol does not hear of what that takes."""
+        self.comes(b"ONE", b"TWO")
+        self.assertEqual((self.protocol.taken, self.protocol.data), ([b"ONE", b"TWO"], b""))
+        self.assertEqual(self.protocol.systems_of_take, ["-", "-"])
+        self.assertEqual(self.kernel.asked, [SMALL_READ] * 2)
+
+    def test_left(self) -> None:
+        """What `take` leaves is the protocol's, which is called in its logging context; and then it goes on as before."""
+        self.comes(b"ABcd", b"ef", b"GH")
+        self.assertEqual((self.protocol.data, self.protocol.systems), (b"cdef", ["Taker,0,127.0.0.1"] * 2))
+        self.assertEqual([taken for taken in self.protocol.taken if taken], [b"AB", b"GH"])
+        self.assertTrue(self.is_short)
+
+    def test_what_the_protocol_raises(self) -> None:
+        """It is logged, and ends the connection, as ever."""
+        self.protocol.on_data = lambda data: 1 / 0
+        self.comes(b"AB", b"cd")
+        self.assertEqual((self.reasons, len(self.flushLoggedErrors(ZeroDivisionError))), ([ZeroDivisionError], 1))
+
+    def test_much(self) -> None:
+        """A full read is all the protocol's, and so is what follows, in large reads, until one brings little."""
+        self.comes(b"A" * SMALL_READ)
+        self.assertEqual((self.is_short, self.protocol.systems_of_take), (False, ["Taker,0,127.0.0.1"]))
+        self.comes(b"B" * (SMALL_READ + 1), b"C" * SMALL_READ)
+        self.assertFalse(self.is_short)
+        self.comes(b"DE")
+        self.assertTrue(self.is_short)
+        self.comes(b"FG")
+        self.assertEqual(self.kernel.asked, [SMALL_READ, *[BUFFER] * 3, SMALL_READ])
+        self.assertEqual(self.protocol.systems_of_take, [*["Taker,0,127.0.0.1"] * 4, "-"])
+        self.assertEqual(b"".join(self.protocol.taken), b"A" * SMALL_READ + b"B" * (SMALL_READ + 1) + b"C" * SMALL_READ + b"DEFG")
+
+    def test_nearly_full(self) -> None:
+        self.comes(b"A" * (SMALL_READ - 1))
+        self.assertEqual((self.is_short, self.protocol.systems_of_take), (True, ["-"]))
+
+    def test_begun_amid_much(self) -> None:
+        """Where reads are large already it begins with the next small one."""
+        let_take(self.connection, None)
+        self.comes(b"a" * SMALL_READ)
+        let_take(self.connection, self.protocol.take)
+        self.assertFalse(self.is_short)
+        self.comes(b"b")
+        self.assertTrue(self.is_short)
+
+    def test_ended_amid_much(self) -> None:
+        """One that has ended does not come back with the next small read."""
+        self.comes(b"a" * SMALL_READ)
+        let_take(self.connection, None)
+        self.comes(b"b")
+        self.assertFalse(self.is_short)
+
+    def test_nothing_there(self) -> None:
+        """An event with nothing to read is none."""
+        self.kernel.peer.send(b"!")
+        self.round()
+        self.assertEqual((self.protocol.taken, self.reasons, self.is_short), ([], [], True))
+
+    def test_the_end(self) -> None:
+        """An end of file ends it as ever; nothing is left behind."""
+        self.comes(b"AB", b"")
+        self.assertEqual((self.protocol.taken, self.reasons, self.reactor.shortcuts), ([b"AB"], [ConnectionDone], {}))
+
+    def test_half_close(self) -> None:
+        """Protocols that can hear of it do, and the connection stays."""
+        self.connection.protocol = HalfCloseable()
+        self.comes(b"")
+        self.assertEqual((self.connection.protocol.said, self.connection.connected), (["read"], 1))
+
+    def test_reset(self) -> None:
+        """An error in reading is the end."""
+
+        def broken(size: int) -> bytes:
+            raise OSError(errno.ECONNRESET, "from the kernel")
+
+        self.kernel.recv = broken  # type: ignore[method-assign]
+        let_take(self.connection, self.protocol.take)
+        self.comes(b"never read")
+        self.assertEqual((self.reasons, self.reactor.shortcuts), ([ConnectionLost], {}))
+
+    def test_the_end_after_a_failed_send(self) -> None:
+        """As without a lane it is no clean one."""
+        self.kernel.error = errno.EPIPE
+        self.connection.write(b"x")
+        self.reactor._send_written()
+        self.kernel.error = None
+        self.assertEqual(self.reasons, [])
+        self.reactor.shortcuts[self.kernel.fileno()].read()
+        self.kernel.incoming = [b""]
+        left = self.reactor.shortcuts[self.kernel.fileno()].read()
+        assert left is not None
+        self.assertIsInstance(left(), ConnectionLost)
+
+    def test_no_more(self) -> None:
+        """The protocol gets what comes, as before; or another one takes it."""
+        let_take(self.connection, None)
+        self.comes(b"AB")
+        self.assertEqual((self.protocol.systems_of_take, self.reactor.shortcuts), (["Taker,0,127.0.0.1"], {}))
+        others: list[bytes] = []
+
+        def take(data: bytes) -> bytes:
+            others.append(data)
+            return b""
+
+        let_take(self.connection, self.protocol.take)
+        let_take(self.connection, take)
+        self.comes(b"cd")
+        self.assertEqual((others, self.protocol.data), ([b"cd"], b""))
+
+    def test_ended_by_take(self) -> None:
+        """What it leaves then is the protocol's, and all that follows."""
+        self.protocol.on_take = lambda data: let_take(self.connection, None)
+        self.comes(b"ABcd", b"EF")
+        self.assertEqual((self.protocol.taken[0], self.protocol.data, self.is_short), (b"AB", b"cd", False))
+        self.assertEqual(self.protocol.systems_of_take[-1], "Taker,0,127.0.0.1")
+
+    def test_where_it_cannot_be(self) -> None:
+        """With TLS, with transports that are not lean, and with those that are gone nothing happens: the protocol does it."""
+        let_take(self.connection, None)
+        self.connection.TLS = True
+        let_take(self.connection, self.protocol.take)
+        self.connection.TLS = False
+        let_take(StringTransport(), self.protocol.take)
+        let_take(None, self.protocol.take)
+        self.connection.abortConnection()
+        self.reactor.runUntilCurrent()
+        let_take(self.connection, self.protocol.take)
+        self.assertEqual((self.reasons, self.reactor.shortcuts), ([ConnectionAborted], {}))
+
+    @given(st.lists(st.integers(0, 3 * SMALL_READ), max_size=8), st.lists(st.booleans(), max_size=8))
+    def test_nothing_is_lost(self, sizes: list[int], on: list[bool]) -> None:
+        """Whatever comes in whatever reads, and whenever it begins and ends: all of it is taken or the protocol's, once and in order."""
+        self.protocol, self.connection, self.kernel = self.connected()
+        came: list[bytes] = []
+
+        def take(data: bytes) -> bytes:
+            came.append(data[: len(data) // 2])
+            return data[len(data) // 2 :]
+
+        self.protocol.take = take  # type: ignore[method-assign]
+        self.protocol.dataReceived = came.append  # type: ignore[method-assign,assignment]
+        given_to_it = b""
+        for number, size in enumerate(sizes):
+            let_take(self.connection, take if number >= len(on) or on[number] else None)
+            data = bytes([number]) * size
+            most = SMALL_READ if self.connection.reads_little else BUFFER
+            given_to_it += data[:most]
+            if data:
+                self.comes(data)
+            self.assertEqual(b"".join(came), given_to_it)
+        self.assertEqual(self.kernel.asked, [each for each in self.kernel.asked if each in (SMALL_READ, BUFFER)])
+        self.connection.connectionLost(Failure(ConnectionLost()))
+
+
+class OneRoundTests(LaneCase):
+    """Two connections that both have something, where the first that is heard does something to the other."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other, self.far, self.far_kernel = self.connected()
+        self.takers = {self.connection: self.protocol, self.far: self.other}
+
+    def both(self, deed: Any) -> None:
+        """Both have something in one round; `deed` is done to the one that comes second."""
+        for mine, other in ((self.protocol, self.far), (self.other, self.connection)):
+            mine.on_take = lambda data, other=other: None if self.takers[other].taken else deed(other)
+        for kernel in (self.kernel, self.far_kernel):
+            kernel.incoming = [b"AB"]
+            kernel.peer.send(b"!")
+        self.round()
+
+    @property
+    def taken(self) -> list[bytes]:
+        return [*self.protocol.taken, *self.other.taken]
+
+    def test_both(self) -> None:
+        self.both(lambda connection: None)
+        self.assertEqual(self.taken, [b"AB", b"AB"])
+
+    def closed(self, deed: str, why: type[Exception]) -> None:
+        """What had come at one that was closed in this round is taken by nobody."""
+        self.both(lambda connection: getattr(connection, deed)())
+        self.round(2)
+        self.assertEqual(self.taken, [b"AB"])
+        self.assertEqual([reason.type for protocol in self.takers.values() for reason in protocol.lost], [why])
+        self.assertEqual(len(self.reactor.shortcuts), 1)
+
+    def test_closed(self) -> None:
+        self.closed("loseConnection", ConnectionDone)
+
+    def test_aborted(self) -> None:
+        self.closed("abortConnection", ConnectionAborted)
+
+    def test_paused(self) -> None:
+        """What has come at one that was paused in this round waits until it is resumed."""
+        self.both(lambda connection: connection.pauseProducing())
+        self.round()
+        self.assertEqual(self.taken, [b"AB"])
+        for connection in self.takers:
+            connection.resumeProducing()
+        self.round()
+        self.assertEqual(self.taken, [b"AB", b"AB"])
+
+
+class SenderTests(ConnectionCase):
+    twins: list[tuple[Any, Kernel, Any, Any]]
+    """Two connections, of which one is sent to, and the other written to."""
+
+    def connect(self, protocol: Any) -> None:
+        super().connect(protocol)
+        self.send = sender(self.connection)
+
+    def test_at_once(self) -> None:
+        """It is sent before the round is over, and nothing is left to do."""
+        self.send(b"one")
+        self.send(b"two")
+        self.assertEqual((self.kernel.taken, self.kernel.sends, self.reactor.getWriters()), (b"onetwo", 2, []))
+
+    def test_behind_what_was_written(self) -> None:
+        """What was written in this round before it goes before it, and what is written afterwards behind it."""
+        self.connection.write(b"a")
+        self.send(b"b")
+        self.connection.write(b"c")
+        self.assertEqual(self.kernel.taken, b"")
+        self.round()
+        self.send(b"d")
+        self.connection.write(b"e")
+        self.send(b"f")
+        self.assertEqual(self.kernel.taken, b"abcd")
+        self.round()
+        self.assertEqual((self.kernel.taken, self.kernel.sends), (b"abcdef", 3))
+
+    def test_others_have_written(self) -> None:
+        """What others have to send does not hold it up."""
+        send, kernel = self.send, self.kernel
+        self.connect(Recorder())
+        self.connection.write(b"other")
+        send(b"mine")
+        self.assertEqual((kernel.taken, self.kernel.taken), (b"mine", b""))
+
+    def test_tail(self) -> None:
+        """What the kernel leaves waits for epoll, and all that is sent later behind it."""
+        self.kernel.room = 3
+        self.send(b"abcdef")
+        self.assertEqual((self.kernel.taken, self.asks_epoll), (b"abc", True))
+        self.send(b"gh")
+        self.connection.write(b"ij")
+        self.kernel.room = 100
+        self.rounds()
+        self.assertEqual((self.kernel.taken, self.asks_epoll), (b"abcdefghij", False))
+        self.send(b"k")
+        self.assertEqual(self.kernel.taken, b"abcdefghijk")
+
+    def test_full(self) -> None:
+        """A kernel without room, or for now without memory, takes nothing, and it is no error."""
+        for error in (errno.EWOULDBLOCK, errno.ENOBUFS):
+            self.connect(Recorder())
+            self.kernel.error = error
+            self.send(b"abc")
+            self.send(b"def")
+            self.round(2)
+            self.assertEqual((self.asks_epoll, self.reasons), (True, []))
+            self.kernel.error = None
+            self.rounds()
+            self.assertEqual(self.kernel.taken, b"abcdef")
+
+    def test_broken(self) -> None:
+        """Nobody is told at once; then it ends with ConnectionLost, though the kernel would take bytes again."""
+        for error in (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT):
+            self.connect(Recorder())
+            self.kernel.error = error
+            self.send(b"abc")
+            self.kernel.error = None
+            self.assertEqual((self.reasons, self.waits_to_write), ([], True))
+            self.send(b"def")
+            self.round()
+            self.assertEqual((self.reasons, self.kernel.taken), ([ConnectionLost], b""))
+
+    def test_closing(self) -> None:
+        """Before its end, while that waits; and nothing after it."""
+        self.connection.loseConnection()
+        self.send(b"abc")
+        self.assertEqual(self.kernel.taken, b"")
+        self.round(3)
+        self.assertEqual((self.kernel.taken, self.reasons), (b"abc", [ConnectionDone]))
+        self.send(b"def")
+        self.round()
+        self.assertEqual((self.kernel.taken, self.reactor.getWriters()), (b"abc", []))
+
+    def test_aborted(self) -> None:
+        """Nothing of what is sent after that, not in its round and not later; as with `write`."""
+        self.kernel.room = 1
+        self.send(b"abc")
+        self.kernel.room = 100
+        self.connection.abortConnection()
+        self.send(b"def")
+        self.assertEqual((self.kernel.taken, self.reasons), (b"a", []))
+        self.round(2)
+        self.send(b"ghi")
+        self.assertEqual((self.kernel.taken, self.reasons), (b"a", [ConnectionAborted]))
+
+    def test_half_closed(self) -> None:
+        """Behind what was written its sending side is shut down, and what comes later is dropped."""
+        self.connect(HalfCloseable())
+        self.kernel.room = 1
+        self.send(b"abc")
+        self.connection.loseWriteConnection()
+        self.send(b"def")
+        self.kernel.room = 100
+        self.round(3)
+        self.assertEqual((self.kernel.taken, self.kernel.shut), (b"abcdef", [1]))
+        self.send(b"late")
+        self.round(3)
+        self.assertEqual((self.kernel.taken, self.connection.connected, self.waits_to_write), (b"abcdef", 1, False))
+
+    def test_producers(self) -> None:
+        """The producer of too much is paused when the kernel does not take it, from inside, and resumed when all is sent."""
+        producer = Producer()
+        self.connection.registerProducer(producer, True)
+        self.kernel.room = BUFFER + 20
+        self.send(b"x" * (BUFFER + 10))
+        self.send(b"x" * BUFFER)
+        self.assertEqual((producer.said, self.kernel.room, self.asks_epoll), ([], 0, True))
+        self.send(b"x")
+        self.assertEqual(producer.said, ["pause"])
+        self.kernel.room = 1_000_000
+        self.rounds()
+        self.assertEqual(producer.said, ["pause", "resume"])
+
+    def test_producer_of_a_tail(self) -> None:
+        """Of what was sent at once, too much may be left."""
+        producer = Producer()
+        self.connection.registerProducer(producer, True)
+        producer.on_pause = lambda: self.send(b"p") if len(producer.said) == 1 else None
+        producer.on_resume = lambda: (self.send(b"q"), self.send(b"r"))
+        self.kernel.room = 10
+        self.send(b"x" * (BUFFER + 11))
+        self.assertEqual(producer.said[:1], ["pause"])
+        self.kernel.room = 1_000_000
+        self.rounds()
+        self.assertEqual(producer.said[-1], "resume")
+        self.assertEqual(self.kernel.taken, b"x" * (BUFFER + 11) + b"pqr")
+
+    def test_where_it_cannot_be(self) -> None:
+        """Others are written to, and so is TLS."""
+        transport: Any = StringTransport()
+        sender(transport)(b"abc")
+        self.assertEqual(transport.value(), b"abc")
+        self.connection.TLS = True
+        plain: list[bytes] = []
+        self.protocol.write = plain.append
+        sender(self.connection)(b"secret")
+        self.assertEqual((plain, self.kernel.taken), ([b"secret"], b""))
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.tuples(st.just("send"), st.binary(max_size=9)),
+                st.tuples(st.just("send"), st.binary(max_size=9)),
+                st.tuples(st.just("write"), st.tuples(st.binary(max_size=9))),
+                st.tuples(st.just("room"), st.integers(0, 12)),
+                st.tuples(st.sampled_from(["round", "loseConnection", "loseWriteConnection", "abortConnection", "broken"]), st.just(())),
+            ),
+            max_size=25,
+        ),
+        st.booleans(),
+    )
+    def test_as_written(self, steps: list[tuple[str, Any]], half: bool) -> None:
+        """At the end of each round all is as if it had been written, whatever else was done to the connection."""
+        self.twins = []
+        for shortly in (True, False):
+            self.connect(HalfCloseable() if half else Recorder())
+            self.twins.append((self.connection, self.kernel, self.protocol, self.send if shortly else self.connection.write))
+        for name, value in steps:
+            if name in ("room", "abortConnection", "broken"):
+                # What was sent by now differs within a round.
+                self.compare()
+            for connection, kernel, _, send in self.twins:
+                if name == "room":
+                    kernel.room = value
+                elif name == "broken":
+                    kernel.error = errno.EPIPE
+                elif name == "send":
+                    send(value)
+                elif name != "round" and connection.connected:
+                    getattr(connection, name)(*value)
+            if name == "round":
+                self.compare()
+        for _, kernel, _, _ in self.twins:
+            kernel.room = 1_000_000
+        for _ in range(3):
+            self.compare()
+        for connection, *_ in self.twins:
+            connection.abortConnection()
+        self.round()
+
+    def compare(self) -> None:
+        """A round, and both are the same after it."""
+        self.round()
+        seen = []
+        for connection, kernel, protocol, _ in self.twins:
+            waits = connection in self.reactor.getWriters()
+            reasons = protocol.said if isinstance(protocol, HalfCloseable) else [reason.type for reason in protocol.lost]
+            seen.append((kernel.taken, kernel.shut, kernel.closed, connection.connected, waits, reasons))
+        self.assertEqual(*seen)
