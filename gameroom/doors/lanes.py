@@ -36,7 +36,6 @@ class Lane:
         if not self.plain or not seat.open:
             return data
         self.heard = True
-        seat.begin()
         at = self._take(data, seat, seat.now())
         seat.end()
         return b"" if at == len(data) else data[at:]

@@ -34,34 +34,28 @@ class Journal:
         self._metrics = metrics
         self._held: deque[Outgoing | Callable[[], None]] = deque()
         """Masters that are not on the disk yet, and what is to be done between them."""
-        self.waits: list[bytes] = []
-        """Masters that are made and nowhere yet: whoever calls `master` calls `flush` next, after one or some."""
         if recording.sync:
             recording.synced, recording.failed = self._on_the_disk, failed
 
-    def master(self, master: Master) -> None:
-        """The next master; it waits for `flush`."""
-        self.waits.append(master.data)
-        if self._metrics is not None:
-            self._metrics.turn_seconds.observe(master.waited)
-
-    def flush(self) -> None:
-        """Record the masters that wait, and tell them."""
-        masters, self.waits = self.waits, []
-        recording, binary = self._recording, self._recording.binary
+    def tell(self, masters: list[Master]) -> None:
+        """The next masters: recorded together, then given to everyone together."""
+        recording, metrics, data = self._recording, self._metrics, [master.data for master in masters]
         try:
-            recording.append(masters, self._now())
+            recording.append(data, self._now())
         except OSError as error:
             self._failed(error)
             return
-        if self._metrics is not None:
-            self._metrics.masters += len(masters)
+        if metrics is not None:
+            metrics.masters += len(masters)
+            for master in masters:
+                metrics.turn_seconds.observe(master.waited)
+        binary = recording.binary
         if recording.sync:
-            self._held.extend([Outgoing(data, binary) for data in masters])
-        elif len(masters) == 1:
-            self._audience.give(Outgoing(masters[0], binary))
+            self._held.extend([Outgoing(each, binary) for each in data])
+        elif len(data) == 1:
+            self._audience.give(Outgoing(data[0], binary))
         else:
-            self._audience.give_all([Outgoing(data, binary) for data in masters])
+            self._audience.give_all([Outgoing(each, binary) for each in data])
 
     def _on_the_disk(self, masters: int) -> None:
         audience = self._audience

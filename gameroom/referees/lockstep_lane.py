@@ -14,7 +14,8 @@ import orjson
 
 from gameroom.errors import InvalidRequest
 from gameroom.rules.lockstep import Play
-from gameroom.wire.lockstep import BINARY, CommandPacket
+from gameroom.rules.lockstep_values import Effect, Effects, Master
+from gameroom.wire.lockstep import BINARY, COMMAND, COMMAND_HEAD, COMMAND_HEAD_BYTES, PACKET_BYTES, CommandPacket
 
 if TYPE_CHECKING:
     from gameroom.referees.lockstep_stage import Stage
@@ -25,7 +26,7 @@ COMMANDS: Final = "commands"
 class SeatLane:
     """One player's. `parse` reads a `commands` message, in a JSON room; None in a binary one."""
 
-    __slots__ = ("_batch", "_do", "_parse", "_play", "_seat", "now")
+    __slots__ = ("_do", "_entry_head", "_entry_size", "_masters", "_parse", "_play", "_seat", "now")
 
     def __init__(
         self, stage: Stage, play: Play, seat: int, now: Callable[[], float], parse: Callable[[dict[str, Any]], CommandPacket] | None
@@ -34,7 +35,11 @@ class SeatLane:
         self._seat = seat
         self._parse = parse
         self._do: Callable[[Any], None] = stage.do
-        self._batch: Callable[[bool], None] = stage.batch
+        self._masters: list[Effect] = []
+        """Made by packets that came together, and not told yet."""
+        self._entry_size = 0
+        self._entry_head = b""
+        """What the player's part of a master begins with, for commands of that size: nearly always they have the size of those before."""
         self.now = now
         """Gives the time, in seconds."""
 
@@ -50,32 +55,54 @@ class SeatLane:
     def take(self, data: bytes, is_binary: bool, now: float) -> bool:
         """A whole message, that may be a command packet. False where it is none for this lane, and nothing was done.
 
-        Raises what `Play.receive` and the codecs raise.
+        The masters that it completes wait for `end`. Raises what `Play.receive` and the codecs raise.
         """
         play, parse = self._play, self._parse
         if play is None or is_binary is not (parse is None):
             return False
         if parse is None:
-            packet = BINARY.parse(data)
-        else:
-            try:
-                message = orjson.loads(data)
-            except orjson.JSONDecodeError:
-                return False
-            if type(message) is not dict or message.get("type") != COMMANDS or "id" in message:
-                return False
-            packet = parse(message)
-        effects = play.receive(self._seat, packet, now)
-        if effects:
-            self._do(effects)
+            self._take_binary(play, data, now)
+            return True
+        try:
+            message = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return False
+        if type(message) is not dict or message.get("type") != COMMANDS or "id" in message:
+            return False
+        packet = parse(message)
+        self._follow(play.receive(self._seat, packet, now))
         if packet.fault:
             raise InvalidRequest(packet.fault)
         return True
 
-    def begin(self) -> None:
-        """Packets that came together are taken now: the masters that they complete are kept until `end`."""
-        self._batch(True)
-
     def end(self) -> None:
-        """They were: their masters are recorded together, and given to everyone together."""
-        self._batch(False)
+        """What came together was taken: its masters are recorded, and given to everyone."""
+        if self._masters:
+            masters, self._masters = self._masters, []
+            self._do(masters)
+
+    def _take_binary(self, play: Play, data: bytes, now: float) -> None:
+        size = len(data) - COMMAND_HEAD_BYTES
+        if size < 0 or size > PACKET_BYTES - COMMAND_HEAD_BYTES or data[0] != COMMAND or data[1] > 1:
+            packet = BINARY.parse(data)
+            self._follow(play.receive(self._seat, packet, now))
+            if packet.fault:
+                raise InvalidRequest(packet.fault)
+            return
+        _, flags, generation, latency, framerate, about, checksum = COMMAND_HEAD.unpack_from(data)
+        if not flags:
+            about, checksum = -1, 0
+        if size != self._entry_size:
+            self._entry_size, self._entry_head = size, BINARY.entry_head(self._seat, size)
+        entry = self._entry_head + data[COMMAND_HEAD_BYTES:] if size else b""
+        self._follow(play.take(self._seat, generation, latency, framerate, about, checksum, entry, now))
+
+    def _follow(self, effects: Effects) -> None:
+        """Masters may wait a little. What is anything else is done at once, behind them."""
+        if not effects:
+            return
+        self._masters.extend(effects)
+        for effect in effects:
+            if type(effect) is not Master:
+                self.end()
+                return

@@ -117,8 +117,9 @@ class Stage:
         self._looked = self._rests_until = 0.0
         self._repeats = KeyedBuckets(REPEATS_A_SECOND, REPEATS_AT_ONCE)
         self._to_do: deque[Effect] = deque()
-        self._busy = self._batching = False
+        self._busy = False
         self._doing = self._deeds()
+        self._tell_masters: Callable[[list[Master]], None] = self.journal.tell
         self._lanes: dict[str, SeatLane] = {}
 
     def _make_audience(self, ground: Ground, **play: Any) -> Audience:
@@ -134,7 +135,6 @@ class Stage:
 
     def _deeds(self) -> dict[type, Callable[[Any], None]]:
         return {
-            Master: self.journal.master,
             Repeat: self._repeat,
             Resend: lambda asked: self.tell(asked.seat, {"type": "resend", "generation": asked.generation}),
             Warn: lambda warning: self.tell(warning.seat, {"type": "error", "code": InvalidRequest.code, "message": warning.message}),
@@ -153,24 +153,20 @@ class Stage:
             # A reader that is too slow is cut off while it is given something, and its going has effects of its own: they come after.
             return
         self._busy = True
-        to_do, journal = self._to_do, self.journal
+        to_do = self._to_do
         try:
-            while self.on:
-                if to_do and (not journal.waits or type(to_do[0]) is Master):
-                    effect = to_do.popleft()
+            while to_do and self.on:
+                effect = to_do.popleft()
+                if type(effect) is not Master:
                     self._doing[type(effect)](effect)
-                elif journal.waits and (to_do or not self._batching):
-                    journal.flush()
-                else:
-                    break
+                    continue
+                masters = [effect]
+                while to_do and type(following := to_do[0]) is Master:
+                    masters.append(following)
+                    to_do.popleft()
+                self._tell_masters(masters)
         finally:
             self._busy = False
-
-    def batch(self, on: bool) -> None:
-        """Packets that came together are taken now: their masters are recorded and told together, with the last; or no longer."""
-        self._batching = on
-        if not on and self.journal.waits:
-            self.do(())
 
     def _repeat(self, wanted: Repeat) -> None:
         if self._repeats.take(wanted.seat, self.now()):
@@ -247,15 +243,15 @@ class Stage:
     def _watch(self) -> None:
         """A snapshot waits for its hash to be agreed: it is looked at after each master until then."""
 
-        def master(made: Master) -> None:
-            self.journal.master(made)
-            self.journal.flush()
-            if self.on:
-                self.snapshots.look()
+        def tell(masters: list[Master]) -> None:
+            for master in masters:
+                self.journal.tell([master])
+                if self.on:
+                    self.snapshots.look()
             if not self.snapshots.candidates:
-                self._doing[Master] = self.journal.master
+                self._tell_masters = self.journal.tell
 
-        self._doing[Master] = master
+        self._tell_masters = tell
 
     # Telling.
 

@@ -37,6 +37,7 @@ class Course:
         self, *, terms: Terms, packets: Packets, seats: Collection[int], connected: Collection[int], now: float, past: Past | None = None
     ) -> None:
         self.terms = terms
+        self._packets = packets
         self.state = ITERATING if past is None else LAGGING
         # After a restart nobody can be there in time: patience begins when all have come back, or were dropped.
         self._resumed = now if past is None else inf

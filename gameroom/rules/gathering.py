@@ -15,7 +15,7 @@ class Gathering:
     An entry is what a player adds to a master, `b""` where that is nothing.
     """
 
-    __slots__ = ("_counting", "_entries", "_first", "_missing", "_needed", "_opened", "_seats", "delay", "generation")
+    __slots__ = ("_counting", "_entries", "_first", "_missing", "_opened", "_seats", "delay", "generation", "needed")
 
     def __init__(self, *, delay: int, seats: int, counting: Collection[int], generation: int, now: float) -> None:
         self.delay = delay
@@ -23,11 +23,12 @@ class Gathering:
         """The next to be mastered."""
         self._seats = seats
         self._counting = [seat in counting for seat in range(seats)]
-        self._needed = len(counting)
+        self.needed = len(counting)
+        """How many seats count."""
         # By generation modulo the delay.
         self._entries: list[list[bytes | None]] = [[None] * seats for _ in range(delay)]
         """By seat: what was sent."""
-        self._missing = [self._needed] * delay
+        self._missing = [self.needed] * delay
         """How many packets are awaited."""
         self._first: list[float | None] = [None] * delay
         """When the first packet came."""
@@ -102,7 +103,7 @@ class Gathering:
         entries = [entry for entry in self._entries[place] if entry]
         first = self._first[place]
         self._entries[place] = [None] * self._seats
-        self._missing[place] = self._needed
+        self._missing[place] = self.needed
         self._first[place] = None
         self._opened = now
         self.generation += 1
@@ -111,7 +112,7 @@ class Gathering:
     def count(self, seat: int, counts: bool, now: float) -> None:
         """The seat counts from the next generation on, with what is held of it; or no longer, and what is held of it is forgotten."""
         self._counting[seat] = counts
-        self._needed = sum(self._counting)
+        self.needed = sum(self._counting)
         if not counts:
             for entries in self._entries:
                 entries[seat] = None

@@ -15,7 +15,7 @@ from gameroom.rules.lockstep_values import NOTHING, Effect, Effects, Over, Repea
 from gameroom.rules.pace import SHORTEST_TURN
 from gameroom.rules.seats import DROPPED, EVICTED, GONE, LEFT, PLAYS, RETURNING
 from gameroom.rules.turns import AGAIN, EARLY, GAP, LAST, OUTSIDE, UNCOUNTED
-from gameroom.wire.lockstep import CommandPacket
+from gameroom.wire.lockstep import Checksum, CommandPacket
 
 __all__ = ["ABANDONED", "DIVERGED", "FINISHED", "GIVEN_UP", "HELD", "ITERATING", "LAGGING", "REPEATED", "Play"]
 
@@ -32,11 +32,18 @@ class Play(Course):
     # The hot path.
 
     def receive(self, seat: int, packet: CommandPacket, now: float) -> Effects:
-        """A player's packet.
+        """A player's packet; as `take`."""
+        generation, latency, framerate, about, checksum, commands, _ = packet
+        return self.take(seat, generation, latency, framerate, about, checksum, self._packets.entry(seat, commands) if commands else b"", now)
+
+    def take(  # noqa: PLR0917 - each packet comes by here, and makes no object
+        self, seat: int, generation: int, latency: float, framerate: float, about: int, checksum: Checksum, entry: bytes, now: float
+    ) -> Effects:
+        """What a player says for a generation: `entry` is its part of the master, `about` the generation of the hash, -1 where there is none.
 
         Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be, `Forbidden` for one who was put out.
         """
-        came = self._turns.take(seat, packet, now)
+        came = self._turns.take(seat, generation, latency, framerate, about, checksum, entry, now)
         if self.state is ITERATING and self._hashes.differing is None:
             if came is EARLY or came is AGAIN:
                 return NOTHING
@@ -44,26 +51,26 @@ class Play(Course):
                 effects: list[Effect] = []
                 return effects if self._turns.make(effects, now) else self._settle(effects, now)
         if came is OUTSIDE:
-            return self._outside(seat, packet, now)
+            return self._outside(seat, generation, latency, entry, now)
         if came is UNCOUNTED:
-            return self._caught_up(seat, packet, now)
-        missing = self._gathering.gap(seat, packet.generation) if came is GAP else ()
+            return self._caught_up(seat, generation, entry, now)
+        missing = self._gathering.gap(seat, generation) if came is GAP else ()
         return self._settle([Resend(seat, earlier) for earlier in missing], now)
 
     # Packets out of the ordinary.
 
-    def _outside(self, seat: int, packet: CommandPacket, now: float) -> Effects:
+    def _outside(self, seat: int, generation: int, latency: float, entry: bytes, now: float) -> Effects:
         self._still_here(seat)
-        generation, next_one, delay = packet.generation, self.generation, self.terms.input_delay
+        next_one, delay = self.generation, self.terms.input_delay
         if generation >= next_one + delay:
             raise BadState(f"generation {generation} is too far ahead: the next master is {next_one}, packets are taken up to {next_one + delay - 1}")
         if generation < next_one - REPEATED:
             raise BadState(f"generation {generation} is over long ago; say hello with your last_generation to get what you have missed")
         repeat = Repeat(seat, generation)
-        if self.seats.status[seat] is DROPPED and next_one - generation <= max(1.0, packet.latency / SHORTEST_TURN):
+        if self.seats.status[seat] is DROPPED and next_one - generation <= max(1.0, latency / SHORTEST_TURN):
             # It has caught up: no packet of its own can come sooner while the others' turns are shorter than its way to us and back.
             # Who wait for no clock have shorter turns than are told, and always beat one who is as far from us as they are.
-            self._turns.come_back(seat, packet, now)
+            self._turns.come_back(seat, generation, entry, now)
             return self._settle([repeat], now)
         return (repeat,)
 
@@ -71,12 +78,12 @@ class Play(Course):
         if self.seats.status[seat] is EVICTED:
             raise Forbidden(PUT_OUT)
 
-    def _caught_up(self, seat: int, packet: CommandPacket, now: float) -> Effects:
+    def _caught_up(self, seat: int, generation: int, entry: bytes, now: float) -> Effects:
         """A dropped player's packet inside the window: the next master takes it back, and its packets count after that."""
         self._still_here(seat)
         if self.seats.status[seat] is LEFT:
             raise BadState("you have left this play")
-        self._turns.come_back(seat, packet, now)
+        self._turns.come_back(seat, generation, entry, now)
         return self._settle([], now)
 
     # Who takes part.

@@ -14,7 +14,7 @@ from gameroom.rules.hashes import MISSING, Hashes
 from gameroom.rules.lockstep_values import Effect, Evict, Master, Past, Terms, Warn
 from gameroom.rules.pace import Pace
 from gameroom.rules.seats import DROPPED, PLAYS, RETURNING, Seats, Status
-from gameroom.wire.lockstep import Checksum, CommandPacket, Packets
+from gameroom.wire.lockstep import Checksum, Packets
 
 
 class Came(Enum):
@@ -54,9 +54,10 @@ class Turns:
         owing = [seat for seat in seats.connected if self.counts[seat]]
         self.hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, owing=owing, generation=past.generation, past=past.checksum)
 
-    def take(self, seat: int, packet: CommandPacket, now: float) -> Came:
+    def take(  # noqa: PLR0917 - each packet comes by here, and makes no object
+        self, seat: int, generation: int, latency: float, framerate: float, about: int, checksum: Checksum, entry: bytes, now: float
+    ) -> Came:
         """A player's packet. Gives what became of it; raises `InvalidRequest` for a hash that cannot be."""
-        generation, latency, framerate, about, checksum, commands, _ = packet
         gathering, hashes = self.gathering, self.hashes
         ahead = generation - gathering.generation
         if not 0 <= ahead < gathering.delay:
@@ -65,7 +66,7 @@ class Turns:
             return UNCOUNTED
         if about >= gathering.generation or (about >= 0 and about % hashes.interval):
             hashes.check(about, gathering.generation)
-        gap = gathering.put(seat, generation, self._packets.entry(seat, commands) if commands else b"", now)
+        gap = gathering.put(seat, generation, entry, now)
         if gap is None:
             came = AGAIN
         else:
@@ -80,7 +81,7 @@ class Turns:
         """Make every master that can be made. False when hashes forbid any more."""
         gathering, hashes = self.gathering, self.hashes
         while gathering.complete() and hashes.differing is None:
-            if not any(self.counts) and not self._seats.having(RETURNING):
+            if not gathering.needed and not self._seats.having(RETURNING):
                 break
             generation = gathering.generation
             entries, waited = gathering.close(now)
@@ -139,13 +140,13 @@ class Turns:
         self.gathering.count(seat, False, now)
         self._seats.become(seat, status, now)
 
-    def come_back(self, seat: int, packet: CommandPacket, now: float) -> None:
+    def come_back(self, seat: int, generation: int, entry: bytes, now: float) -> None:
         """A dropped player's packet: the next master takes it back, and its packets count after that."""
         if self._seats.status[seat] is DROPPED:
             self._seats.become(seat, RETURNING, now)
             self._system.append({"rejoined": seat})
-        if packet.generation > self.gathering.generation:
-            self.gathering.put_ahead(seat, packet.generation, self._packets.entry(seat, packet.commands))
+        if generation > self.gathering.generation:
+            self.gathering.put_ahead(seat, generation, entry)
 
     def stay_out(self, seat: int, now: float) -> None:
         """One who was coming back is not any more."""

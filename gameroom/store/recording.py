@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import pybase64
 
 from gameroom.wire.lockstep import BATCH_BYTES
 
@@ -36,7 +37,7 @@ class RecordingDamaged(Exception):
 def line_of(master: bytes, generation: int, milliseconds: int, binary: bool) -> bytes:
     """A master's line: the master itself with `t` before its fields, or a line with its bytes in base64."""
     if binary:
-        return b'{"t":%d,"type":"master","generation":%d,"data":"%b"}\n' % (milliseconds, generation, binascii.b2a_base64(master, newline=False))
+        return b'{"t":%d,"type":"master","generation":%d,"data":"%b"}\n' % (milliseconds, generation, pybase64.b64encode(master))
     return b'{"t":%d,%b\n' % (milliseconds, master[1:])
 
 

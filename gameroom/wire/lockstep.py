@@ -37,7 +37,9 @@ U64: Final = 0xFFFFFFFFFFFFFFFF
 
 _HEX: Final = re.compile(r"[0-9a-f]{16}")
 
-_COMMAND_HEAD: Final = struct.Struct("!BBIHHIQ")
+COMMAND_HEAD: Final = struct.Struct("!BBIHHIQ")
+COMMAND_HEAD_BYTES: Final = 22
+"""What a binary command packet begins with: kind, flags, generation, latency, framerate, checksum's generation, checksum; and its size."""
 _MASTER_HEAD: Final = struct.Struct("!BBIH")
 _CHECKSUM: Final = struct.Struct("!IQ")
 _COUNT: Final = struct.Struct("!H")
@@ -232,18 +234,22 @@ class BinaryPackets:
 
     def parse(self, data: bytes) -> CommandPacket:
         """A command packet's frame; raises `InvalidRequest`."""
-        if len(data) < _COMMAND_HEAD.size:
-            raise InvalidRequest(f"a command packet has {_COMMAND_HEAD.size} bytes at least; this one has {len(data)}")
-        kind, flags, generation, latency, framerate, about, checksum = _COMMAND_HEAD.unpack_from(data)
+        if len(data) < COMMAND_HEAD_BYTES:
+            raise InvalidRequest(f"a command packet has {COMMAND_HEAD_BYTES} bytes at least; this one has {len(data)}")
+        kind, flags, generation, latency, framerate, about, checksum = COMMAND_HEAD.unpack_from(data)
         if kind != COMMAND:
             raise InvalidRequest(f"there is no packet of kind {kind} that a client may send; a command packet is 1")
         if flags > 1:
             raise InvalidRequest(f"flags {flags:#x} are not known; bit 0 says that there is a checksum")
         oversized = len(data) > PACKET_BYTES
-        commands = b"" if oversized else data[_COMMAND_HEAD.size :]
+        commands = b"" if oversized else data[COMMAND_HEAD_BYTES:]
         if not flags:
             about, checksum = -1, _NO_VALUE
         return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, commands, OVERSIZED if oversized else ""))
+
+    def entry_head(self, seat: int, size: int) -> bytes:
+        """What a player's part of a master begins with, for so many bytes of commands."""
+        return _ENTRY.pack(seat, size)
 
     def entry(self, seat: int, commands: bytes) -> bytes:
         return _ENTRY.pack(seat, len(commands)) + commands if commands else b""
@@ -305,7 +311,7 @@ BINARY: Final = BinaryPackets()
 def encode_command(packet: CommandPacket) -> bytes:
     """A client's binary command packet."""
     flags, about = (1, packet.checksum_generation) if packet.checksum_generation >= 0 else (0, 0)
-    head = _COMMAND_HEAD.pack(COMMAND, flags, packet.generation, int(packet.latency), int(packet.framerate), about, packet.checksum if flags else 0)
+    head = COMMAND_HEAD.pack(COMMAND, flags, packet.generation, int(packet.latency), int(packet.framerate), about, packet.checksum if flags else 0)
     return head + packet.commands
 
 
