@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ class Forked:
         self._channel = channel
         self.pid = int(channel.recv(64))
         self.returncode: int | None = None
+        self._one_at_a_time = threading.Lock()
 
     def poll(self) -> int | None:
         """How it ended; None while it runs."""
@@ -49,10 +51,11 @@ class Forked:
 
     def _look(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._channel], [], [], timeout)[0]:
-            said = self._channel.recv(64)
-            self._channel.close()
-            assert said, "the fork server is gone"
-            self.returncode = int(said)
+            with self._one_at_a_time:
+                if self.returncode is None:
+                    said = self._channel.recv(64)
+                    assert said, "the fork server is gone"
+                    self.returncode = int(said)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
