@@ -69,10 +69,12 @@ class GamePortConnection(EnvelopeProtocol):
     # What comes.
 
     def dataReceived(self, data: bytes) -> None:
-        lane = self._lane
-        if lane is not None and lane.plain and not (data := lane.take(data)):
-            return
-        if self._conversation is not None and self._parts is None and self.between:
+        lane, had_enough = self._lane, False
+        if lane is not None:
+            if lane.plain and not (data := lane.take(data)):
+                return
+            had_enough, lane.had_enough = lane.had_enough, False
+        if self._conversation is not None and self._parts is None and self.between and not had_enough:
             data = self._take_plain(data, self._conversation)
         if data:
             super().dataReceived(data)
@@ -82,9 +84,12 @@ class GamePortConnection(EnvelopeProtocol):
         """The short way begins where an envelope begins that is a room message, and ends where it leads nowhere."""
         lane, conversation = self._lane, self._conversation
         plain = conversation is not None and self._parts is None and self.between
-        if lane is not None and not (lane.seat.open and plain):
-            self._leave_lane()
-        elif lane is None and plain and conversation is not None and (seat := conversation.lane) is not None:
+        if lane is not None:
+            if lane.seat.open and plain:
+                lane.plain = True
+            else:
+                self._leave_lane()
+        elif plain and conversation is not None and (seat := conversation.lane) is not None:
             longest = min(LONGEST, self.factory.limits().websocket_message_bytes)
             lane = self._lane = EnvelopeLane(seat, longest, conversation.refuse_packet)
             lane.plain = True
@@ -281,6 +286,11 @@ class GamePortConnection(EnvelopeProtocol):
         self.factory.clock.callLater(0, self._out)
 
     # How it ends.
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        # What it says waits, too, until it reads.
+        self._leave_lane()
 
     def end(self, why: str) -> None:
         self._leave_lane()

@@ -29,6 +29,8 @@ class Lane:
         """Whether the connection is in order, and what comes next begins with what begins a message."""
         self.heard = False
         """Whether anything came; for the protocol, to be looked at and taken back."""
+        self.had_enough = False
+        """Whether it is others' turn now, before what was left is taken; for the protocol, to be looked at and taken back."""
 
     def take(self, data: bytes) -> bytes:
         """Give what the play takes of it to the play, and give back what is left. Never raises."""
@@ -44,13 +46,24 @@ class Lane:
         """Gives how much of it was taken."""
         raise NotImplementedError
 
+    def _refused(self, error: Exception) -> None:
+        # Masters that were made before are told before.
+        self.seat.end()
+        self._refuse(error)
+
+    def _rest(self) -> None:
+        self.plain, self.had_enough = False, True
+
 
 class FrameLane(Lane):
     """Of a web socket: from plain frames."""
 
     def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
         at, end, left = 0, len(data), AT_ONCE
-        while at < end and left and self.plain:
+        while at < end and self.plain:
+            if not left:
+                self._rest()
+                break
             left -= 1
             found = plain_frame(data, at, self.longest)
             if found is None:
@@ -60,7 +73,7 @@ class FrameLane(Lane):
                 if not seat.take(payload, is_binary, now):
                     break
             except Exception as error:
-                self._refuse(error)
+                self._refused(error)
             at = after
         return at
 
@@ -70,7 +83,10 @@ class EnvelopeLane(Lane):
 
     def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
         at, end, left = 0, len(data), AT_ONCE
-        while at + HEADER_BYTES <= end and left and self.plain:
+        while at + HEADER_BYTES <= end and self.plain:
+            if not left:
+                self._rest()
+                break
             left -= 1
             is_binary = data.startswith(ROOM_BINARY, at)
             if not is_binary and not data.startswith(ROOM_TEXT, at):
@@ -83,6 +99,6 @@ class EnvelopeLane(Lane):
                 if not seat.take(data[start:after], is_binary, now):
                     break
             except Exception as error:
-                self._refuse(error)
+                self._refused(error)
             at = after
         return at

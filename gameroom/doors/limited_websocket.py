@@ -116,8 +116,13 @@ class LimitedWebSocket(WebSocketServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         lane = self._lane
-        if lane is not None and lane.plain and not (data := lane.take(data)):
-            return
+        if lane is not None:
+            if lane.plain and not (data := lane.take(data)):
+                return
+            if lane.had_enough:
+                lane.had_enough = False
+                self._take_later(data)
+                return
         self._take_in(data)
         if self._lane is not None:
             self._look_at_lane()
@@ -129,6 +134,9 @@ class LimitedWebSocket(WebSocketServerProtocol):
 
     def go_by(self, lane: FrameLane | None) -> None:
         """From now on packets go the short way; with None no longer."""
+        if self._lane is not None:
+            # It may be taking some just now.
+            self._lane.plain = False
         self._lane = lane
         let_take(self.transport, None if lane is None else lane.take)
         self.outbox.write = self.transport.write if lane is None else sender(self.transport)
