@@ -245,7 +245,9 @@ class Stage:
 
         def tell(masters: list[Master]) -> None:
             for master in masters:
-                self.journal.tell([master])
+                # Where one cannot be recorded the play is over.
+                if self.on:
+                    self.journal.tell([master])
                 if self.on:
                     self.snapshots.look()
             if not self.snapshots.candidates:

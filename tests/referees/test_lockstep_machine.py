@@ -5,17 +5,24 @@ The rules have machines of their own (tests/rules): this one holds what members 
 
 from __future__ import annotations
 
+import json
+
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import Forbidden
+from gameroom.referees.lockstep_lane import SeatLane
 from gameroom.rules.lockstep import ITERATING
 from gameroom.rules.seats import PLAYS
 from gameroom.wire.lockstep import CommandPacket
 from tests.referees.lockstep_crowd import Crowded, as_frame, as_message
 from tests.referees.lockstep_killable import Killable
+
+LONG, ALONE, TOGETHER = "long", "short, packet by packet", "short, all at once"
+WAYS = st.sampled_from([LONG, LONG, ALONE, TOGETHER])
+"""How packets come to the play."""
 
 
 class Crowd(Killable):
@@ -30,19 +37,24 @@ class Crowd(Killable):
         self.client(choice).take(most)
 
     @precondition(lambda self: self.on)
-    @rule(choice=st.integers(0, 2), lost=st.booleans())
-    def sends(self, choice: int, lost: bool) -> None:
-        """A client sends what its window has room for; some of it may get lost."""
+    @rule(choice=st.integers(0, 2), lost=st.booleans(), way=WAYS)
+    def sends(self, choice: int, lost: bool, way: str) -> None:
+        """A client sends what its window has room for; some of it may get lost. What comes the short way may come in one read."""
         client = self.client(choice)
         if client.connection is None:
             return
+        lane = None if way == LONG else self.world.referee.lane(client.name)
         for packet in client.packets():
             if lost and packet.generation % 2:
                 client.sent = packet.generation
             elif self.on and client.seat is not None:
-                self.send(client, packet)
+                self.send(client, packet, lane)
+            if lane is not None and way == ALONE:
+                lane.end()
+        if lane is not None:
+            lane.end()
 
-    def send(self, client: Crowded, packet: CommandPacket) -> None:
+    def send(self, client: Crowded, packet: CommandPacket, lane: SeatLane | None) -> None:
         assert client.seat is not None
         late = packet.generation < self.play.generation
         # What is on its way as history is not given once more.
@@ -50,16 +62,22 @@ class Crowd(Killable):
         if not late and self.play.seats.status[client.seat] is PLAYS:
             self.taken.setdefault((client.seat, packet.generation), client.commands(packet))
         try:
-            if self.binary:
-                self.world.referee.packet(client.name, as_frame(packet), client.connection)
-            else:
-                self.world.referee.text(client.name, as_message(packet), client.connection)
+            self.give(client, packet, lane)
         except Forbidden:
             # Put out, and it has not read so yet.
             assert self.ever_wrong
             client.seat = None
         else:
             client.went(packet, repeated)
+
+    def give(self, client: Crowded, packet: CommandPacket, lane: SeatLane | None) -> None:
+        if lane is not None:
+            data = as_frame(packet) if self.binary else json.dumps(as_message(packet)).encode()
+            assert lane.take(data, self.binary, self.world.clock.seconds()), "it is open, and that is a packet"
+        elif self.binary:
+            self.world.referee.packet(client.name, as_frame(packet), client.connection)
+        else:
+            self.world.referee.text(client.name, as_message(packet), client.connection)
 
     @precondition(lambda self: self.on)
     @rule(choice=st.integers(0, 2))
@@ -91,15 +109,15 @@ class Crowd(Killable):
                 connection.read()
 
     @precondition(lambda self: self.on)
-    @rule(turns=st.integers(1, 6), first=st.integers(0, 2), disk=st.booleans())
-    def plays_on(self, turns: int, first: int, disk: bool) -> None:
+    @rule(turns=st.integers(1, 6), first=st.integers(0, 2), disk=st.booleans(), way=WAYS)
+    def plays_on(self, turns: int, first: int, disk: bool, way: str = LONG) -> None:
         """For some turns everything arrives at once, unless the disk takes its time; one is always the first to send, and another the last."""
         for _ in range(turns):
             for choice in (first, (first + 1) % 3, (first + 2) % 3, 3):
                 self.history(choice, 3)
                 self.reads(choice, 50)
                 if choice < 3 and self.on:
-                    self.sends(choice, lost=False)
+                    self.sends(choice, lost=False, way=way)
             if self.on and disk:
                 self.disk_is_done()
 
@@ -212,7 +230,7 @@ class Crowd(Killable):
             for choice in range(4):
                 self.says_it_again(min(choice, 2))
                 self.pauses(min(choice, 2), "resume")
-            self.plays_on(3, turn % 3, True)
+            self.plays_on(3, turn % 3, True, (LONG, ALONE, TOGETHER)[turn % 3])
             for choice in range(4):
                 self.answers(choice)
             if self.on:
