@@ -39,6 +39,7 @@ COMPILED = [
     "gameroom/shortcuts.py",
     "gameroom/store/recording.py",
     "gameroom/wire/lockstep.py",
+    "gameroom/wire/native.py",
     "gameroom/wire/room_messages.py",
 ]
 TYPES = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports", f"--cache-dir={BUILT}/types"]

@@ -9,6 +9,10 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+COMPILED: Final = not __file__.endswith(".py")
+if COMPILED:
+    from gameroom.wire import native
+
 LONGEST: Final = 4 * 1024
 """Bytes that a plain frame carries at most: longer ones autobahn unmasks faster, in C."""
 
@@ -41,24 +45,28 @@ def plain_frame(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int] |
     first, size = data[at], data[at + 1] - _MASKED
     if not _TEXT <= first <= _BINARY or size > longest:
         return None
-    if 0 <= size < _LENGTH_FOLLOWS:
-        end = start + size
-        if end > here:
-            return None
-        key = _mask_at(data, at + 2)[0] * _REPEATED[size] & _COUNTS[size]
-    elif size == _LENGTH_FOLLOWS:
+    if size == _LENGTH_FOLLOWS:
         size, start = _size_at(data, at + 2)[0], at + 8
-        end = start + size
         # A length that would have fitted into one byte breaks the protocol.
-        if not _LENGTH_FOLLOWS <= size <= longest or end > here:
+        if not _LENGTH_FOLLOWS <= size <= longest:
             return None
-        key = int.from_bytes((data[at + 4 : start] * (size // 4 + 1))[:size], "little")
-    else:
+    elif not 0 <= size < _LENGTH_FOLLOWS:
         return None
-    payload = (int.from_bytes(data[start:end], "little") ^ key).to_bytes(size, "little")
+    end = start + size
+    if end > here:
+        return None
+    payload: bytes = native.unmasked(data, start, size) if COMPILED else _unmasked(data, start, size)
     if first == _TEXT and not payload.isascii() and not _is_utf8(payload):
         return None
     return payload, first == _BINARY, end
+
+
+def _unmasked(data: bytes, start: int, size: int) -> bytes:
+    if size < _LENGTH_FOLLOWS:
+        key: int = _mask_at(data, start - 4)[0] * _REPEATED[size] & _COUNTS[size]
+    else:
+        key = int.from_bytes((data[start - 4 : start] * (size // 4 + 1))[:size], "little")
+    return (int.from_bytes(data[start : start + size], "little") ^ key).to_bytes(size, "little")
 
 
 def _is_utf8(payload: bytes) -> bool:

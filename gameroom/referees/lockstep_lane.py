@@ -17,6 +17,10 @@ from gameroom.rules.lockstep import Play
 from gameroom.rules.lockstep_values import Effect, Effects, Master
 from gameroom.wire.lockstep import BINARY, COMMAND, COMMAND_HEAD, COMMAND_HEAD_BYTES, PACKET_BYTES, CommandPacket
 
+COMPILED: Final = not __file__.endswith(".py")
+if COMPILED:
+    from gameroom.wire import native
+
 if TYPE_CHECKING:
     from gameroom.referees.lockstep_stage import Stage
 
@@ -89,8 +93,11 @@ class SeatLane:
             if packet.fault:
                 raise InvalidRequest(packet.fault)
             return
-        _, flags, generation, latency, framerate, about, checksum = COMMAND_HEAD.unpack_from(data)
-        if not flags:
+        if COMPILED:
+            generation, latency, framerate, about, checksum = native.command_head(data)
+        else:
+            _, _, generation, latency, framerate, about, checksum = COMMAND_HEAD.unpack_from(data)
+        if not data[1]:
             about, checksum = -1, 0
         if size != self._entry_size:
             self._entry_size, self._entry_head = size, BINARY.entry_head(self._seat, size)
