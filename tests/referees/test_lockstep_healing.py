@@ -7,6 +7,7 @@ from unittest import mock
 
 from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.referees import lockstep_dumps
+from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.lockstep import DIVERGED, ITERATING
 from tests.referees.lockstep_world import PLAY, FakeConnection, RefereeCase
 
@@ -222,6 +223,42 @@ class ResyncTests(DivergenceCase):
         [asked] = [user_id for user_id in ("ann", "bob") if self.requests(user_id)]
         newest = self.requests(asked)[0]
         self.go("cat")
+        self.give(asked, newest)
+        self.assertRaises(BadState, self.give, asked, newest)
+
+    def asked_twice(self) -> tuple[str, int, int]:
+        """Somebody is asked because of the divergence, which ends without its answer, and again by a newcomer: who, and of which generations."""
+        self.diverge()
+        [asked] = [user_id for user_id in ("ann", "bob") if self.requests(user_id)]
+        newest = self.requests(asked)[0]
+        self.go("cat")
+        for user_id in ("ann", "bob"):
+            self.say(user_id, {"type": "drop", "seat": 2})
+        for generation in range(newest + 1, newest + 6):
+            for user_id in ("ann", "bob"):
+                self.send(user_id, generation, checksum={"generation": generation - 2, "value": f"h{generation - 2}"})
+        self.snapshots.wait_for(lambda: None, without=[1 - self.room.members[asked].seat])  # type: ignore[operator]
+        wanted = self.requests(asked)[1]
+        self.assertGreater(wanted, newest)
+        return asked, newest, wanted
+
+    @property
+    def snapshots(self) -> Snapshots:
+        assert self.referee._stage is not None
+        return self.referee._stage.snapshots
+
+    def test_asked_twice(self) -> None:
+        """It may still answer the older request, once; the newer one stands."""
+        asked, newest, wanted = self.asked_twice()
+        self.give(asked, newest)
+        self.assertTrue(self.snapshots.waits)
+        self.assertRaises(InvalidRequest, self.give, asked, newest)
+        self.give(asked, wanted)
+        self.assertRaises(BadState, self.give, asked, wanted)
+
+    def test_answers_the_newer_first(self) -> None:
+        asked, newest, wanted = self.asked_twice()
+        self.give(asked, wanted)
         self.give(asked, newest)
         self.assertRaises(BadState, self.give, asked, newest)
 
