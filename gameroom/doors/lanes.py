@@ -39,7 +39,7 @@ class Lane:
             return data
         self.heard = True
         at = self._take(data, seat, seat.now())
-        seat.end()
+        self._end()
         return b"" if at == len(data) else data[at:]
 
     def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
@@ -48,8 +48,14 @@ class Lane:
 
     def _refused(self, error: Exception) -> None:
         # Masters that were made before are told before.
-        self.seat.end()
+        self._end()
         self._refuse(error)
+
+    def _end(self) -> None:
+        try:
+            self.seat.end()
+        except Exception as error:
+            self._refuse(error)
 
     def _rest(self) -> None:
         self.plain, self.had_enough = False, True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
+from unittest import mock
 
 import orjson
 from hypothesis import given, settings
@@ -14,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.doors import game_port, limited_websocket
 from gameroom.doors.room_socket import RoomSocket
 from gameroom.errors import BadState, InvalidRequest
-from gameroom.reactor import SMALL_READ
+from gameroom.reactor import SMALL_READ, LeanReactor, LeanServer
+from gameroom.shortcuts import let_take
 from gameroom.wire import game_port as wire
 from gameroom.wire.envelope import JSON, PROTOBUF, RAW, to_bytes
 from gameroom.wire.room_messages import Outgoing, Outgoings
@@ -23,6 +26,7 @@ from tests.doors.test_websocket import NotedConversation
 from tests.doors.test_websocket_ways import ActingConversation, Way, frames, mutated
 from tests.doors.web.sockets import BINARY, CLOSE, PING, PONG, TEXT, frame
 from tests.rooms import NotingReferee
+from tests.test_reactor import Kernel
 
 WORDS = ("early", "early", "last", "last", "bad", "fault", "crash", "over")
 """What packets do: nothing yet, complete a master, are refused, are refused in part, break something of ours, or end the play."""
@@ -53,6 +57,8 @@ class Course:
         self._made = 0
         self._seat: Seat | None = None
         self.on = True
+        self.breaks = False
+        """Whether something of ours is broken when it is told."""
 
     def take(self, word: str) -> None:
         self._taken.append(("packet", word))
@@ -65,6 +71,8 @@ class Course:
             self.told()
             self.end()
             self._tell([Outgoing(b'{"type":"over"}')])
+        if word == "break":
+            self.breaks = True
         if word == "crash":
             raise ZeroDivisionError
         if word in ("bad", "fault"):
@@ -75,6 +83,9 @@ class Course:
         masters, self._masters = self._masters, []
         if masters:
             self._tell(masters)
+        if self.breaks:
+            self.breaks = False
+            raise ZeroDivisionError
 
     def take_alone(self, word: str) -> None:
         """As the long way has it."""
@@ -124,6 +135,32 @@ def read_by(way: str, transport: Any, data: bytes) -> bytes:
     """What the protocol gets of what was read, as the lean reactor does it."""
     short = getattr(transport, "short", None)
     return short(data) if way == BY_REACTOR and short is not None and len(data) < SMALL_READ else data
+
+
+@contextmanager
+def lean_connection(protocol: Any) -> Iterator[tuple[Any, Kernel]]:
+    """From now on its transport is a connection of a lean reactor, whose kernel is ours."""
+    reactor, kernel = LeanReactor(), Kernel()
+    try:
+        connection = LeanServer(kernel, protocol, ("127.0.0.1", 1), None, 0, reactor)
+        connection.startReading()
+        protocol.transport = connection
+        protocol.outbox.write = connection.write
+        yield reactor, kernel
+    finally:
+        reactor.removeAll()
+        for reader in list(reactor._internalReaders):
+            reactor.removeReader(reader)
+            reader.connectionLost(None)
+        reactor._poller.close()
+        kernel.close()
+
+
+def read_from(reactor: Any, kernel: Kernel, data: bytes) -> None:
+    kernel.incoming = [data]
+    kernel.peer.send(b"!")
+    reactor.iterate(0)
+    kernel.real.recv(1)
 
 
 def cut(stream: bytes, data: st.DataObject) -> list[bytes]:
@@ -299,6 +336,11 @@ class FrameLaneTests(SynchronousTestCase):
         for words in (["last", "bad"], ["last", "last", "crash", "last"], ["last", "fault", "last"], ["last", "over", "last"]):
             self.compare([b"".join(frame(packet(word, False)) for word in words)])
 
+    def test_broken(self) -> None:
+        """Where something of ours breaks when masters are told, the sender of the packet hears of it and goes on."""
+        self.compare([frame(packet("break", False)), frame(packet("last", False))])
+        self.compare([frame(packet("last", False)) + frame(packet("bad", False)) + frame(packet("break", False)), frame(packet("last", False))])
+
     def test_closed_within_a_read(self) -> None:
         """Behind the packet for which the connection was closed nothing is taken."""
         way = self.compare(
@@ -391,6 +433,32 @@ class FrameLaneTests(SynchronousTestCase):
         way.read(frame(packet("early", False)))
         self.assertTrue(way.socket.was_heard())
         self.assertFalse(way.socket.was_heard())
+
+    def test_over_the_reactor(self) -> None:
+        """As long as it is open the reactor gives it what it reads, and what it is told is sent at once; afterwards both as ever."""
+        self.patch(limited_websocket, "let_take", let_take)
+        way = SocketWay(BY_PROTOCOL, False)
+        with lean_connection(way.socket) as (reactor, kernel):
+            read_from(reactor, kernel, frame(b"prove"))
+            sends = kernel.sends
+            self.assertTrue(reactor.shortcuts)
+            with mock.patch.object(RoomSocket, "dataReceived", side_effect=AssertionError):
+                read_from(reactor, kernel, frame(packet("last", False)) * 2)
+            self.assertEqual((way.said[1:], kernel.sends), ([("packet", "last")] * 2, sends + 1))
+            way.socket.deliver(Outgoing(b"at once"))
+            self.assertTrue(kernel.taken.endswith(b"at once"))
+            read_from(reactor, kernel, frame(packet("last", False)) + frame(b"text") + frame(packet("over", False)))
+            self.assertEqual(way.said[3:], [("packet", "last"), "text", ("packet", "over")])
+            read_from(reactor, kernel, frame(b"text"))
+            self.assertEqual(reactor.shortcuts, {})
+            way.socket.deliver(Outgoing(b"later"))
+            self.assertFalse(kernel.taken.endswith(b"later"))
+            reactor.iterate(0)
+            self.assertTrue(kernel.taken.endswith(b"later"))
+            read_from(reactor, kernel, frame(b"next"))
+            self.assertTrue(reactor.shortcuts)
+            way.socket.close(None)
+            self.assertEqual(reactor.shortcuts, {})
 
     def test_slow_reader(self) -> None:
         """What it is told waits with the rest, in order, and is told when it reads; one that never does is cut."""
@@ -618,6 +686,25 @@ class EnvelopeLaneTests(SynchronousTestCase):
             self.assertEqual((way.short, lane.plain, way.guest.protocol._lane), (None, False, None))
             self.assertEqual(lane.take(to_bytes(wire.ROOM, packet("last", False))), to_bytes(wire.ROOM, packet("last", False)))
             self.assertEqual(way.taken, [])
+
+    def test_over_the_reactor(self) -> None:
+        """As long as it is open the reactor gives it what it reads, and what it is told is sent at once; afterwards both as ever."""
+        self.patch(game_port, "let_take", let_take)
+        way = PortWay(BY_PROTOCOL, False)
+        with lean_connection(way.guest.protocol) as (reactor, kernel):
+            way.guest.protocol._leave_lane()
+            read_from(reactor, kernel, wire.room_message(b'{"type":"ping","t":0}', False))
+            self.assertTrue(reactor.shortcuts)
+            with mock.patch.object(game_port.GamePortConnection, "dataReceived", side_effect=AssertionError):
+                read_from(reactor, kernel, to_bytes(wire.ROOM, packet("last", False)) * 2)
+            self.assertEqual(way.taken, ["last"] * 2)
+            way.guest.protocol.deliver(Outgoing(b"at once"))
+            self.assertTrue(kernel.taken.endswith(b"at once"))
+            way.guest.protocol.pauseProducing()
+            self.assertEqual(reactor.shortcuts, {})
+            way.guest.protocol.resumeProducing()
+            way.guest.protocol.deliver(Outgoing(b"later"))
+            self.assertFalse(kernel.taken.endswith(b"later"))
 
     def test_slow_reader(self) -> None:
         """What a client says that does not read waits until it does, as what it is told."""
