@@ -361,6 +361,24 @@ class FrameLaneTests(SynchronousTestCase):
         way.read(frame(b"prove"))
         return way
 
+    def test_within_a_frame(self) -> None:
+        """What looks like a packet's frame is none where it is part of another, or of a message in fragments, wherever reads begin."""
+        inner = frame(packet("last", True), BINARY)
+        head = bytes([0x80 | BINARY, 0x80 | (len(inner) - 4)])
+        long_head = bytes([0x80 | BINARY, 0xFE]) + (200 + len(inner)).to_bytes(2) + bytes(4)
+        for reads in (
+            [head, inner],
+            [head + inner[:1], inner[1:]],
+            [long_head + bytes(100), inner, bytes(100)],
+            [long_head, inner, bytes(200)],
+            [long_head[:7], b"\0" + inner + bytes(200)],
+            [long_head + bytes(100), inner + bytes(100)],
+        ):
+            way = self.compare([*reads, frame(packet("last", True), BINARY)], True)
+            self.assertEqual(way.said.count(("packet", "last")), 1, reads)  # type: ignore[arg-type]
+        way = self.compare([frame(b"a", BINARY, fin=False), inner, frame(b"b", 0)], True)
+        self.assertNotIn(("packet", "last"), way.said)
+
     def test_it_is_short(self) -> None:
         """Nothing but the lane sees packets, also behind what went the long way, and of a next play."""
         way = self.short()
@@ -601,9 +619,9 @@ class EnvelopeLaneTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(game_port, "let_take", noted_take)
 
-    def compare(self, reads: list[bytes], binary_play: bool = False) -> PortWay:
+    def compare(self, reads: list[bytes], binary_play: bool = False, **limits: Any) -> PortWay:
         """All ways are given these reads; after each of them they have taken, sent and ended the same."""
-        ways = [PortWay(way, binary_play) for way in (LONG, BY_PROTOCOL, BY_REACTOR)]
+        ways = [PortWay(way, binary_play, **limits) for way in (LONG, BY_PROTOCOL, BY_REACTOR)]
         for read in reads:
             for way in ways:
                 if not (way.guest.transport.write_lost or way.guest.transport.lost):
@@ -646,9 +664,12 @@ class EnvelopeLaneTests(SynchronousTestCase):
         self.assertEqual((way.taken.count("bad"), way.taken.count("last")), (120, 2))
 
     def test_long_ones(self) -> None:
-        for size in (4095, 4096, 4097, 9000):
+        """Of any size around those at which something else begins, or that is allowed at most."""
+        for size in (999, 1000, 1001, 4095, 4096, 4097, 9000):
             data = packet("last", False)[:-1].ljust(size - 1) + b"}"
             self.compare([to_bytes(wire.ROOM, data) + to_bytes(wire.ROOM, packet("last", False))])
+            way = self.compare([to_bytes(wire.ROOM, data) + to_bytes(wire.ROOM, packet("last", False))], websocket_message_bytes=1000)
+            self.assertEqual((len(way.taken), way.guest.transport.write_lost), (2, False) if size <= 1000 else (0, True))
 
     def test_it_is_short(self) -> None:
         """Nothing but the lane sees packets."""
