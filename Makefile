@@ -1,4 +1,4 @@
-# make run      sets everything up and runs the daemon here, in ./var (REACTOR=epoll for Twisted's stock reactor, COMPILED=1 for the compiled build)
+# make run      sets everything up and runs the daemon here, in ./var: compiled where it can be (COMPILED=0 not, REACTOR=epoll for Twisted's reactor)
 # make test     sets everything up and runs every check and test
 # make compiled sets up the compiled build, for which a C compiler and Python's headers are needed
 # make lint | unit | system | docs | bench | lock | clean
@@ -13,16 +13,19 @@ NPM := build/npm/.ready
 ARGS ?=
 REACTOR ?= gameroom
 # The compiled build (docs/speed.md) has an environment of its own, since in an editable install compiled modules would hide what is changed.
+# What runs is compiled where there are a compiler and Python's headers; COMPILED=1 insists, COMPILED=0 does without.
 COMPILED ?=
 COMPILED_VENV := .venv-compiled
 COMPILED_READY := $(COMPILED_VENV)/.ready
 COMPILED_PACKAGES := $(COMPILED_VENV)/.packages
 SOURCES := setup.py setup.cfg pyproject.toml README.md $(shell find gameroom twisted -type f -not -name '*.pyc' -not -name dropin.cache)
-ifeq ($(filter-out 0,$(COMPILED)),)
-RUNS := $(VENV)
-else
-RUNS := $(COMPILED_VENV)
+ifneq ($(filter run,$(MAKECMDGOALS)),)
+ifeq ($(COMPILED),)
+HEADERS := import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())
+COMPILED := $(shell command -v $(CC) >/dev/null && $(PYTHON) -c '$(HEADERS)' && echo 1 || echo missing)
 endif
+endif
+RUNS := $(if $(filter-out 0 missing,$(COMPILED)),$(COMPILED_VENV),$(VENV))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run compiled test lint unit js system docs bench lock clean
@@ -71,6 +74,9 @@ $(NPM): .ci/npm examples/game-service-node/package.json examples/game-service-no
 	@.ci/npm
 
 run: $(RUNS)/.ready
+ifeq ($(COMPILED),missing)
+	@echo "gameroom runs as plain Python, with two thirds of its speed: compiling it takes a C compiler and Python's headers (docs/speed.md)."
+endif
 	@exec $(RUNS)/bin/twistd --reactor=$(REACTOR) --nodaemon --pidfile= gameroom --data var $(ARGS)
 
 test: $(READY) $(TOOLS) lint docs unit js system

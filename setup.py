@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from configparser import ConfigParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,21 @@ COMPILED = [
     "gameroom/wire/native.py",
     "gameroom/wire/room_messages.py",
 ]
+RUN_TIME = ["librt >= 0.16", "mypy-extensions >= 1"]
+"""What compiled modules import beside what plain ones do: the library of mypyc."""
 TYPES = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports", f"--cache-dir={BUILT}/types"]
 
 
 def tools() -> list[str]:
     """What compiling needs of pip: mypy, and the packages whose types it reads, as the lock file pins them."""
     return re.findall(r"^(?:attrs|mypy|orjson)==[^ ]+", Path("requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def plain_requires() -> list[str]:
+    """What setup.cfg says."""
+    config = ConfigParser()
+    config.read("setup.cfg", encoding="utf-8")
+    return config["options"]["install_requires"].split("\n")[1:]
 
 
 def extensions() -> list[Extension]:
@@ -69,10 +79,11 @@ def extensions() -> list[Extension]:
 
 
 wanted = os.environ.get("GAMEROOM_COMPILE", "") not in ("", "0")
-# pip makes a wheel of everything that is not editable; the metadata, which it asks for before, is the same.
+# pip makes a wheel of everything that is not editable. The metadata, by which it installs what that needs, it asks for before.
 compiles = wanted and "bdist_wheel" in sys.argv
 setup(
     ext_modules=extensions() if compiles else [],
     options={"build": {"build_base": BUILT}} if compiles else {},
     setup_requires=tools() if wanted else [],
+    **({"install_requires": [*plain_requires(), *RUN_TIME]} if wanted else {}),
 )

@@ -16,6 +16,8 @@ from peer_setup import Peers
 from servers import GamePort, Gameroom, ServerUnderTest
 
 OURS = "gameroom"
+"""As `make run` has it: compiled, where that can be."""
+PLAIN = "gameroom plain"
 PORT = "gameroom, game port"
 COLYSEUS, WS, AUTOBAHN, LIMIT, EAGER = "Colyseus", "Node ws", "autobahn", "C", "C eager"
 """Those that ratios are taken to."""
@@ -60,13 +62,17 @@ class Contender:
 def contenders(peers: Peers) -> dict[str, Contender]:
     """By the name in the table; those whose programs stand ready."""
     ours = {
-        OURS: Contender(partial(Gameroom, "gameroom")),
-        f"{OURS} JSON": Contender(partial(Gameroom, "gameroom"), "json"),
-        PORT: Contender(partial(GamePort, "gameroom")),
-        f"{OURS} epoll": Contender(partial(Gameroom, "epoll")),
-        f"{OURS} epoll JSON": Contender(partial(Gameroom, "epoll"), "json"),
+        OURS: Contender(partial(Gameroom, "gameroom", peers.compiled)),
+        f"{OURS} JSON": Contender(partial(Gameroom, "gameroom", peers.compiled), "json"),
+        PORT: Contender(partial(GamePort, "gameroom", peers.compiled)),
+        f"{OURS} epoll": Contender(partial(Gameroom, "epoll", peers.compiled)),
     }
-    ours |= {name: Contender(partial(Gameroom, "gameroom", twistd)) for name, twistd in peers.builds.items()}
+    if peers.compiled is not None:
+        ours |= {
+            PLAIN: Contender(partial(Gameroom, "gameroom")),
+            f"{PLAIN} JSON": Contender(partial(Gameroom, "gameroom"), "json"),
+            f"{PLAIN}, game port": Contender(partial(GamePort, "gameroom")),
+        }
     kinds: dict[str, type[Peer]] = {COLYSEUS: Colyseus}
     return ours | {name: Contender(partial(kinds.get(name, Peer), command, extra)) for name, (command, extra) in peers.commands.items()}
 

