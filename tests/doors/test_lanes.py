@@ -366,7 +366,10 @@ class FrameLaneTests(SynchronousTestCase):
         inner = frame(packet("last", True), BINARY)
         head = bytes([0x80 | BINARY, 0x80 | (len(inner) - 4)])
         long_head = bytes([0x80 | BINARY, 0xFE]) + (200 + len(inner)).to_bytes(2) + bytes(4)
+        ping = bytes([0x80 | PING, 0x80 | (len(inner) + 10)]) + bytes(4)
         for reads in (
+            [ping, inner, bytes(10)],
+            [ping + bytes(10), inner],
             [head, inner],
             [head + inner[:1], inner[1:]],
             [long_head + bytes(100), inner, bytes(100)],
@@ -443,6 +446,14 @@ class FrameLaneTests(SynchronousTestCase):
                 way.clock.advance(0)
                 taken.append(len(way.said) - 1)
             self.assertEqual((taken[0], taken[-1]), (64, 300), kind)
+
+    def test_told_after_the_end(self) -> None:
+        """Nothing stands behind the close frame."""
+        way = self.short()
+        way.socket.close(None)
+        value = way.peer.transport.value()
+        way.socket.deliver_all(Outgoings([Outgoing(b"{}"), Outgoing(b"{}")]))
+        self.assertEqual(way.peer.transport.value(), value)
 
     def test_heard(self) -> None:
         """What goes the short way counts as heard, once."""
@@ -741,6 +752,28 @@ class EnvelopeLaneTests(SynchronousTestCase):
             way.read(to_bytes(wire.ROOM, packet("early", False)) * 2)
             self.assertEqual((len(way.taken), way.short is None), (3, kind == LONG))
         self.assertEqual(seen, [(([], False), ["early"], True)] * 3)
+
+    def test_short_again(self) -> None:
+        """After more than are taken at once it goes on as before."""
+        way = PortWay(BY_REACTOR, True)
+        way.read(to_bytes(wire.ROOM, packet("early", True), RAW) * 100)
+        self.patch(game_port.GamePortConnection, "dataReceived", lambda *what: self.fail("long"))
+        way.read(to_bytes(wire.ROOM, packet("early", True), RAW))
+        self.assertEqual(len(way.taken), 101)
+
+    def test_within_a_message(self) -> None:
+        """What looks like a packet is none where it is the rest of a message in parts."""
+        last = to_bytes(wire.ROOM, packet("last", False))
+        way = self.compare([to_bytes(wire.ROOM_PART, b"x"), last, last])
+        self.assertEqual(way.taken, ["last"])
+
+    def test_told_after_the_end(self) -> None:
+        """Nothing."""
+        way = PortWay(BY_REACTOR, False)
+        way.guest.protocol.close(None)
+        way.guest.transport.clear()
+        way.guest.protocol.deliver_all(Outgoings([Outgoing(b"{}"), Outgoing(b"{}")]))
+        self.assertEqual(way.guest.transport.value(), b"")
 
     def test_turns(self) -> None:
         """As many are taken at once as the long way takes; the rest when the others had their turn."""
