@@ -43,8 +43,6 @@ COMPILED = [
     "gameroom/wire/native.py",
     "gameroom/wire/room_messages.py",
 ]
-RUN_TIME = ["librt >= 0.16", "mypy-extensions >= 1"]
-"""What compiled modules import beside what plain ones do: the library of mypyc."""
 TYPES = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports", f"--cache-dir={BUILT}/types"]
 
 
@@ -53,11 +51,11 @@ def tools() -> list[str]:
     return re.findall(r"^(?:attrs|mypy|orjson)==[^ ]+", Path("requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def plain_requires() -> list[str]:
-    """What setup.cfg says."""
+def requires() -> list[str]:
+    """What a compiled gameroom needs, as setup.cfg says."""
     config = ConfigParser()
     config.read("setup.cfg", encoding="utf-8")
-    return config["options"]["install_requires"].split("\n")[1:]
+    return (config["options"]["install_requires"] + config["options.extras_require"]["compiled"]).split("\n")[1:]
 
 
 def extensions() -> list[Extension]:
@@ -85,5 +83,5 @@ setup(
     ext_modules=extensions() if compiles else [],
     options={"build": {"build_base": BUILT}} if compiles else {},
     setup_requires=tools() if wanted else [],
-    **({"install_requires": [*plain_requires(), *RUN_TIME]} if wanted else {}),
+    **({"install_requires": requires()} if wanted else {}),
 )

@@ -184,10 +184,11 @@ class FloorsTests(SynchronousTestCase):
         self.assertEqual([str(found) for found in self.imports if found.module.endswith(".inlineCallbacks")], [])
 
     def test_what_is_imported_is_installed(self) -> None:
-        """Every library that the house imports is named in setup.cfg, so that `pip install gameroom` is enough."""
+        """Every library that the house imports is named in setup.cfg, so that pip installs it."""
         config = configparser.ConfigParser()
         config.read(ROOT / "setup.cfg")
-        lines = config["options"]["install_requires"] + config["options.extras_require"]["postgres"]
+        extras = config["options.extras_require"]
+        lines = config["options"]["install_requires"] + extras["postgres"] + extras["compiled"]
         declared = {re.split(r"[^A-Za-z0-9._-]", line)[0].lower().replace("_", "-") for line in lines.split("\n") if line}
         by_module = packages_distributions()
         used = {found.module.partition(".")[0] for found in self.imports} - set(sys.stdlib_module_names) - {"gameroom"}
