@@ -23,10 +23,11 @@ import attrs
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "lockstep"))
 
-from peer_setup import COMPILED, NODE, CannotSetUp, compiled_twistd  # noqa: E402
+from peer_setup import NODE, CannotSetUp, compiled_twistd  # noqa: E402
 from processes import cpu_seconds, start_on, two_cores  # noqa: E402
 from servers import Gameroom, free_port  # noqa: E402
 
+COMPILED = "gameroom compiled"
 ROOMS, CONNECTIONS = 100, 50
 DEPTHS = (1, 16)
 COMMANDS = ("PING", "LIST_ROOMS")
