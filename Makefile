@@ -17,12 +17,15 @@ REACTOR ?= gameroom
 COMPILED ?=
 COMPILED_VENV := .venv-compiled
 COMPILED_READY := $(COMPILED_VENV)/.ready
-COMPILED_PACKAGES := $(COMPILED_VENV)/.packages
 SOURCES := setup.py setup.cfg pyproject.toml README.md $(shell find gameroom twisted -type f -not -name '*.pyc' -not -name dropin.cache)
+ifneq ($(origin CC),default)
+export CC
+endif
+# As setup.py looks for them.
+COMPILES := import os, pathlib, shlex, shutil, sys, sysconfig; compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]; sys.exit(not (shutil.which(compiler) and pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()))
 ifneq ($(filter run,$(MAKECMDGOALS)),)
 ifeq ($(COMPILED),)
-HEADERS := import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())
-COMPILED := $(shell command -v $(CC) >/dev/null && $(PYTHON) -c '$(HEADERS)' && echo 1 || echo missing)
+override COMPILED := $(shell CC='$(if $(filter default,$(origin CC)),,$(CC))' $(PYTHON) -c '$(COMPILES)' 2>/dev/null && echo 1 || echo missing)
 endif
 endif
 RUNS := $(if $(filter-out 0 missing,$(COMPILED)),$(COMPILED_VENV),$(VENV))
@@ -52,16 +55,13 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 
 compiled: $(COMPILED_READY)
 
-$(COMPILED_PACKAGES): requirements.lock
-	$(PYTHON_FITS)
-	@echo "Setting up $(COMPILED_VENV), once; it takes a minute or two."
-	@$(PYTHON) -m venv --clear $(COMPILED_VENV)
-	@$(COMPILED_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	@touch $@
-
-$(COMPILED_READY): $(COMPILED_PACKAGES) $(SOURCES)
+# Its packages are those of $(VENV); only gameroom itself is its own.
+$(COMPILED_READY): $(READY) $(SOURCES)
 	@echo "Compiling; it takes half a minute."
-	@GAMEROOM_COMPILE=1 $(COMPILED_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
+	@$(BIN)/python -m venv --without-pip --clear $(COMPILED_VENV)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(COMPILED_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/plain.pth"
+	@{ echo "#!$(CURDIR)/$(COMPILED_VENV)/bin/python"; sed 1d $(BIN)/twistd; } > $(COMPILED_VENV)/bin/twistd && chmod +x $(COMPILED_VENV)/bin/twistd
+	@GAMEROOM_COMPILE=1 $(COMPILED_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall . || { echo "This could not be compiled; make run COMPILED=0 does without." >&2; exit 1; }
 	@touch $@
 
 # Programs that tests drive the daemon with: installed where we may, named where we may not.
@@ -73,7 +73,7 @@ $(TOOLS): .ci/tools | $(READY)
 $(NPM): .ci/npm examples/game-service-node/package.json examples/game-service-node/package-lock.json
 	@.ci/npm
 
-run: $(RUNS)/.ready
+run: $(READY) $(RUNS)/.ready
 ifeq ($(COMPILED),missing)
 	@echo "gameroom runs as plain Python, with two thirds of its speed: compiling it takes a C compiler and Python's headers (docs/speed.md)."
 endif

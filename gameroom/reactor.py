@@ -169,6 +169,7 @@ class LeanConnection(tcp.Connection):
 
     def connectionLost(self, reason: Failure) -> None:
         self.reactor.shortcuts.pop(self.fileno(), None)
+        self.lane = None
         super().connectionLost(reason)
 
 

@@ -129,7 +129,7 @@ class RoomSocket(LimitedWebSocket):
                 conversation.binary(payload)
             else:
                 conversation.text(payload)
-            if not self.has_lane:
+            if self.closing_since is None and not self.has_lane:
                 self._find_lane(conversation)
         except Exception:
             incident = str(uuid4())
@@ -236,6 +236,7 @@ class RoomSocket(LimitedWebSocket):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._forget_deadline()
+        self._lane = None
         self.outbox.stopProducing()
         self.factory.departed(self)
         self._leave()

@@ -119,7 +119,7 @@ class GameServices:
         """
         if self.stopped:
             return False
-        going = [service.end(STOP_PATIENCE) for service in self._all if service.over]
+        going = [service.end(STOP_PATIENCE) for service in list(self._all) if service.over]
         for each in going:
             await each
         return bool(going)

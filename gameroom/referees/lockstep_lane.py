@@ -53,8 +53,8 @@ class SeatLane:
         return self._play is not None
 
     def close(self) -> None:
-        """The play is over, or the player has left it."""
-        self._play = None
+        """The play is over, or the player has left it. Whoever has the lane keeps nothing of the play by it."""
+        self._play, self._do = None, _nothing
 
     def take(self, data: bytes, is_binary: bool, now: float) -> bool:
         """A whole message, that may be a command packet. False where it is none for this lane, and nothing was done.
@@ -113,3 +113,7 @@ class SeatLane:
             if type(effect) is not Master:
                 self.end()
                 return
+
+
+def _nothing(effects: Any) -> None:
+    """What is done in a play that is over."""

@@ -7,6 +7,7 @@ nothing is held by those tests that run it as a command (`test_startup_errors.py
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
@@ -112,7 +113,10 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
         for ready in select.select([control.fileno(), *running], [], [])[0]:
             if ready in running:
                 pid, channel = running.pop(ready)
-                channel.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with contextlib.suppress(OSError):
+                    # Who asked for it may be gone.
+                    channel.send(str(status).encode())
                 channel.close()
                 os.close(ready)
                 continue
@@ -129,7 +133,8 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
                     os.close(descriptor)
                 request: dict[str, Any] = json.loads(data)
                 return request
-            channel.send(str(pid).encode())
+            with contextlib.suppress(OSError):
+                channel.send(str(pid).encode())
             os.close(log)
             running[os.pidfd_open(pid)] = pid, channel
 
