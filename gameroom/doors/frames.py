@@ -9,7 +9,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-COMPILED: Final = not __file__.endswith(".py")
+from gameroom.build import build
+
+COMPILED: Final = build() == "compiled"
 if COMPILED:
     from gameroom.wire import native
 

@@ -26,9 +26,9 @@ from gameroom.room_conversation import RoomConversation
 from gameroom.settings import Limits
 from gameroom.shortcuts import let_take, sender
 from gameroom.wire import game_port as wire
-from gameroom.wire.envelope import HEADER_BYTES, JSON
+from gameroom.wire.envelope import JSON
 from gameroom.wire.room_messages import Outgoing, Outgoings
-from gameroom.wire.room_parts import ROOM_BINARY, ROOM_TEXT, RoomParts
+from gameroom.wire.room_parts import RoomParts, plain_room_message
 
 if TYPE_CHECKING:
     from gameroom.accounts import Accounts
@@ -107,18 +107,14 @@ class GamePortConnection(EnvelopeProtocol):
         """The short way for whole room messages, with which nearly every read of a play begins. Gives what is left."""
         most, at, size = self.factory.limits().websocket_message_bytes, 0, len(data)
         for _ in range(AT_ONCE):
-            is_text = data.startswith(ROOM_TEXT, at)
-            start = at + HEADER_BYTES
-            if size < start or not (is_text or data.startswith(ROOM_BINARY, at)):
+            found = plain_room_message(data, at, most)
+            if found is None:
                 break
-            end = start + (data[at + 2] << 8 | data[at + 3])
-            if end > size or end - start > most:
-                break
-            if is_text:
-                conversation.text(data[start:end])
+            message, is_binary, at = found
+            if is_binary:
+                conversation.binary(message)
             else:
-                conversation.binary(data[start:end])
-            at = end
+                conversation.text(message)
             if at == size or not self.free:
                 break
         return data[at:]
@@ -253,7 +249,7 @@ class GamePortConnection(EnvelopeProtocol):
 
     # What the room says.
 
-    def deliver(self, outgoing: Outgoing) -> None:
+    def deliver(self, outgoing: Outgoing | Outgoings) -> None:
         if self._silent or self.ending:
             return
         outbox = self.outbox
@@ -264,14 +260,7 @@ class GamePortConnection(EnvelopeProtocol):
         else:
             outbox.send(outgoing.enveloped())
 
-    def deliver_all(self, outgoings: Outgoings) -> None:
-        if not (self._silent or self.ending):
-            outbox = self.outbox
-            if outbox.ready:
-                write = outbox.write
-                write(outgoings.envelopes or outgoings.enveloped())
-            else:
-                outbox.send(outgoings.enveloped())
+    deliver_all = deliver
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         if not (self._silent or self.ending):

@@ -11,8 +11,7 @@ from typing import Final
 
 from gameroom.doors.frames import plain_frame
 from gameroom.referees.lockstep_lane import SeatLane
-from gameroom.wire.envelope import HEADER_BYTES
-from gameroom.wire.room_parts import ROOM_BINARY, ROOM_TEXT
+from gameroom.wire.room_parts import plain_room_message
 
 AT_ONCE: Final = 64
 """So many messages of one connection are taken before the others have their turn."""
@@ -44,6 +43,26 @@ class Lane:
 
     def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
         """Gives how much of it was taken."""
+        at, end, left = 0, len(data), AT_ONCE
+        while at < end and self.plain:
+            if not left:
+                self.plain, self.had_enough = False, True
+                break
+            left -= 1
+            found = self._message(data, at)
+            if found is None:
+                break
+            payload, is_binary, after = found
+            try:
+                if not seat.take(payload, is_binary, now):
+                    break
+            except Exception as error:
+                self._refused(error)
+            at = after
+        return at
+
+    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int] | None:
+        """The message that begins there, whether it is binary, and where it ends; None where that is none to be taken."""
         raise NotImplementedError
 
     def _refused(self, error: Exception) -> None:
@@ -57,54 +76,16 @@ class Lane:
         except Exception as error:
             self._refuse(error)
 
-    def _rest(self) -> None:
-        self.plain, self.had_enough = False, True
-
 
 class FrameLane(Lane):
     """Of a web socket: from plain frames."""
 
-    def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
-        at, end, left = 0, len(data), AT_ONCE
-        while at < end and self.plain:
-            if not left:
-                self._rest()
-                break
-            left -= 1
-            found = plain_frame(data, at, self.longest)
-            if found is None:
-                break
-            payload, is_binary, after = found
-            try:
-                if not seat.take(payload, is_binary, now):
-                    break
-            except Exception as error:
-                self._refused(error)
-            at = after
-        return at
+    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int] | None:
+        return plain_frame(data, at, self.longest)
 
 
 class EnvelopeLane(Lane):
     """Of a connection at the game port: from envelopes that are whole room messages."""
 
-    def _take(self, data: bytes, seat: SeatLane, now: float) -> int:
-        at, end, left = 0, len(data), AT_ONCE
-        while at + HEADER_BYTES <= end and self.plain:
-            if not left:
-                self._rest()
-                break
-            left -= 1
-            is_binary = data.startswith(ROOM_BINARY, at)
-            if not is_binary and not data.startswith(ROOM_TEXT, at):
-                break
-            start = at + HEADER_BYTES
-            after = start + (data[at + 2] << 8 | data[at + 3])
-            if after > end or after - start > self.longest:
-                break
-            try:
-                if not seat.take(data[start:after], is_binary, now):
-                    break
-            except Exception as error:
-                self._refused(error)
-            at = after
-        return at
+    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int] | None:
+        return plain_room_message(data, at, self.longest)

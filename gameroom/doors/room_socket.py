@@ -142,7 +142,7 @@ class RoomSocket(LimitedWebSocket):
         if seat is not None:
             self.go_by(FrameLane(seat, self.longest_plain(), conversation.refuse_packet))
 
-    def deliver(self, outgoing: Outgoing) -> None:
+    def deliver(self, outgoing: Outgoing | Outgoings) -> None:
         if self.closing_since is None:
             outbox = self.outbox
             if outbox.ready:
@@ -152,14 +152,7 @@ class RoomSocket(LimitedWebSocket):
             else:
                 outbox.send(outgoing.framed())
 
-    def deliver_all(self, outgoings: Outgoings) -> None:
-        if self.closing_since is None:
-            outbox = self.outbox
-            if outbox.ready:
-                write = outbox.write
-                write(outgoings.frames or outgoings.framed())
-            else:
-                outbox.send(outgoings.framed())
+    deliver_all = deliver
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
         if self.closing_since is None:

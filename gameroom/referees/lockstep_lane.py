@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from gameroom.build import build
 from gameroom.errors import InvalidRequest
 from gameroom.rules.lockstep import Play
 from gameroom.rules.lockstep_values import Effect, Effects, Master
 from gameroom.wire.lockstep import BINARY, COMMAND, COMMAND_HEAD, COMMAND_HEAD_BYTES, PACKET_BYTES, CommandPacket
 
-COMPILED: Final = not __file__.endswith(".py")
+COMPILED: Final = build() == "compiled"
 if COMPILED:
     from gameroom.wire import native
 

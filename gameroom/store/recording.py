@@ -119,12 +119,8 @@ class Recording:
         """Write the next masters; raises `OSError`, and then nothing of them is in the file. `now` is Unix time in seconds."""
         start, generation = self._size, self.masters
         milliseconds = max(0, int((now - self._started) * 1000))
-        if len(masters) == 1:
-            lines = [line_of(masters[0], generation, milliseconds, self.binary)]
-            self._write(lines[0])
-        else:
-            lines = [line_of(master, generation + after, milliseconds, self.binary) for after, master in enumerate(masters)]
-            self._write(b"".join(lines))
+        lines = [line_of(master, generation + after, milliseconds, self.binary) for after, master in enumerate(masters)]
+        self._write(b"".join(lines))
         for line in lines:
             if start >= self._next_place:
                 self._next_place = self._places.add(generation, start)

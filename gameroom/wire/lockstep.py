@@ -252,7 +252,7 @@ class BinaryPackets:
         return _ENTRY.pack(seat, size)
 
     def entry(self, seat: int, commands: bytes) -> bytes:
-        return _ENTRY.pack(seat, len(commands)) + commands if commands else b""
+        return self.entry_head(seat, len(commands)) + commands if commands else b""
 
     def checksum(self, generation: int, value: Checksum) -> bytes:
         return _CHECKSUM.pack(generation, value)

@@ -55,26 +55,26 @@ class Outgoing:
 
 
 class Outgoings:
-    """Messages that go to members together, in order; joined once for each kind of door. Doors that join nothing deliver `messages`."""
+    """Messages that go to members together, in order: for doors that join them as one `Outgoing`, for others its `messages`."""
 
-    __slots__ = ("envelopes", "frames", "messages")
+    __slots__ = ("envelope", "frame", "messages")
 
     def __init__(self, messages: list[Outgoing]) -> None:
         self.messages = messages
-        self.frames = b""
-        self.envelopes = b""
+        self.frame = b""
+        self.envelope = b""
 
     def framed(self) -> bytes:
         """The frames of all of them; see `Outgoing`."""
-        if not self.frames:
-            self.frames = b"".join([message.framed() for message in self.messages])
-        return self.frames
+        if not self.frame:
+            self.frame = b"".join([message.framed() for message in self.messages])
+        return self.frame
 
     def enveloped(self) -> bytes:
         """The envelopes of all of them; see `Outgoing`."""
-        if not self.envelopes:
-            self.envelopes = b"".join([message.enveloped() for message in self.messages])
-        return self.envelopes
+        if not self.envelope:
+            self.envelope = b"".join([message.enveloped() for message in self.messages])
+        return self.envelope
 
 
 def _frame_of(data: bytes, binary: bool) -> bytes:

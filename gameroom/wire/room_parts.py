@@ -8,13 +8,26 @@ from __future__ import annotations
 from typing import Final
 
 from gameroom.errors import InvalidRequest
-from gameroom.wire.envelope import JSON, MOST_BYTES, RAW, VERSION, to_bytes
+from gameroom.wire.envelope import HEADER_BYTES, JSON, MOST_BYTES, RAW, VERSION, to_bytes
 
 ROOM_PART: Final = 14
 ROOM: Final = 15
 ROOM_TEXT: Final = bytes((VERSION, ROOM << 2 | JSON))
 ROOM_BINARY: Final = bytes((VERSION, ROOM << 2 | RAW))
 """What the envelope of a whole room message begins with."""
+
+
+def plain_room_message(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int] | None:
+    """Take apart the envelope that begins at `at`, where that is a whole room message.
+
+    Gives its message, whether that is binary, and where the envelope ends.
+    Gives None where it is another envelope, is not here as a whole, or has more than `longest` bytes.
+    """
+    is_binary, start, here = data.startswith(ROOM_BINARY, at), at + HEADER_BYTES, len(data)
+    if start > here or not (is_binary or data.startswith(ROOM_TEXT, at)):
+        return None
+    end = start + (data[at + 2] << 8 | data[at + 3])
+    return None if end > here or end - start > longest else (data[start:end], is_binary, end)
 
 
 def room_message(data: bytes, binary: bool) -> bytes:
