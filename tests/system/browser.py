@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.system.harness import free_port
+from tests.system.harness import BUSY, free_port
 
 DESKTOP, PHONE = (1280, 860), (360, 740)
 SWITCHES = (
@@ -52,7 +52,7 @@ class Screen:
             options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver"), port=free_port()))
-        self.driver.set_script_timeout(30)
+        self.driver.set_script_timeout(120)
 
     def forget(self, base: str) -> None:
         """Be as if it were new for whoever comes to these pages: an empty tab that knows nobody. What a test set for its page is gone with it."""
@@ -133,7 +133,8 @@ class Browser:
     # -- looking
 
     def until(self, happened: Callable[[Browser], Any], what: str, within: float = 45.0) -> Any:
-        """Wait for it, and give what it gave."""
+        """Wait for it, and give what it gave; so long on a machine that has nothing else to do, and longer on a busy one."""
+        within *= BUSY
         return WebDriverWait(self.driver, within, poll_frequency=0.1, ignored_exceptions=[Exception]).until(
             lambda _: happened(self), f"{within} s have gone by until {what}"
         )

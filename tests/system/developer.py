@@ -12,7 +12,7 @@ from typing import Any
 from tests.system.harness import LOOPBACK, Daemon, hear_ctrl_c
 
 PASSWORD = "correct horse battery"
-ENDS_WITHIN = 60.0
+ENDS_WITHIN = 180.0
 
 
 class Developer:

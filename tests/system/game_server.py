@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 10.0
+PATIENCE = 60.0
 CONTROL, TYPE, CLIENT_AUTH, CONNECTED, GAME_CONFIG, ERROR, PING, PONG, STATUS = 1, 2, 4, 5, 6, 9, 10, 11, 13
 RAW, JSON = 0, 1
 TOKEN = "the token of this room"

@@ -19,7 +19,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 PROTO = Path(__file__).parents[2] / "gameroom" / "wire" / "game.proto"
-PATIENCE = 10.0
+PATIENCE = 60.0
 LOOPBACK = "127.0.0.1"
 NOW = 1_700_000_000_000
 

@@ -14,7 +14,7 @@ from tests.system.service_messages import EVENTS, GameState, GameUpdate
 
 Body = Any
 """What is told: bytes as a binary frame, anything else as JSON."""
-WITHIN = 10.0
+WITHIN = 60.0
 
 
 @attrs.define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -21,8 +22,14 @@ from typing import Any
 from tests.system import fork_server
 from tests.system.fork_server import Forked
 
-STARTS_WITHIN = 30.0
-ENDS_WITHIN = 15.0
+PATIENCE = 60.0
+"""Seconds for whatever is waited for and would else be waited for without end. A machine that is busy with other things may stand still for some."""
+BUSY = 4
+"""By so much longer may a busy machine take for what has a time of its own."""
+STARTS_WITHIN = 2 * PATIENCE
+ENDS_WITHIN = PATIENCE
+AGAIN_AFTER = 0.2
+"""Seconds between two SIGTERMs."""
 LOOPBACK = "127.0.0.1"
 REACTOR = os.environ.get("REACTOR", "gameroom")
 """What the daemon runs on, as in `make run`."""
@@ -34,10 +41,9 @@ DaemonMaker = Callable[..., "Daemon"]
 QUICK: Settings = {
     "accounts": {"bcrypt_cost": 4},
     "limits": {"login_tries": 1000},
-    "rooms": {"reconnect_window": 10.0, "room_ttl": 20.0},
-    "lockstep": {"lag_after": 0.5, "drop_after": 10.0},
+    "lockstep": {"lag_after": 0.5},
 }
-"""What makes tests quick: cheap passwords, short times."""
+"""What makes tests quick: cheap passwords, and lag that shows soon. Who is away is waited for as long as ever."""
 
 
 def _own_ports() -> Iterator[int]:
@@ -168,16 +174,15 @@ class Daemon:
         """End it without waiting for rooms that play; nothing happens where it is gone already."""
         if self.process is None or not self.running:
             return
-        self.terminate()
-        try:
-            self.process.wait(0.2)
-        except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            self.kill9()
-            raise AssertionError("the daemon did not end at the second SIGTERM") from None
+        deadline = time.monotonic() + ENDS_WITHIN
+        while time.monotonic() < deadline:
+            # Two that come before the daemon has looked at the first are one to it.
+            self.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(AGAIN_AFTER)
+                return
+        self.kill9()
+        raise AssertionError("the daemon did not end at the second SIGTERM")
 
     def __enter__(self) -> Daemon:
         self.start()
@@ -226,7 +231,7 @@ class Daemon:
 
     def admin(self, path: str) -> tuple[int, str]:
         """Status and body of a page of the admin door; status 0 where nobody answers."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=5)
+        connection = http.client.HTTPConnection(LOOPBACK, self.admin_port, timeout=PATIENCE)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -244,7 +249,7 @@ class Daemon:
         raise AssertionError("the daemon is gone")
 
 
-def wait_until(happened: Callable[[], object], what: str, within: float = 10.0) -> None:
+def wait_until(happened: Callable[[], object], what: str, within: float = PATIENCE) -> None:
     """Ask again and again until it has happened."""
     deadline = time.monotonic() + within
     while not happened():

@@ -12,7 +12,7 @@ from tests.system.native import CONNECTED, JOIN, Native
 from tests.system.room_lines import LOST, GamePortLine, Line, LobbyLine, SocketLine
 from tests.system.web import Web
 
-SETTLES_WITHIN = 30.0
+SETTLES_WITHIN = 120.0
 AGAIN_AFTER = 0.03
 """Seconds between two tries to connect."""
 NOT_NOW, FAILED = 105, 199

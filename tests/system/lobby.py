@@ -8,9 +8,8 @@ import socket
 from types import TracebackType
 from typing import Any
 
-from tests.system.harness import LOOPBACK
+from tests.system.harness import LOOPBACK, PATIENCE
 
-PATIENCE = 20.0
 PASSWORD = "correct horse"
 
 

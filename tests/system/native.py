@@ -9,12 +9,10 @@ import time
 from types import TracebackType
 from typing import Any
 
-from tests.system.harness import LOOPBACK
+from tests.system.harness import LOOPBACK, PATIENCE
 
 AUTH, CONNECTED, GAME_CONFIG, HOST, JOIN, ERROR, PING, PONG, LEAVE, ROOM_PART, ROOM, START = 3, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16
 RAW, JSON = 0, 1
-PATIENCE = 15.0
-"""Seconds for anything that is waited for."""
 
 
 class Native:

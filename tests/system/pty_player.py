@@ -18,10 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon
 
 PASSWORD = "correct horse"
-PATIENCE = 20.0
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 GAMEROOM = str(Path(sys.executable).with_name("gameroom"))
 

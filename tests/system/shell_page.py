@@ -29,7 +29,7 @@ TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 PAGE, SERVICE_PAGE = TUTORIALS / "publish.md", TUTORIALS / "game-service.md"
 SHELL, COMMAND, INTERRUPT = "<!-- shell -->", "$ ", "^C"
 DEVELOPER_PORT, WEB_PORT = 7001, 8080
-ENDS_WITHIN = 60.0
+ENDS_WITHIN = 180.0
 NAMES = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|(?<=127\.0\.0\.1:)\d+|(?<=_PORT=)\d+|(?<=_CODE=)\w{6}|(?<=party  )\w{6}"
 )

@@ -42,7 +42,7 @@ VOLATILE = frozenset(
     {"session_token", "room_id", "game_id", "party_code", "join_url", "game_port", "upload_id", "download_id", "uploaded_at"}
     | {"user_id", "play_id", "seed"}
 )
-ANSWERS_WITHIN = 20.0
+ANSWERS_WITHIN = 60.0
 
 
 class Window:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from tests.system.harness import LOOPBACK
+from tests.system.harness import LOOPBACK, PATIENCE
 
 _names = itertools.count(1)
 
@@ -51,7 +51,7 @@ class Web:
         headers = {"Content-Type": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=20)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
