@@ -76,7 +76,8 @@ class Output:
         if self._begun:
             self._tell(self._begun)
             self._begun = b""
-        os.close(self._fd)
+        # Epoll may have told already that this pipe has ended, and be heard later in this round: then nobody else may have its number.
+        self._reactor.callLater(0.0, os.close, self._fd)
         self._fd = -1
 
     def _read(self) -> bool:

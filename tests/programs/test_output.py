@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.program_logs import LINE_BYTES
 from gameroom.programs.output import READ_COST, SECOND_BYTES, Output
+from gameroom.reactor import LeanReactor
 
 
 class OutputTests(SynchronousTestCase):
@@ -22,7 +26,12 @@ class OutputTests(SynchronousTestCase):
         self.said: list[str] = []
         reading, self.writing = os.pipe()
         self.output = Output(self.reactor, reading, self.said.append)
-        self.addCleanup(self.output.connectionLost)
+        self.addCleanup(self.end, self.reactor, self.output)
+
+    @staticmethod
+    def end(reactor: MemoryReactorClock, output: Output) -> None:
+        output.connectionLost()
+        reactor.advance(0.0)
 
     def print(self, data: bytes) -> None:
         os.write(self.writing, data)
@@ -83,8 +92,11 @@ class OutputTests(SynchronousTestCase):
         os.write(self.writing, b"the end")
         self.output.finish()
         self.assertEqual(self.said[-1], "the end\n")
+        self.reactor.advance(0.0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.output.finish()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertRaises(BrokenPipeError, os.write, self.writing, b"x")
         self.close()
 
     @given(st.lists(st.text(alphabet="ab\n", min_size=1, max_size=50), max_size=10))
@@ -99,3 +111,49 @@ class OutputTests(SynchronousTestCase):
         whole = "".join(pieces)
         self.assertEqual("".join(self.said), whole if whole.endswith("\n") or not whole else whole + "\n")
         self.begin()
+
+
+class TwoProgramsTests(SynchronousTestCase):
+    """One program has ended, and another begins before the reactor has said all that it heard of the first."""
+
+    def begin(self, reactor: EPollReactor) -> tuple[Output, int, list[str]]:
+        reading, writing = os.pipe()
+        said: list[str] = []
+        return Output(reactor, reading, said.append), writing, said
+
+    def check(self, reactor: EPollReactor) -> None:
+        begin = partial(self.begin, reactor)
+        first, first_writing, _ = begin()
+        news, told = os.pipe()
+        others: list[tuple[Output, int, list[str]]] = []
+
+        class News(FileDescriptor):
+            """Whoever hears first that the program has ended."""
+
+            def fileno(self) -> int:
+                return news
+
+            def doRead(self) -> None:
+                os.read(news, 1)
+                first.finish()
+                others.append(begin())
+
+        reactor.addReader(News(reactor))
+        os.write(told, b"x")
+        os.close(first_writing)
+        reactor.doPoll(0.0)
+        [(other, writing, said)] = others
+        reactor.runUntilCurrent()
+        os.write(writing, b"here\n")
+        reactor.doPoll(0.0)
+        self.assertEqual(said, ["here\n"])
+        other.finish()
+        reactor.runUntilCurrent()
+        reactor.removeAll()
+        for descriptor in (writing, news, told):
+            os.close(descriptor)
+
+    def test_the_end_of_one_is_not_that_of_the_other(self) -> None:
+        """What is still to be told of a descriptor is not told to the next one of its number."""
+        for reactor in (EPollReactor(), LeanReactor()):
+            self.check(reactor)

@@ -108,6 +108,7 @@ class ProgramTests(SynchronousTestCase):
         self.exit(ProcessTerminated(exitCode=143))
         self.successResultOf(ended)
         self.assertEqual(self.successResultOf(self.program.ended()), "was ended")
+        self.clock.advance(0.0)
         self.assertEqual((self.processes.killed, self.clock.getDelayedCalls()), (0, []))
 
     def test_no_patience(self) -> None:

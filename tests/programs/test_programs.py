@@ -120,6 +120,7 @@ class ProgramsTests(SynchronousTestCase):
         self.assertEqual((programs.count, program.running), (1, True))
         protocol.processEnded(Failure(ProcessDone(0)))
         self.assertEqual((programs.count, program.running), (0, False))
+        self.reactor.advance(0.0)
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
     def test_cannot_be_started(self) -> None:
