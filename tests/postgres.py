@@ -24,7 +24,7 @@ from typing import Any
 import psycopg2
 
 USER = "gameroom"
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 

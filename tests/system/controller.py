@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.system import websocket
+from tests.system.harness import PATIENCE
 from tests.system.web import Seat, Web
 from tests.system.websocket import TEXT, Closed, WebSocket
 
@@ -45,7 +46,7 @@ class Robot:
             try:
                 await self._meet()
                 while len(self.over) < games:
-                    _, data = await asyncio.wait_for(self._socket.receive(), 30)
+                    _, data = await asyncio.wait_for(self._socket.receive(), PATIENCE)
                     self._take(json.loads(data))
             except (OSError, EOFError, Closed, websocket.HandshakeRefused, asyncio.IncompleteReadError):
                 self.reconnections += 1

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.system.harness import LOOPBACK
+from tests.system.harness import LOOPBACK, PATIENCE
 from tests.system.websocket import BINARY, CLOSE, CONTINUATION, PING, TEXT, frame, request_head
 
 MIB = 1 << 20
@@ -23,7 +23,7 @@ ANSWERED_WITHIN = 0.3
 def _connection(port: int) -> Iterator[socket.socket]:
     """A connection on which anything may fail, since the daemon is free to end it."""
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+        with socket.create_connection((LOOPBACK, port), timeout=PATIENCE) as connection:
             connection.settimeout(ANSWERED_WITHIN)
             yield connection
     except OSError:
@@ -56,7 +56,7 @@ def deep_nesting(port: int) -> None:
 
 def slow_drip(port: int) -> None:
     """A byte at a time, on several connections at once."""
-    connections = [socket.create_connection((LOOPBACK, port), timeout=2) for _ in range(REPEATS)]
+    connections = [socket.create_connection((LOOPBACK, port), timeout=PATIENCE) for _ in range(REPEATS)]
     try:
         for byte in b'GET /{"type":"PING"' * 5:
             for connection in connections:
@@ -71,7 +71,7 @@ def slow_drip(port: int) -> None:
 
 def half_open(port: int) -> None:
     """Many connections that never say a word, and then vanish with a reset."""
-    connections = [socket.create_connection((LOOPBACK, port), timeout=2) for _ in range(100)]
+    connections = [socket.create_connection((LOOPBACK, port), timeout=PATIENCE) for _ in range(100)]
     time.sleep(0.5)
     for connection in connections:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -126,19 +126,19 @@ def bad_frames(path: str) -> Vandal:
     return vandal
 
 
-def stuff(connection: socket.socket, data: bytes, most: int = 64 * MIB) -> int:
-    """Send `data` over and over without reading, until nothing has been taken for a second; gives how many bytes were.
+def stuff(connection: socket.socket, data: bytes, most: int = 64 * MIB, patience: float = 1.0) -> int:
+    """Send `data` over and over without reading, until nothing has been taken for so many seconds; gives how many bytes were.
 
     Also ends where the other side closes, and after `most` bytes.
     """
-    connection.settimeout(1)
+    connection.settimeout(patience)
     sent = 0
     try:
         while sent < most:
             sent += connection.send(data[sent % len(data) :])
     except OSError:
         pass
-    connection.settimeout(10)
+    connection.settimeout(PATIENCE)
     return sent
 
 

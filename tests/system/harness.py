@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gameroom.settings import SandboxSettings
 from tests.system import fork_server
 from tests.system.fork_server import Forked
 
@@ -31,6 +32,7 @@ ENDS_WITHIN = PATIENCE
 AGAIN_AFTER = 0.2
 """Seconds between two SIGTERMs."""
 LOOPBACK = "127.0.0.1"
+FOR_PROGRAMS = range(SandboxSettings().direct_ports[0], SandboxSettings().direct_ports[1] + 1)
 REACTOR = os.environ.get("REACTOR", "gameroom")
 """What the daemon runs on, as in `make run`."""
 
@@ -40,7 +42,7 @@ DaemonMaker = Callable[..., "Daemon"]
 
 QUICK: Settings = {
     "accounts": {"bcrypt_cost": 4},
-    "limits": {"login_tries": 1000},
+    "limits": {"login_tries": 1000, "unauthenticated_seconds": 60.0},
     "lockstep": {"lag_after": 0.5},
 }
 """What makes tests quick: cheap passwords, and lag that shows soon. Who is away is waited for as long as ever."""
@@ -52,7 +54,8 @@ def _own_ports() -> Iterator[int]:
     A daemon that was killed finds its ports free when it starts again: no other process takes them meanwhile, and this one not soon.
     """
     number, processes = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    share = range(12_000 + number, 32_000, processes)
+    # What games' programs are given for themselves is left to them.
+    share = [port for port in range(12_000 + number, 32_000, processes) if port not in FOR_PROGRAMS]
     return itertools.islice(itertools.cycle(share), random.randrange(len(share)), None)
 
 

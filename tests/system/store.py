@@ -57,10 +57,10 @@ class Fetched:
         return bool(self.last["type"] == "DOWNLOAD_END" and self.last["payload"]["checksum"] == self.sha256.hexdigest())
 
 
-def fetch(peer: LobbyPeer, game_id: str, token: str, **fields: Any) -> Fetched:
-    """Download a game as fast as it comes."""
+def fetch(peer: LobbyPeer, game_id: str, token: str, fetched: Fetched | None = None, **fields: Any) -> Fetched:
+    """Download a game as fast as it comes; `fetched` may be looked at meanwhile."""
     peer.good("DOWNLOAD_BEGIN", {"game_id": game_id, **fields}, token)
-    fetched = Fetched(fields.get("from_seq", 0))
+    fetched = fetched or Fetched(fields.get("from_seq", 0))
     for push in peer.pushes:
         fetched.take(push)
     peer.pushes.clear()

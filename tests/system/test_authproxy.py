@@ -20,7 +20,7 @@ import pytest
 
 from gameroom.wire import game_port as wire
 from gameroom.wire.envelope import Envelope, EnvelopeReader
-from tests.system.harness import ENDS_WITHIN, LOOPBACK, free_port, twistd, wait_until
+from tests.system.harness import ENDS_WITHIN, LOOPBACK, PATIENCE, STARTS_WITHIN, free_port, twistd, wait_until
 
 TAC = Path(__file__).parents[2] / "tap" / "authproxy.tac"
 KEY = "a secret of the arena's"
@@ -67,7 +67,7 @@ class Talker:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._reader = EnvelopeReader()
-        connection.settimeout(30)
+        connection.settimeout(PATIENCE)
 
     def say(self, type_: int, **values: Any) -> None:
         self.connection.sendall(wire.encode(type_, values))
@@ -97,7 +97,7 @@ class GameServer:
 
     def __init__(self) -> None:
         self._listening = socket.create_server((LOOPBACK, 0))
-        self._listening.settimeout(30)
+        self._listening.settimeout(PATIENCE)
         self.port: int = self._listening.getsockname()[1]
 
     def let_in(self, *, config: dict[str, Any]) -> tuple[Talker, dict[str, Any]]:
@@ -179,7 +179,7 @@ def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        wait_until(lambda: process.poll() is not None or (_listens(port) and _listens(tls_port)), "the arena is open", 30)
+        wait_until(lambda: process.poll() is not None or (_listens(port) and _listens(tls_port)), "the arena is open", STARTS_WITHIN)
         assert process.poll() is None, (folder / "log").read_text()
         yield Arena(port, tls_port, red, process)
         process.terminate()

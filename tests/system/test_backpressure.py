@@ -9,7 +9,7 @@ import threading
 import time
 
 from tests.system.garbage import MIB, stuff
-from tests.system.harness import LOOPBACK, Daemon, DaemonMaker, wait_until
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon, DaemonMaker, wait_until
 from tests.system.lobby import LobbyPeer, request
 from tests.system.network import Weather
 from tests.system.scenario import lay_table, play_all, run
@@ -22,7 +22,7 @@ def _deaf_socket(port: int) -> socket.socket:
     """A connection that takes very little in before somebody reads it."""
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf.settimeout(10)
+    deaf.settimeout(PATIENCE)
     deaf.connect((LOOPBACK, port))
     return deaf
 
@@ -100,7 +100,7 @@ def test_a_viewer_who_never_reads_is_closed_and_the_game_goes_on(make_daemon: Da
     run(lambda: play_all([first, second, viewer], look()), within=90)
     table.assert_agreed()
     # What the kernel had taken over before comes, and then the end.
-    deaf.settimeout(10)
+    deaf.settimeout(PATIENCE)
 
     def ended() -> bool:
         try:
@@ -108,7 +108,7 @@ def test_a_viewer_who_never_reads_is_closed_and_the_game_goes_on(make_daemon: Da
         except ConnectionResetError:
             return True
 
-    wait_until(ended, "the connection that nobody read is closed", 20)
+    wait_until(ended, "the connection that nobody read is closed")
     deaf.close()
 
 
@@ -124,7 +124,7 @@ def test_out_of_descriptors_it_serves_those_it_has(make_daemon: DaemonMaker) -> 
         async def flood() -> None:
             await players[0].reached(100)
             ports = [daemon.lobby_port, daemon.web_port] * 60
-            crowd.extend([await asyncio.to_thread(socket.create_connection, (LOOPBACK, port), 5) for port in ports])
+            crowd.extend([await asyncio.to_thread(socket.create_connection, (LOOPBACK, port), PATIENCE) for port in ports])
             answer = await asyncio.to_thread(peer.ask, "LIST_ROOMS", None, token)
             assert answer["code"] == 0
             await players[0].reached(200)

@@ -12,7 +12,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from tests.system.browser import OUTCOMES, Browser
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon
 from tests.system.web import Web
 
 GUIDE = Path(__file__).parents[2] / "docs" / "gameroom-js.md"
@@ -91,6 +91,6 @@ def test_engines_from_anywhere_are_played_and_reach_nothing(daemon: Daemon, othe
 def test_the_sdk_is_served_to_frames_of_no_origin(daemon: Daemon) -> None:
     """A module in a sandboxed frame is fetched with CORS, from an origin that is null."""
     request = urllib.request.Request(f"http://{LOOPBACK}:{daemon.web_port}/static/gameroom.js", headers={"Origin": "null"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         assert answer.headers.get_content_type() == "text/javascript"

@@ -16,7 +16,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.system.browser import OUTCOMES, Browser
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon
 from tests.system.native import CONNECTED, JOIN, Controller, Native
 from tests.system.test_browser_controller import awaited, board, drop_by_keys, ended, room_of, take_seat
 from tests.system.web import Web
@@ -48,7 +48,7 @@ class Painter:
 
     def until(self, key: str) -> dict[str, Any]:
         """The next that it says with this key."""
-        while (line := self._lines.get(timeout=30)) is not None:
+        while (line := self._lines.get(timeout=PATIENCE)) is not None:
             said: dict[str, Any] = json.loads(line)
             assert not {"error", "diverged", "refused"} & said.keys(), said
             if "generation" in said:

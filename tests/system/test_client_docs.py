@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon
 from tests.system.lobby import LobbyPeer
 from tests.system.store import upload
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
-PATIENCE = 30.0
 EXAMPLE = Path(__file__).parents[2] / "examples" / "game-server-python"
 SHIPPED = ["Connect Four", "Loners", "Wet Paint", "Liar's Dice"]
 

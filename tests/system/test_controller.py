@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from tests.system.controller import Robot, to_column, turn_game, until
-from tests.system.harness import DaemonMaker
+from tests.system.harness import PATIENCE, DaemonMaker
 from tests.system.lobby import PASSWORD, LobbyPeer
 from tests.system.scenario import run
 from tests.system.web import Web
@@ -84,7 +84,7 @@ class Telnet:
 
     def hear(self, event: str) -> dict[str, Any]:
         """The next event of that name; all on the way there is answered."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             body = self.peer.push("ROOM_MESSAGE")["body"]
             if "id" in body:

@@ -7,11 +7,13 @@ import random
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import orjson
 
 from tests.system.garbage import MIB
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon
 from tests.system.lobby import LobbyPeer, request
 from tests.system.store import Fetched, fetch, upload
 
@@ -26,7 +28,7 @@ def test_files_arrive(daemon: Daemon) -> None:
     with LobbyPeer(daemon.lobby_port) as peer:
         token = peer.register()
         for size in (None, 1000, 262_144):
-            fields = {} if size is None else {"chunk_size": size}
+            fields: dict[str, Any] = {} if size is None else {"chunk_size": size}
             assert fetch(peer, game_id, token, **fields).whole
         rest = fetch(peer, game_id, token, chunk_size=100_000, from_seq=30)
         assert rest.sha256.hexdigest() == hashlib.sha256(FILE[3_000_000 : 3 * MIB]).hexdigest()
@@ -59,7 +61,7 @@ def test_a_ping_is_answered_between_chunks(daemon: Daemon) -> None:
         token = peer.register()
         for size in (4096, 262_144):
             peer.good("DOWNLOAD_BEGIN", {"game_id": game_id, "chunk_size": size}, token)
-            fetched, waits, sent_at = Fetched(), [], -1
+            fetched, waits, sent_at, asked = Fetched(), list[int](), -1, False
             for push in peer.pushes:
                 fetched.take(push)
             peer.pushes.clear()
@@ -67,6 +69,10 @@ def test_a_ping_is_answered_between_chunks(daemon: Daemon) -> None:
                 if sent_at < 0 and fetched.size < len(FILE) // 2:
                     sent_at = fetched.size
                     peer.send("PING")
+                if not asked and fetched.size > len(FILE) // 4:
+                    # Nothing of the file is read meanwhile.
+                    asked = True
+                    assert other.good("PING") == {}
                 line = peer.line()
                 assert line is not None
                 if "status" in line:
@@ -77,9 +83,7 @@ def test_a_ping_is_answered_between_chunks(daemon: Daemon) -> None:
             assert fetched.whole
             assert waits
             assert max(waits) < 2 * CHUNKS_UNDER_WAY, waits
-            began = time.monotonic()
-            assert other.good("PING") == {}
-            assert time.monotonic() - began < 1
+            assert asked
 
 
 def test_readers_that_do_not_read_cost_little(daemon: Daemon) -> None:
@@ -95,9 +99,7 @@ def test_readers_that_do_not_read_cost_little(daemon: Daemon) -> None:
         peer.send_raw(line * 4 + (orjson.dumps(request("HELP")) + b"\n") * 200)
     with LobbyPeer(daemon.lobby_port) as other:
         for _ in range(20):
-            began = time.monotonic()
             assert other.good("PING") == {}
-            assert time.monotonic() - began < 1
             time.sleep(0.05)
         assert daemon.resident_bytes() - before < len(deaf) * 2 * MIB
         slow, *rest = deaf
@@ -111,16 +113,22 @@ def test_readers_that_do_not_read_cost_little(daemon: Daemon) -> None:
 
 
 def test_a_crowd_that_downloads_holds_nobody_up(daemon: Daemon) -> None:
-    """While many download at full speed, somebody else's requests are answered at once."""
+    """While many download at full speed, somebody else's requests are answered long before any of them is through."""
     game_id = upload(daemon, FILE)
     going_on = threading.Event()
     going_on.set()
+    downloads: list[Fetched] = []
 
     def download() -> None:
         with LobbyPeer(daemon.lobby_port) as peer:
             token = peer.register()
             while going_on.is_set():
-                fetch(peer, game_id, token, chunk_size=262_144)
+                downloads.append(Fetched())
+                fetch(peer, game_id, token, downloads[-1], chunk_size=262_144)
+
+    def come() -> int:
+        """The bytes that all of them have got."""
+        return sum(each.size for each in downloads)
 
     crowd = [threading.Thread(target=download) for _ in range(6)]
     for thread in crowd:
@@ -128,16 +136,18 @@ def test_a_crowd_that_downloads_holds_nobody_up(daemon: Daemon) -> None:
     waits = []
     with LobbyPeer(daemon.lobby_port) as other:
         for _ in range(100):
-            began = time.monotonic()
+            before = come()
             assert other.good("PING") == {}
-            waits.append(time.monotonic() - began)
+            waits.append(come() - before)
             time.sleep(0.005)
+    crowd_is_there = all(thread.is_alive() for thread in crowd)
     going_on.clear()
-    daemon_is_busy = all(thread.is_alive() for thread in crowd)
     for thread in crowd:
         thread.join()
-    assert daemon_is_busy
-    assert sorted(waits)[len(waits) // 2] < 0.05, waits
+    assert crowd_is_there
+    assert come() > len(FILE), "the daemon was busy with them"
+    # A time would say more of what else the machine does.
+    assert sorted(waits)[len(waits) // 2] < len(FILE) // 2, waits
 
 
 def test_going_down(daemon: Daemon) -> None:
@@ -148,16 +158,15 @@ def test_going_down(daemon: Daemon) -> None:
             each.send("DOWNLOAD_BEGIN", {"game_id": game_id, "chunk_size": 4096}, each.register())
         assert peer.answer()["code"] == 0
         time.sleep(0.5)
-        stopper = threading.Thread(target=daemon.stop)
-        began = time.monotonic()
-        stopper.start()
-        last = None
-        while line := peer.line():
-            last = line
-        stopper.join()
+        with ThreadPoolExecutor(1) as stopper:
+            # Raises where it has to be killed.
+            stopped = stopper.submit(daemon.stop)
+            last = None
+            while line := peer.line():
+                last = line
+            stopped.result()
         assert last is not None
         assert last["type"] in ("DOWNLOAD_ERROR", "DOWNLOAD_END")
-        assert time.monotonic() - began < 20
 
 
 def _deaf(daemon: Daemon) -> LobbyPeer:
@@ -166,7 +175,7 @@ def _deaf(daemon: Daemon) -> LobbyPeer:
     peer.socket.close()
     peer.socket = socket.socket()
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    peer.socket.settimeout(20)
+    peer.socket.settimeout(PATIENCE)
     peer.socket.connect((LOOPBACK, daemon.lobby_port))
     return peer
 

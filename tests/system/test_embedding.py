@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.harness import ENDS_WITHIN, LOOPBACK, free_port, twistd, wait_until
+from tests.system.harness import ENDS_WITHIN, LOOPBACK, PATIENCE, STARTS_WITHIN, free_port, twistd, wait_until
 from tests.system.lobby import LobbyPeer
 
 SERVICE = Path(__file__).parents[2] / "gameroom/cli/templates/service/service.py"
@@ -32,7 +32,7 @@ def _running(tac: str, folder: Path, ports: list[int], **environment: str) -> It
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean | environment)
     try:
-        wait_until(lambda: process.poll() is not None or all(_listens(port) for port in ports), f"{tac} is up", 30)
+        wait_until(lambda: process.poll() is not None or all(_listens(port) for port in ports), f"{tac} is up", STARTS_WITHIN)
         assert process.poll() is None, (folder / "log").read_text()
         yield
         process.terminate()
@@ -52,7 +52,7 @@ def _listens(port: int) -> bool:
 
 
 def _page(port: int, path: str = "/") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE)
     try:
         connection.request("GET", path, headers={"Accept": "text/html"})
         answer = connection.getresponse()
@@ -138,7 +138,7 @@ def test_a_micro_game_service_in_another_application(tmp_path: Path) -> None:
     """tap/table.tac: somebody else's program has the rules of a micro game service, which is killed and started again in the midst of a game."""
     table, service = free_port(), free_port()
     doors = {"TABLE_SERVICE": f"tcp:{LOOPBACK}:{service}", "TABLE_PORT": f"tcp:{table}:interface={LOOPBACK}"}
-    with _running("table.tac", tmp_path / "table", [table], **doors), socket.create_connection((LOOPBACK, table), timeout=20) as player:
+    with _running("table.tac", tmp_path / "table", [table], **doors), socket.create_connection((LOOPBACK, table), timeout=PATIENCE) as player:
         lines = player.makefile("rwb", buffering=0)
 
         def heard(count: int) -> list[Any]:

@@ -17,6 +17,10 @@ from tests.system.game_server import CONNECTED, ERROR, GAME_CONFIG, PING, PONG, 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TURN, FIELD = 32, 33
 QUICK = {"steps_per_second": 100, "countdown_seconds": 0.3, "width": 36, "height": 20}
+LONG = {"steps_per_second": 10, "width": 300}
+"""Two that go towards each other meet after twelve seconds."""
+AT_ONCE = 12.0
+"""Seconds in which it has not ended by itself: it waits for fifteen until all have come."""
 
 Start = Callable[..., GameServerProcess]
 
@@ -47,7 +51,10 @@ def fields(wire: Wire, state: str) -> dict[str, Any]:
 def test_a_game(start: Start) -> None:
     """Both are let in and told what is what; who does not turn runs into the edge, who turns has won; the server tells and ends."""
     server = start()
-    ann, bob = server.enter(0), server.enter(1)
+    ann = server.enter(0)
+    # Before the other one is there nothing begins, and nobody runs into anything.
+    ann.send(TURN, {"to": "down"})
+    bob = server.enter(1)
     for seat, wire in enumerate((ann, bob)):
         assert wire.next() == (CONNECTED, {"details": {"game": "trails"}})
         type_, config = wire.next()
@@ -55,7 +62,6 @@ def test_a_game(start: Start) -> None:
     assert fields(ann, "playing")["alive"] == [0, 1]
     for way in ("up", "left"):
         bob.send(TURN, {"to": way})
-    ann.send(TURN, {"to": "down"})
     over = fields(ann, "over")
     assert (over["winner"], over["alive"]) == (1, [1])
     assert fields(bob, "over") == over
@@ -66,7 +72,7 @@ def test_a_game(start: Start) -> None:
 
 def test_who_was_away_is_back_in_the_same_seat(start: Start) -> None:
     """A lost connection loses nothing: the next one shows the whole field; the older one of two is ended."""
-    server = start(steps_per_second=20)
+    server = start(**LONG)
     ann, bob = server.enter(0), server.enter(1)
     fields(ann, "playing")
     bob.close()
@@ -80,7 +86,7 @@ def test_who_was_away_is_back_in_the_same_seat(start: Start) -> None:
 
 def test_who_leaves_for_good_is_out(start: Start) -> None:
     """CONTROL comes again without the seat: its trail stops, and one of two has won. With nobody left the server ends by itself."""
-    server = start("Ann", "Bob", "Cleo", steps_per_second=10)
+    server = start("Ann", "Bob", "Cleo", **LONG)
     ann = server.enter(0)
     gone = server.players.pop(2)
     server.say_players()
@@ -120,7 +126,8 @@ def test_bytes_as_they_come(start: Start) -> None:
 
 def test_who_does_not_read_holds_nobody_up(start: Start) -> None:
     """Somebody's full socket costs pictures of their own alone, and a flood of PINGs that nobody hears answered ends that connection."""
-    server = start(steps_per_second=200, width=300, height=100)
+    # All of its pictures, and what it says last, fit into the kernel's buffers.
+    server = start(steps_per_second=50, width=100, height=50)
     ann, bob = server.enter(0), server.enter(1)
     bob.socket.settimeout(0.2)
     flood = envelope(PING, b"x" * 125, RAW) * 100_000
@@ -139,4 +146,4 @@ def test_gameroom_ends_it(start: Start) -> None:
         server = start()
         server.enter(0).until(GAME_CONFIG)
         end(server)
-        server.ended(2.0)
+        server.ended(AT_ONCE)

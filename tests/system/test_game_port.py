@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from tests.system.client import Client
-from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon, DaemonMaker
 from tests.system.native import AUTH, CONNECTED, ERROR, GAME_CONFIG, HOST, JOIN, LEAVE, PING, PONG, RAW, ROOM, ROOM_PART, START, Native
 from tests.system.network import Socket, Weather
 from tests.system.scenario import ENCODINGS, lay_table, play_all, run
@@ -179,7 +179,7 @@ def test_lock_step_between_the_game_port_and_the_web_door(daemon: Daemon, encodi
 
 def half_closed(port: int, data: bytes) -> bytes:
     """What comes until the end, to one who says this and no more."""
-    with socket.create_connection((LOOPBACK, port), 10) as connection:
+    with socket.create_connection((LOOPBACK, port), PATIENCE) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         answers = b""
@@ -204,7 +204,7 @@ def game_of(daemon: Daemon, name: str) -> str:
 
 def test_short_conversations(make_daemon: DaemonMaker) -> None:
     """Who says no more, as `printf | nc`, gets all answers, also one that waits for the database; who says nothing hears why it is sent away."""
-    daemon = make_daemon(settings={"limits": {"unauthenticated_seconds": 3.0}})
+    daemon, hasty = make_daemon(), make_daemon(settings={"limits": {"unauthenticated_seconds": 1.0}})
     ready = {"type": "ready", "ready": True, "id": 5}
     said = envelope(PING, b"1") + envelope(HOST, {"game_id": game_of(daemon, "Connect Four")}) + envelope(ROOM, ready) + envelope(PING, b"2")
     answers = half_closed(daemon.game_port, said)
@@ -217,9 +217,9 @@ def test_short_conversations(make_daemon: DaemonMaker) -> None:
     assert types_in(half_closed(daemon.game_port, b"\x02" + bytes(200_000))) == [ERROR]
     nc = shutil.which("nc")
     if nc is not None:
-        asked = subprocess.run([nc, "-N", LOOPBACK, str(daemon.game_port)], input=said, capture_output=True, timeout=20, check=False)
+        asked = subprocess.run([nc, "-N", LOOPBACK, str(daemon.game_port)], input=said, capture_output=True, timeout=PATIENCE, check=False)
         assert types_in(asked.stdout)[:3] == [PONG, CONNECTED, ROOM]
-    with Native(daemon.game_port) as native:
+    with Native(hasty.game_port) as native:
         assert native.next()[1]["code"] == 101
         _ended(native)
 

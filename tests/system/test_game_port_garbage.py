@@ -10,7 +10,7 @@ from types import TracebackType
 import pytest
 
 from tests.system.garbage import ANY_DOOR, MIB, Vandal, stuff
-from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon, DaemonMaker
 from tests.system.native import CONNECTED, ERROR, HOST, JOIN, JSON, LEAVE, PING, PONG, RAW, ROOM, ROOM_PART, START, Native
 from tests.system.test_garbage import PATIENT, _assert_unharmed, _vandalise
 from tests.system.web import Web
@@ -40,7 +40,7 @@ def _answers(connection: socket.socket) -> list[tuple[int, bytes]]:
 
 def _said(port: int, data: bytes) -> list[tuple[int, bytes]]:
     """What is answered to these bytes by the end of the connection, which comes as ours is half-closed."""
-    with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+    with socket.create_connection((LOOPBACK, port), timeout=PATIENCE) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         return _answers(connection)
@@ -76,7 +76,7 @@ def wrong_heads(port: int) -> None:
 
 def crumbs(port: int) -> None:
     """An envelope a byte at a time, with its answer behind the last one."""
-    with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+    with socket.create_connection((LOOPBACK, port), timeout=PATIENCE) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in _envelope(PING, RAW, bytes(125)):
             connection.send(bytes((byte,)))
@@ -88,7 +88,7 @@ class _Member:
     """A guest in a room of its own, who may say any bytes."""
 
     def __init__(self, port: int, game_id: str) -> None:
-        self.socket = socket.create_connection((LOOPBACK, port), timeout=10)
+        self.socket = socket.create_connection((LOOPBACK, port), timeout=PATIENCE)
         self._came = self.socket.makefile("rb")
         self.socket.sendall(_envelope(HOST, JSON, b'{"game_id":"%b"}' % game_id.encode()))
         assert self.answer()[0] == CONNECTED
@@ -152,9 +152,9 @@ def flood(port: int) -> None:
     """Sends what is answered, as fast as it can, and does not read: it is told to wait, and then it is sent away."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE)
         connection.connect((LOOPBACK, port))
-        stuff(connection, _envelope(PING, RAW, bytes(125)) * 500, most=8 * MIB)
+        stuff(connection, _envelope(PING, RAW, bytes(125)) * 500, most=8 * MIB, patience=PATIENCE)
         answers = _answers(connection)
         assert {type_ for type_, _ in answers} == {PONG, ERROR}
         assert b'"code":106,' in answers[-1][1]

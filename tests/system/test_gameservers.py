@@ -25,6 +25,7 @@ from gameroom.gameservers.values import FINISHED, SERVER_CRASHED, SERVER_ENDED, 
 from gameroom.programs.programs import Programs
 from gameroom.rules.manifest import Server
 from gameroom.settings import SandboxSettings, ServerSettings
+from tests.system.harness import free_port
 
 # Typed by what it is used for: a reactor has many faces.
 reactor: Any = _reactor
@@ -144,8 +145,9 @@ class GameServersOf:
         self.folder.chmod(0o755)
         (self.folder / "server.py").write_text(PROGRAM)
         self.log: list[str] = []
+        self.direct_port = free_port()
         self.end: Deferred[ServerEnd] = Deferred()
-        sandbox = SandboxSettings(kind=self.kind, direct_ports=(47140, 47159), direct_interface="127.0.0.1")
+        sandbox = SandboxSettings(kind=self.kind, direct_ports=(self.direct_port, self.direct_port + 9), direct_interface="127.0.0.1")
         self.programs = Programs(reactor=reactor, settings=sandbox, log=lambda _, text: self.log.append(text))
         await self.programs.start()
         self.gameservers = GameServers(
@@ -161,7 +163,7 @@ class GameServersOf:
         self.patch(server_module, "PATIENCE", 0.3)
         self.patch(server_module, "FINISHED_SECONDS", 0.3)
 
-    def start(self, does: str = "play", *, ready_timeout: float = 10.0, connect: str = "proxy") -> Deferred[GameServer]:
+    def start(self, does: str = "play", *, ready_timeout: float = 60.0, connect: str = "proxy") -> Deferred[GameServer]:
         server = Server(command=("python3", "server.py"), ready_timeout=ready_timeout, connect=connect, config={"does": does})
         order = ServerOrder(room_id="room-1", game_id="g", version="1.0.0", folder=self.folder, server=server, max_players=2, players=(ADA,))
         return self.gameservers.start(order, self.end.callback)
@@ -252,7 +254,7 @@ class InTheSandboxTests(PlaysOf, TestCase):  # type: ignore[misc]
         await client.hears(b'[{"seat":0,"id":"ada","name":"Ada"}]')
         client.say(b"exit 5")
         self.assertEqual((await self.end).reason, SERVER_CRASHED)
-        self.assertEqual(server.port, 47140)
+        self.assertEqual(server.port, self.direct_port)
 
 
 class SilentTests(GameServersOf, TestCase):  # type: ignore[misc]

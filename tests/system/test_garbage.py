@@ -11,8 +11,8 @@ from tests.system.lobby import LobbyPeer
 from tests.system.network import Weather
 from tests.system.scenario import lay_table, play_during, run
 
-PATIENT = {"lockstep": {"lag_after": 5.0}}
-"""A pause of the machine is no lag; five seconds in which the daemon does nothing else are."""
+PATIENT = {"lockstep": {"lag_after": 20.0}}
+"""A pause of the machine is no lag; twenty seconds in which the daemon does nothing else are."""
 
 
 def _vandalise(daemon: Daemon, port: int, vandals: Iterable[Vandal]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon
 from tests.system.lobby import LobbyPeer, request
 
 LETTERS = [
@@ -28,14 +28,14 @@ def _shell(command: str, port: int, text: str) -> list[dict[str, object]]:
         env={"HOST": LOOPBACK, "PORT": str(port), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=True,
     )
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=["LF", "CRLF"])
-@pytest.mark.parametrize("command", ["nc -N $HOST $PORT", "socat -t 10 - TCP:$HOST:$PORT"])
+@pytest.mark.parametrize("command", ["nc -N $HOST $PORT", "socat -t 60 - TCP:$HOST:$PORT"])
 def test_a_pipe_that_half_closes_gets_all_answers(daemon: Daemon, command: str, ending: str) -> None:
     """`printf … | nc -N`: requests in one go, then end of input; every answer comes, in order, and then the connection ends."""
     answers = _shell(command, daemon.lobby_port, "".join(letter + ending for letter in LETTERS))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.developer import Developer
-from tests.system.harness import Daemon, hear_ctrl_c, wait_until
+from tests.system.harness import PATIENCE, Daemon, hear_ctrl_c, wait_until
 from tests.system.pty_player import GAMEROOM, PASSWORD, AtTerminal, Shell
 
 CLIENT = """\
@@ -123,7 +123,7 @@ def test_an_evening(ann: Shell, bob: Shell, dice: str) -> None:
             at.sees("you said hi, game")
             at.sees("has ended with status 3")
             staying.send_signal(signal.SIGINT)
-            assert staying.wait(10) == 130
+            assert staying.wait(PATIENCE) == 130
             assert staying.stderr is not None
             assert staying.stderr.read() == ""
         at.sees("> ")

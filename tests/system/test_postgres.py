@@ -45,7 +45,7 @@ def test_it_recovers_from_a_restart_of_the_server(make_daemon: DaemonMaker, own_
 
         run(lambda: play_during(players, outage()), within=60)
         assert [client.reconnections for client in players] == [0, 0]
-        wait_until(daemon.ready, "the daemon has its database again", 20)
+        wait_until(daemon.ready, "the daemon has its database again")
         assert peer.good("WHOAMI", token=token)["username"] == "patient"
         assert peer.register("later")
         assert peer.good("LOGIN_PLAYER", {"username": "patient", "password": PASSWORD})["session_token"] != token
@@ -58,7 +58,7 @@ def test_it_waits_for_no_server_at_readiness(make_daemon: DaemonMaker, own_serve
         token = peer.register("sleeper")
         own_server.stop()
         own_server.start()
-        wait_until(daemon.ready, "the daemon has its database again", 20)
+        wait_until(daemon.ready, "the daemon has its database again")
         assert peer.good("WHOAMI", token=token)["username"] == "sleeper"
         game = peer.good("LIST_GAMES", token=token)["games"][0]
         assert peer.good("CREATE_ROOM", {"game_id": game["game_id"]}, token)["room_id"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.system import websocket
-from tests.system.harness import DaemonMaker
+from tests.system.harness import PATIENCE, DaemonMaker
 from tests.system.lobby import PASSWORD, LobbyPeer
 from tests.system.scenario import run
 from tests.system.store import upload
@@ -103,7 +103,7 @@ def test_between_a_socket_and_the_lobby(make_daemon: DaemonMaker) -> None:
             assert await program.hear("game") == {"type": "game", "body": "mine", "from": "person"}
             program.link.send(BINARY, b"unseen")
             program.say(type="game", body="yours")
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + PATIENCE
             while not (
                 heard := [push["payload"]["body"] for push in person.pushes if push["type"] == "ROOM_MESSAGE" and "body" in push["payload"]["body"]]
             ):

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.harness import LOOPBACK, Daemon
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon
 
 CHUNK_BYTES = 4096
 PAGE = Path(__file__).parents[2] / "docs" / "protocol" / "developer.md"
@@ -42,7 +42,7 @@ class SeedClient:
     """One connection: a line of JSON is sent, a line of JSON comes back; messages with a `type` may come at any time."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((LOOPBACK, port), timeout=20)
+        self._socket = socket.create_connection((LOOPBACK, port), timeout=PATIENCE)
         self._lines = self._socket.makefile("rb")
         self.token: str | None = None
         self.messages: list[dict[str, Any]] = []
@@ -234,7 +234,7 @@ def test_the_shell_of_the_docs(daemon: Daemon, developer: SeedClient, tmp_path: 
     (tmp_path / "game.bin").write_bytes(PLAIN)
     variables = {**os.environ, "FILE": "game.bin", "TOKEN": str(developer.token), "UPLOAD": begun["upload_id"]}
     command = ["sh", "-e", "-c", script.replace("7001", str(daemon.developer_port))]
-    shown = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, check=True, timeout=30)
+    shown = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, check=True, timeout=PATIENCE)
     assert [json.loads(line)["code"] for line in shown.stdout.splitlines()] == [0] * len(chunks_of(PLAIN)), shown
     assert developer.ok("UPLOAD_END", {"upload_id": begun["upload_id"]}, "version", "is_latest")["is_latest"]
     folder = daemon.folder / "var" / "uploadedGame" / game_id / "1.0.0"

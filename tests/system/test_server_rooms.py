@@ -39,7 +39,7 @@ say(control, 13, {"state": "ready"})
 client = listening.accept()[0]
 heard(client), heard(client)
 say(client, 5, {})
-time.sleep(2)
+time.sleep(8)
 count = 0
 while count < 400:
     type_, body = heard(client)

@@ -17,7 +17,7 @@ import pytest
 from gameroom.wire.game_service import Message, Player, Rejected, Started, State, Update, state_from_bytes, update_to_bytes
 from gameroom.wire.prefixed import Frames, framed
 from tests.cli.kits import EXAMPLE, TEMPLATE
-from tests.system.harness import Daemon, hear_ctrl_c
+from tests.system.harness import PATIENCE, Daemon, hear_ctrl_c
 from tests.system.shell_page import SERVICE_PAGE, run_page
 
 GAME = """
@@ -74,10 +74,10 @@ class Service:
         listening.close()
 
     def connection(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def wait_for(self, words: str) -> str:
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE
         while words not in (said := self.log.read_text()):
             assert time.monotonic() < until, said
             time.sleep(0.01)
@@ -135,7 +135,7 @@ def test_connections_of_all_kinds(service: Service) -> None:
     usage = int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
     assert usage < 60 << 20
     # And when they read after all, it goes on.
-    deaf.settimeout(20)
+    deaf.settimeout(PATIENCE)
     assert {len(state.broadcast[0].data) for state in states(deaf, 50)} == {1 << 20}
     # A large frame: the state is gameroom's to keep, whatever its size is.
     good.sendall(update(4, b'"a"' + b" " * (8 << 20)))
@@ -154,7 +154,7 @@ def test_an_update_that_fails_or_never_ends(service: Service) -> None:
     assert "RuntimeError: as it was told" in log
     assert "TooSlow: update() has run for 0.3 seconds" in log
     service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(10) == 0
+    assert service.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("folder", [TEMPLATE, EXAMPLE])
@@ -184,7 +184,7 @@ def test_by_hand(folder: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.readline() == f"gameroom is awaited at {place}; Ctrl-C ends this\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr.read() == ""
 
 

@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gameroom
 from gameroom.wire.game_service import state_from_bytes, update_from_bytes
 from gameroom.wire.update_file import pairs_from_bytes
-from tests.system.harness import DaemonMaker
+from tests.system.harness import PATIENCE, DaemonMaker
 from tests.system.room_lines import SocketLine
 from tests.system.scenario import run
 from tests.system.store import upload
@@ -53,7 +54,7 @@ def _is_of(pid: int, game_id: str) -> bool:
 
 async def heard(line: SocketLine, kind: str) -> dict[str, Any]:
     """The next message of this type."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             message = await line.hear()
             if isinstance(message, dict) and message["type"] == kind:
@@ -68,7 +69,7 @@ async def come(seat: Seat) -> SocketLine:
 
 def gone(game_id: str) -> bool:
     """Whether soon no process of a game's is left."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while (left := processes(game_id)) and time.monotonic() < until:
         time.sleep(0.02)
     return not left
@@ -89,7 +90,9 @@ def test_killed(make_daemon: DaemonMaker, tmp_path: Path) -> None:
             line.say({"type": "game", "body": number, "id": number})
             if number == 1:
                 for pid in processes(game_id):
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        # With the first of them all others end.
+                        os.kill(pid, signal.SIGKILL)
             assert (await heard(line, "game"))["body"] == sum(range(number + 1))
         assert "gameroom_service_seconds_count 3.0" in daemon.admin("/metrics")[1]
         assert processes(game_id)

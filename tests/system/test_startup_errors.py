@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import LOOPBACK, free_port, twistd
+from tests.system.harness import LOOPBACK, STARTS_WITHIN, free_port, twistd
 
 OFF = ("--lobby", "off", "--developer", "off", "--game", "off", "--web", "off", "--admin", "off")
 
@@ -19,7 +19,7 @@ def _start(folder: Path, *options: str, config: str | None = None) -> str:
     if config is not None:
         (folder / "gameroom.toml").write_text(config)
         command += ["--config", "gameroom.toml"]
-    result = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    result = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STARTS_WITHIN, check=False)
     assert result.returncode == 1, result
     lines = result.stderr.splitlines()
     assert len(lines) == 1, result.stderr

@@ -115,7 +115,7 @@ def test_full_while_it_is_uploaded(make_daemon: DaemonMaker, small_disk: Path, l
     developer.peer.socket.close()
     developer.peer = LobbyPeer(daemon.developer_port)
     assert developer.ask("UPLOAD_STATUS", upload_id=second)["payload"]["next_seq"] == stopped
-    wait_until(lambda: developer.send(second, DATA[::-1], stopped) * CHUNK >= len(DATA), "there is room again", within=5)
+    wait_until(lambda: developer.send(second, DATA[::-1], stopped) * CHUNK >= len(DATA), "there is room again")
     published = developer.ask("UPLOAD_END", upload_id=second)
     assert published["payload"] == {"version": "2.0.0", "is_latest": True}, published
     goes_on(daemon, developer.game_id, player, DATA[::-1])

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
+from tests.system.harness import LOOPBACK, PATIENCE, Daemon, DaemonMaker
 from tests.system.scenario import lay_table
 from tests.system.web import Web
 from tests.system.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, request_head
@@ -78,7 +78,7 @@ def daemon(make_daemon: DaemonMaker) -> Daemon:
 def member(daemon: Daemon) -> Iterator[RawSocket]:
     """A member of a room, welcomed, over a connection that sends every piece by itself."""
     seat = Web(daemon.web_port).join(lay_table(daemon).room_id)
-    with socket.create_connection((LOOPBACK, daemon.web_port), timeout=20) as connection:
+    with socket.create_connection((LOOPBACK, daemon.web_port), timeout=PATIENCE) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = RawSocket(connection)
         client.shake_hands(daemon.web_port, seat.path)
