@@ -95,6 +95,8 @@ class HandService:
         self.rule: Callable[[Asked], bool] = lambda asked: False
         """May answer an update at once, and says whether it has; then nobody waits for it."""
         self._untaken: list[Asked] = []
+        self._settled: dict[int, dict[str, Any]] = {}
+        """What each more of a request is answered with."""
         self._something = asyncio.Condition()
         self._server: asyncio.Server | None = None
 
@@ -134,6 +136,11 @@ class HandService:
         """The same request once more."""
         return await self._taken(lambda each: each is not first and each.update.request == first.update.request, "it comes again")
 
+    def settle(self, asked: Asked, **said: Any) -> None:
+        """Answer it, and the same request again as often as it still comes: the first answer may be too late."""
+        self._settled[asked.update.request] = said
+        asked.answer(**said)
+
     async def quiet(self, seconds: float = 0.15) -> None:
         """Nothing comes for so long."""
         await asyncio.sleep(seconds)
@@ -170,6 +177,9 @@ class HandService:
         assert update.WhichOneof("event") in EVENTS
         asked = Asked(data, update, link)
         self.came.append(asked)
+        if update.request in self._settled:
+            asked.answer(**self._settled[update.request])
+            return
         if self.rule(asked):
             return
         async with self._something:
