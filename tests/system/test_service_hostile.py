@@ -14,8 +14,8 @@ from typing import Any
 import attrs
 
 from tests.system.hand_service import Asked, HandService
-from tests.system.harness import Daemon, DaemonMaker
-from tests.system.lobby import PASSWORD, LobbyPeer
+from tests.system.harness import LOOPBACK, Daemon, DaemonMaker
+from tests.system.lobby import PASSWORD, LobbyPeer, request
 from tests.system.room_lines import SocketLine
 from tests.system.scenario import run
 from tests.system.service_messages import GameState
@@ -24,7 +24,9 @@ from tests.system.web import Seat, Web
 
 MIB = 1 << 20
 TIMEOUT, RETRY_FOR = 0.8, 2.0
-WITHIN = 15.0
+LONG = 60.0
+"""Seconds that no service takes to answer, however busy the machine is."""
+WITHIN = 60.0
 SWOLLEN = 96 * MIB
 """What all of them together may make the daemon hold, beside what it held before."""
 
@@ -122,7 +124,7 @@ HARMLESS: dict[str, Misdeed] = {
     "a thousand times": raw(lambda asked: right(asked) * 1000),
     "closes after each answer": then_closed(raw(right)),
     "a byte at a time": bytewise,
-    "takes its time": late(0.5 * TIMEOUT),
+    "takes its time": late(1.0),
     "a view for nobody": raw(lambda asked: whole(answer(asked, views=[(63, "you are not here"), (2**32 - 1, b"nor you")]))),
     "fields of a newer page": raw(lambda asked: whole(answer(asked) + b"\xf2\x7f\x03new")),
     "a timer at the end of time": raw(lambda asked: whole(answer(asked, timer_ms=2**32 - 1))),
@@ -266,6 +268,25 @@ async def undisturbed(case: Case, over: asyncio.Event) -> float:
     return longest
 
 
+async def slowness(daemon: Daemon, over: asyncio.Event) -> float:
+    """The longest time that the daemon took to answer who asked for nothing, in seconds: what the machine is to be blamed for."""
+    reader, writer = await asyncio.open_connection(LOOPBACK, daemon.lobby_port)
+
+    async def ask(kind: str, **payload: str) -> None:
+        writer.write(json.dumps(request(kind, payload)).encode() + b"\n")
+        assert json.loads(await reader.readline())["code"] == 0
+
+    await ask("REGISTER_PLAYER", username="idler", password=PASSWORD)
+    longest = 0.0
+    while not over.is_set():
+        said = time.monotonic()
+        await ask("PING")
+        longest = max(longest, time.monotonic() - said)
+        await asyncio.sleep(0.02)
+    writer.close()
+    return longest
+
+
 class Developer:
     """Who makes all of the games."""
 
@@ -300,19 +321,30 @@ def made(daemon: Daemon, developer: Developer, cases: list[Case]) -> None:
         case.seats = [web.join(room_id), web.join(room_id, viewer=True)]
 
 
+def daemon_with(make_daemon: DaemonMaker, cases: list[Case], **service: float) -> tuple[Daemon, Developer]:
+    """A daemon that knows all of these, and their developer."""
+    allow = {"allow": [case.service.endpoint for case in cases]}
+    # Some seats are waited for until all the others are taken.
+    rooms = {"reconnect_window": 240.0, "room_ttl": 240.0}
+    daemon = make_daemon(settings={"service": {**allow, **service}, "limits": {"rooms_per_address": 1000}, "rooms": rooms})
+    developer = Developer(daemon)
+    made(daemon, developer, cases)
+    return daemon, developer
+
+
+async def checked(cases: list[Case], developer: Developer) -> dict[str, str]:
+    """What the developer was told of each, once all are through."""
+    for case in cases:
+        case.check()
+    return {case.name: await asyncio.to_thread(developer.logs, case.game_id) for case in cases}
+
+
 def test_whatever_a_service_does(make_daemon: DaemonMaker) -> None:
     """Two dozen services that go wrong in the midst of a play, each in its own way, all at the same time, and a good one beside them."""
     harm = [Case(name, misdeed) for name, (_, misdeed) in HARMFUL.items()]
-    odd = [Case(name, misdeed) for name, misdeed in HARMLESS.items()]
-    rude = [Case(name, misdeed) for name, misdeed in REFUSING.items()]
     good = Case("good", void)
-    cases = [*harm, *odd, *rude, good]
-    service = {"allow": [case.service.endpoint for case in cases], "timeout": TIMEOUT, "retry_for": RETRY_FOR}
-    # Some seats are waited for until all the others are taken.
-    rooms = {"reconnect_window": 60.0, "room_ttl": 60.0}
-    daemon = make_daemon(settings={"service": service, "limits": {"rooms_per_address": 1000}, "rooms": rooms})
-    developer = Developer(daemon)
-    made(daemon, developer, cases)
+    cases = [*harm, good]
+    daemon, developer = daemon_with(make_daemon, cases, timeout=TIMEOUT, retry_for=RETRY_FOR)
     before = daemon.resident_bytes()
 
     async def scenario() -> dict[str, str]:
@@ -320,19 +352,34 @@ def test_whatever_a_service_does(make_daemon: DaemonMaker) -> None:
             for case in cases:
                 await stack.enter_async_context(case.service)
             over = asyncio.Event()
-            beside = asyncio.create_task(undisturbed(good, over))
-            await asyncio.gather(*map(harmful, harm), *map(harmless, odd), *map(refusing, rude))
+            beside, slow = asyncio.create_task(undisturbed(good, over)), asyncio.create_task(slowness(daemon, over))
+            await asyncio.gather(*map(harmful, harm))
             over.set()
-            assert await beside < 2 * TIMEOUT + 1.0
-            for case in cases:
-                case.check()
-            return {case.name: await asyncio.to_thread(developer.logs, case.game_id) for case in cases}
+            assert await beside < 2 * TIMEOUT + 1.0 + 4 * await slow
+            return await checked(cases, developer)
 
     told = run(scenario, 60)
     assert daemon.resident_bytes() - before < SWOLLEN
     assert {name: told[name] for name, (words, _) in HARMFUL.items() if words not in told[name]} == {}
+    # On a busy machine it may have been too slow once.
+    assert [line for line in told["good"].splitlines() if "has said nothing" not in line] == []
+
+
+def test_what_is_odd_and_still_an_answer(make_daemon: DaemonMaker) -> None:
+    """Services that answer in ways of their own, and such as refuse in words that cannot be told: none of them is blamed."""
+    odd = [Case(name, misdeed) for name, misdeed in HARMLESS.items()]
+    rude = [Case(name, misdeed) for name, misdeed in REFUSING.items()]
+    cases = [*odd, *rude]
+    _, developer = daemon_with(make_daemon, cases, timeout=LONG, retry_for=LONG)
+
+    async def scenario() -> dict[str, str]:
+        async with AsyncExitStack() as stack:
+            for case in cases:
+                await stack.enter_async_context(case.service)
+            await asyncio.gather(*map(harmless, odd), *map(refusing, rude))
+            return await checked(cases, developer)
+
+    told = run(scenario, 60)
     of_views = told.pop("a view for nobody").splitlines()
     assert [line.partition(") ")[2] for line in of_views] == ["shows a view to nobody: there is no player in seat 63, 4294967295"]
-    # On a busy machine half of the time may become all of it, and its developer is told so.
-    told.pop("takes its time")
-    assert [told[case.name] for case in (*odd, good) if case.name in told] == [""] * (len(odd) - 1)
+    assert [told[case.name] for case in odd if case.name in told] == [""] * (len(odd) - 1)

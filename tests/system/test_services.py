@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import gameroom
-from tests.system.harness import REACTOR
+from tests.system.harness import PATIENCE, REACTOR
 
 KIT = Path(gameroom.__file__).parent / "cli" / "templates" / "service" / "gameroom_service.py"
 ROOT = Path(gameroom.__file__).parent.parent
@@ -131,7 +131,8 @@ def test_one_that_ends_at_once(found: dict[str, Any]) -> None:
     said = found["ends_at_once"]
     assert said["first"]["code"] == 199
     assert "the game's service ended with status 3 before it had answered anything" in said["first"]["message"]
-    assert said["first"]["seconds"] < 10
+    # It does not wait for an answer, which would be for four minutes.
+    assert said["first"]["seconds"] < PATIENCE
     waits = [line.rpartition("started again in ")[2] for line in said["lines"] if "started again" in line]
     assert waits == ["0.1 s", "0.2 s", "0.4 s", "0.8 s"][: len(waits)]
     assert len(waits) >= 2
@@ -145,7 +146,7 @@ def test_silent_ones(found: dict[str, Any], scenario: str) -> None:
     said = found[scenario]
     assert said["code"] == 199
     assert "the game's service has not answered within 1.5 s" in said["message"]
-    assert 1.4 < said["seconds"] < 10
+    assert 1.4 < said["seconds"] < PATIENCE
 
 
 def test_forks(found: dict[str, Any]) -> None:
@@ -156,7 +157,7 @@ def test_forks(found: dict[str, Any]) -> None:
 
 def test_prints(found: dict[str, Any]) -> None:
     """What prints without end keeps neither itself nor anybody else from answering."""
-    assert found["prints"]["late"] < 3
+    assert found["prints"]["busy"] < 1
 
 
 def test_stopped_while_starting(found: dict[str, Any]) -> None:
@@ -186,7 +187,7 @@ def test_no_orphan(folder: Path) -> None:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         assert children
         process.kill()
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while any(_lives(each) for each in (pid, *children)) and time.monotonic() < until:
         time.sleep(0.02)
     assert not any(_lives(each) for each in (pid, *children))
