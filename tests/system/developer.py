@@ -18,8 +18,10 @@ ENDS_WITHIN = 180.0
 class Developer:
     """Somebody with a folder and a kept session."""
 
-    def __init__(self, daemon: Daemon, folder: Path) -> None:
+    def __init__(self, daemon: Daemon, folder: Path, server: str | None = None) -> None:
+        """`server` is where they find the developer door, where that is not the daemon's own address."""
         self.daemon = daemon
+        self.server = server or f"{LOOPBACK}:{daemon.developer_port}"
         self.folder = folder
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
 
@@ -27,7 +29,7 @@ class Developer:
         ours = {key: value for key, value in os.environ.items() if not key.startswith("GAMEROOM_")}
         return {
             **ours,
-            "GAMEROOM_SERVER": f"{LOOPBACK}:{self.daemon.developer_port}",
+            "GAMEROOM_SERVER": self.server,
             "GAMEROOM_WEB": f"http://{LOOPBACK}:{self.daemon.web_port}",
             "GAMEROOM_PASSWORD": PASSWORD,
             "XDG_CONFIG_HOME": str(self.folder / "config"),
