@@ -31,7 +31,8 @@ SWITCHES = (
 )
 PASSWORD = "correct horse battery"
 OUTCOMES = {"You won", "You lost", "Draw"}
-HURRY = "client.rate = 1000; client.measure = () => {}; client.framerate = 60;"
+STEADY = "client.measure = () => {}; client.framerate = 60; Object.defineProperty(client.room, 'latency', { get: () => 5, set: () => {} });"
+HURRY = f"client.rate = 1000; {STEADY}"
 
 
 class Screen:
@@ -180,6 +181,13 @@ class Browser:
     def hurry(self) -> None:
         """Let this page run its turns as fast as it can; it still says that it holds 60 iterations a second, so that turns stay short."""
         self.in_game(HURRY)
+
+    def keep_pace(self) -> None:
+        """Let this page say that it holds 60 iterations a second, on a good line.
+
+        On a busy machine turns would grow long else, and a match have few of them.
+        """
+        self.in_game(STEADY)
 
     def hashes(self) -> dict[int, str]:
         """The state's hash after each generation, as this page computed it."""

@@ -85,7 +85,7 @@ def daemon(make_daemon: DaemonMaker) -> Daemon:
 @pytest.fixture
 def room_daemon(make_daemon: DaemonMaker) -> Daemon:
     """With times that a slow machine with two browsers keeps."""
-    return make_daemon(settings={"rooms": {"reconnect_window": 30.0, "room_ttl": 60.0}, "lockstep": {"drop_after": 30.0}})
+    return make_daemon(settings={"rooms": {"reconnect_window": 120.0, "room_ttl": 240.0}, "lockstep": {"drop_after": 120.0}})
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ def table(room_daemon: Daemon) -> Iterator[Table]:
         yield ada, grace
 
 
-def begin(table: Table, seconds: int) -> None:
-    """Agree on a length, and be ready."""
+def begin(table: Table, seconds: int, *, steady: bool = True) -> None:
+    """Agree on a length, and be ready; turns that are `steady` are of one length."""
     ada, grace = table
     ada.configure(seconds=seconds, bots=0, arena="pillars")
     for one in table:
@@ -35,6 +35,8 @@ def begin(table: Table, seconds: int) -> None:
     grace.press("Ready")
     for one in table:
         one.until(lambda one: one.in_game("return client.running"), "the play has begun")
+        if steady:
+            one.keep_pace()
 
 
 def hurry(*pages: Browser) -> None:
@@ -169,7 +171,7 @@ def test_a_game_that_comes_out_differently_stops_for_everyone_and_the_host_ends_
 def test_latency_and_loss_made_up_by_the_sliders_cost_time_but_no_command(table: Table) -> None:
     """With 150 ms and one packet in eight lost the turns grow longer, what is lost is sent again, and the hashes stay equal."""
     ada, grace = table
-    begin(table, seconds=10)
+    begin(table, seconds=10, steady=False)
     before = ada.generation()
     grace.in_game(
         "for (const [id, value] of [['latency-slider', 150], ['loss-slider', 12]]) {"

@@ -26,6 +26,9 @@ def test_a_binary_match_watched_again_when_its_room_is_gone(daemon: Daemon) -> N
         grace.join(f"{base}/join/{room}", "Grace")
         for one in (ada, grace):
             one.press("Ready")
+        for one in (ada, grace):
+            one.until(lambda one: one.in_game("return client.running"), "the play has begun")
+            one.keep_pace()
         ada.reached(40)
         ada.steer(*ROUND)
         for one in (ada, grace):

@@ -86,6 +86,8 @@ def test_a_program_and_a_page_play_in_lock_step(room_daemon: Daemon) -> None:
             ada.configure(seconds=10, bots=0, arena="pillars")
             ada.until(lambda one: one.in_game("return client.configuration.seconds === 10"), "the set-up has arrived")
             ada.press("Ready")
+            ada.until(lambda one: one.in_game("return client.running"), "the play has begun")
+            ada.keep_pace()
             ada.reached(60)
             native.cut()
             assert native.until("connected")["seat"] == 1

@@ -32,6 +32,9 @@ def play(ada: Browser) -> tuple[dict[int, str], str]:
             one.until(lambda one: one.in_game("return client.configuration.seconds === 10"), "the set-up has arrived")
         for one in (ada, grace):
             one.press("Ready")
+        for one in (ada, grace):
+            one.until(lambda one: one.in_game("return client.running"), "the play has begun")
+            one.keep_pace()
         ada.reached(60)
         ada.steer(*ROUND)
         ada.until(lambda one: one.status(), "the play has ended", 60.0)
@@ -82,7 +85,9 @@ def test_watched_again(ada: Browser, pictures: Path, request: pytest.FixtureRequ
     ada.until(lambda one: 0.3 * max(hashes) < one.generation() < 0.8 * max(hashes), "it is half-way")
     assert "of 0:" in str(ada.driver.find_element(By.CSS_SELECTOR, SEEK).get_attribute("aria-valuetext"))
 
-    # By keyboard.
+    # By keyboard, and slowly, so that it does not come to its end meanwhile.
+    ada.driver.find_element(By.CSS_SELECTOR, SPEED).send_keys("0.5")
+    assert ada.driver.execute_script("return room.speed") == 0.5
     body = ada.driver.find_element(By.TAG_NAME, "body")
     ada.driver.execute_script("document.activeElement.blur()")
     before = ada.driver.execute_script("return room.position")

@@ -20,7 +20,7 @@ from tests.system.web import Web
 TRAILS = Path(__file__).parents[2] / "examples" / "game-server-python"
 TURN, FIELD = 32, 33
 """Of Trails."""
-SLOWLY = {"width": 120, "height": 80, "steps_per_second": 5, "countdown_seconds": 1}
+SLOWLY = {"width": 120, "height": 80, "steps_per_second": 2, "countdown_seconds": 1}
 """A field so large that nobody runs into anything before the test is through."""
 
 WAITS = """
