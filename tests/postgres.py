@@ -15,6 +15,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import count
@@ -131,10 +133,21 @@ class PostgresServer:
 
     def execute(self, database: str, sql: str) -> None:
         """Run a statement in autocommit, as an operator would in psql."""
+        with self._cursor(database) as cursor:
+            cursor.execute(sql)
+
+    def ask(self, database: str, sql: str) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives."""
+        with self._cursor(database) as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    @contextmanager
+    def _cursor(self, database: str) -> Iterator[Any]:
         connection = psycopg2.connect(database if "//" in database else self.url(database))
         try:
             connection.autocommit = True
-            connection.cursor().execute(sql)
+            yield connection.cursor()
         finally:
             connection.close()
 

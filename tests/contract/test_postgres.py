@@ -159,7 +159,7 @@ class PostgresTests(TestCase):
         """Where the COMMIT was under way nobody knows how it ended: it is not run again, and its caller is told."""
         database = await self.opened(size=1)
         slow_commit = """
-            CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5); RETURN NULL; END $$;
+            CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(25); RETURN NULL; END $$;
             CREATE CONSTRAINT TRIGGER waits AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()
         """
         shared_server().execute(self.url, slow_commit)
@@ -171,9 +171,8 @@ class PostgresTests(TestCase):
             runs.append(pid)
 
         deferred = database.interact(work)
-        while not runs:
+        while not runs or not shared_server().ask(self.url, f"SELECT 1 FROM pg_stat_activity WHERE pid = {runs[0]} AND wait_event = 'PgSleep'"):
             await deferLater(reactor, 0.01)
-        await deferLater(reactor, 0.1)
         shared_server().execute(self.url, f"SELECT pg_terminate_backend({runs[0]})")
         self.assertIn("while a transaction was committed", await message_of(deferred))
         self.assertEqual(len(runs), 1)
