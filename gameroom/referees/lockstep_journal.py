@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.logger import Logger
 
 from gameroom.referees.lockstep_audience import Audience
-from gameroom.rules.lockstep_values import Master
+from gameroom.rules.master import Master
 from gameroom.wire.room_messages import Outgoing
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Journal:
     `failed(error)` is called where something cannot be recorded; `metrics` may be None.
     """
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(
         self, *, recording: Recording, audience: Audience, now: Callable[[], float], failed: Callable[[OSError], None], metrics: Any
@@ -32,6 +32,7 @@ class Journal:
         self._now = now
         self._failed = failed
         self._metrics = metrics
+        self._observe: Callable[[float], None] = _nothing if metrics is None else metrics.turn_seconds.observe
         self._held: deque[Outgoing | Callable[[], None]] = deque()
         """Masters that are not on the disk yet, and what is to be done between them."""
         if recording.sync:
@@ -39,23 +40,27 @@ class Journal:
 
     def tell(self, masters: list[Master]) -> None:
         """The next masters: recorded together, then given to everyone together."""
-        recording, metrics, data = self._recording, self._metrics, [master.data for master in masters]
+        recording, binary = self._recording, self._recording.binary
+        data: list[bytes] = []
+        outgoings: list[Outgoing] = []
+        for master in masters:
+            data.append(master.data)
+            outgoings.append(Outgoing(master.data, binary))
         try:
             recording.append(data, self._now())
         except OSError as error:
             self._failed(error)
             return
-        if metrics is not None:
-            metrics.masters += len(masters)
+        if self._metrics is not None:
+            self._metrics.masters += len(masters)
             for master in masters:
-                metrics.turn_seconds.observe(master.waited)
-        binary = recording.binary
+                self._observe(master.waited)
         if recording.sync:
-            self._held.extend([Outgoing(each, binary) for each in data])
-        elif len(data) == 1:
-            self._audience.give(Outgoing(data[0], binary))
+            self._held.extend(outgoings)
+        elif len(outgoings) == 1:
+            self._audience.give(outgoings[0])
         else:
-            self._audience.give_all([Outgoing(each, binary) for each in data])
+            self._audience.give_all(outgoings)
 
     def _on_the_disk(self, masters: int) -> None:
         audience = self._audience
@@ -89,3 +94,7 @@ class Journal:
             self._recording.note(fields, self._now())
         except OSError as error:
             self._log.error("{path} does not say how its play ended: {error}", path=str(self._recording.path), error=str(error))
+
+
+def _nothing(seconds: float) -> None:
+    """Nobody counts."""

@@ -15,7 +15,8 @@ import orjson
 from gameroom.build import build
 from gameroom.errors import InvalidRequest
 from gameroom.rules.lockstep import Play
-from gameroom.rules.lockstep_values import Effect, Effects, Master
+from gameroom.rules.lockstep_values import Effect, Effects
+from gameroom.rules.master import Master
 from gameroom.wire.lockstep import BINARY, COMMAND, COMMAND_HEAD, COMMAND_HEAD_BYTES, PACKET_BYTES, CommandPacket
 
 COMPILED: Final = build() == "compiled"

@@ -31,7 +31,6 @@ from gameroom.rules.lockstep_values import (
     Effect,
     Effects,
     Evict,
-    Master,
     Over,
     Past,
     Repeat,
@@ -41,6 +40,7 @@ from gameroom.rules.lockstep_values import (
     Terms,
     Warn,
 )
+from gameroom.rules.master import Master
 from gameroom.rules.seats import EVICTED
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
 from gameroom.wire.room_messages import Hello, Outgoing

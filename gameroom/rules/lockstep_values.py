@@ -7,17 +7,9 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from gameroom.rules.master import Master
 from gameroom.rules.pace import FIRST_ITERATIONS
 from gameroom.wire.lockstep import Checksum
-
-
-class Master(NamedTuple):
-    """Record it, then give it to everyone."""
-
-    generation: int
-    data: bytes
-    waited: float
-    """Seconds since the generation's first packet."""
 
 
 class Repeat(NamedTuple):

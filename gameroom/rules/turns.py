@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from gameroom.rules.gathering import Gathering
 from gameroom.rules.hashes import MISSING, Hashes
-from gameroom.rules.lockstep_values import Effect, Evict, Master, Past, Terms, Warn
+from gameroom.rules.lockstep_values import Effect, Evict, Past, Terms, Warn
+from gameroom.rules.master import Master
 from gameroom.rules.pace import Pace
 from gameroom.rules.seats import DROPPED, PLAYS, RETURNING, Seats, Status
 from gameroom.wire.lockstep import Checksum, Packets

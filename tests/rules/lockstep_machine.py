@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gameroom.errors import BadState, Forbidden
 from gameroom.rules.lockstep import DIVERGED, HELD, ITERATING, LAGGING, Play
-from gameroom.rules.lockstep_values import Master, Over, Past, Repeat, Resend, StateChange, Terms
+from gameroom.rules.lockstep_values import Over, Past, Repeat, Resend, StateChange, Terms
+from gameroom.rules.master import Master
 from gameroom.rules.seats import DROPPED, EVICTED, GONE, LEFT, PLAYS, RETURNING
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket
 from tests.rules.lockstep_client import TERMS, Client

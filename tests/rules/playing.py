@@ -7,7 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.rules.lockstep import Play
-from gameroom.rules.lockstep_values import Divergence, Master, Terms
+from gameroom.rules.lockstep_values import Divergence, Terms
+from gameroom.rules.master import Master
 from gameroom.wire.lockstep import JSON, CommandPacket, MasterPacket
 
 TERMS = Terms(lag_after=1.0, drop_after=60.0, room_ttl=120.0)

@@ -8,7 +8,8 @@ import attrs
 
 from gameroom.errors import BadState
 from gameroom.rules.lockstep import DIVERGED, HELD, ITERATING, LAGGING, Play
-from gameroom.rules.lockstep_values import Divergence, Master, Past, Repeat, Resend, StateChange
+from gameroom.rules.lockstep_values import Divergence, Past, Repeat, Resend, StateChange
+from gameroom.rules.master import Master
 from gameroom.wire.lockstep import JSON
 from tests.rules.playing import TERMS, PlayCase
 

@@ -8,7 +8,8 @@ import attrs
 
 from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.rules.lockstep import DIVERGED, FINISHED, GIVEN_UP, ITERATING
-from gameroom.rules.lockstep_values import Divergence, Evict, Master, Over, StateChange
+from gameroom.rules.lockstep_values import Divergence, Evict, Over, StateChange
+from gameroom.rules.master import Master
 from tests.rules.playing import TERMS, DisputeCase
 
 

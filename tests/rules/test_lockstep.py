@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import BadState, Forbidden, InvalidRequest
 from gameroom.rules.lockstep import ABANDONED, DIVERGED, FINISHED, ITERATING, LAGGING, Play
-from gameroom.rules.lockstep_values import Divergence, Master, Over, Past, Repeat, Resend, StateChange, Terms, Warn
+from gameroom.rules.lockstep_values import Divergence, Over, Past, Repeat, Resend, StateChange, Terms, Warn
+from gameroom.rules.master import Master
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket, MasterPacket
 from tests.rules.playing import TERMS, PlayCase
 

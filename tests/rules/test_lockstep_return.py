@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.rules.lockstep import Play
-from gameroom.rules.lockstep_values import Master, Past, Repeat, Terms
+from gameroom.rules.lockstep_values import Past, Repeat, Terms
+from gameroom.rules.master import Master
 from gameroom.wire.lockstep import JSON, CommandPacket
 
 
