@@ -86,5 +86,18 @@ async def play_during(clients: list[Client], disturbance: Awaitable[None]) -> No
     assert len({tuple(client.player.hashes[generation] for generation in sorted(together)) for client in clients}) == 1
 
 
+async def drop(client: Client, seat: int) -> None:
+    """Propose to go on without that player while the room waits for somebody; once more where by then it did not."""
+    player, said = client.player, False
+    while {"dropped": seat} not in player.events:
+        if player.errors:
+            player.errors.clear()
+            said = False
+        if not said and player.states[-1:] == ["running.paused.lagging"]:
+            client.say({"type": "drop", "seat": seat})
+            said = True
+        await client.moment()
+
+
 async def _awaited(disturbance: Awaitable[None]) -> None:
     await disturbance

@@ -9,7 +9,7 @@ import pytest
 from tests.system.client import Client
 from tests.system.harness import Daemon, DaemonMaker
 from tests.system.network import Weather
-from tests.system.scenario import ENCODINGS, lay_table, play_all, play_during, run
+from tests.system.scenario import ENCODINGS, drop, lay_table, play_all, play_during, run
 
 GENERATIONS = {"json": 1000, "binary": 500}
 """Of the long play; what differs between the encodings shows in a shorter one as well."""
@@ -118,9 +118,7 @@ def test_a_player_who_is_away_is_dropped_sooner_by_the_others(make_daemon: Daemo
     async def disturb() -> None:
         await second.reached(50)
         await second.go_away()
-        while first.player.states[-1] != "running.paused.lagging":
-            await first.moment()
-        first.say({"type": "drop", "seat": 1})
+        await drop(first, 1)
         await first.reached(100)
         second.come_back()
         await _rejoined(first, second)

@@ -17,6 +17,12 @@ END = 400
 WRONG_AT = 150
 
 
+@pytest.fixture
+def daemon(make_daemon: DaemonMaker) -> Daemon:
+    """One that waits for what everybody reports, however late somebody is."""
+    return make_daemon(settings={"lockstep": {"lag_after": 20.0}})
+
+
 def _seat_three(table: Table) -> tuple[Client, Client, Client]:
     """The third player's state goes wrong."""
     first, second = (table.sit(finish_at=END, weather=NEAR) for _ in range(2))
@@ -85,9 +91,8 @@ def test_resync_and_dumps(daemon: Daemon, encoding: str) -> None:
     assert dumps[0]["state"] == dumps[1]["state"] != dumps[2]["state"]
 
 
-def test_the_host_decides(make_daemon: DaemonMaker) -> None:
+def test_the_host_decides(daemon: Daemon) -> None:
     """Where the room halts nothing goes on, also after a kill and for who comes back, until the host says what to do."""
-    daemon = make_daemon()
     table = lay_table(daemon, players=3, input_delay=4)
     first, second, third = _seat_three(table)
     told = []

@@ -11,7 +11,7 @@ import pytest
 from tests.system.client import Client
 from tests.system.harness import Daemon, DaemonMaker
 from tests.system.network import Weather
-from tests.system.scenario import ENCODINGS, lay_table, play_all, play_during, run
+from tests.system.scenario import ENCODINGS, drop, lay_table, play_all, play_during, run
 
 LONG = 20_000
 QUICK = Weather()
@@ -21,9 +21,7 @@ PATIENT = {"lockstep": {"drop_after": 3600.0}, "rooms": {"reconnect_window": 360
 async def _drop(first: Client, second: Client) -> None:
     """Second goes, and first plays on alone."""
     await second.go_away()
-    while first.player.states[-1:] != ["running.paused.lagging"]:
-        await first.moment()
-    first.say({"type": "drop", "seat": 1})
+    await drop(first, 1)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
