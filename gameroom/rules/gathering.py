@@ -7,6 +7,25 @@ This is the hot path of the product: lists by seat, no object for a packet.
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import inf
+from typing import Final
+
+NEVER: Final = inf
+"""When something comes that has not come."""
+
+
+class _Turn:
+    """The packets of one generation."""
+
+    __slots__ = ("entries", "first", "missing")
+
+    def __init__(self, seats: int, missing: int) -> None:
+        self.entries: list[bytes | None] = [None] * seats
+        """By seat: what was sent."""
+        self.missing = missing
+        """How many packets are awaited."""
+        self.first = NEVER
+        """When the first packet came."""
 
 
 class Gathering:
@@ -15,46 +34,43 @@ class Gathering:
     An entry is what a player adds to a master, `b""` where that is nothing.
     """
 
-    __slots__ = ("_counting", "_entries", "_first", "_missing", "_opened", "_seats", "delay", "generation", "needed")
+    __slots__ = ("_counting", "_nobodys", "_opened", "_turns", "delay", "generation", "needed")
 
     def __init__(self, *, delay: int, seats: int, counting: Collection[int], generation: int, now: float) -> None:
         self.delay = delay
         self.generation = generation
         """The next to be mastered."""
-        self._seats = seats
+        self._nobodys: list[bytes | None] = [None] * seats
+        """What a turn begins with."""
         self._counting = [seat in counting for seat in range(seats)]
         self.needed = len(counting)
         """How many seats count."""
-        # By generation modulo the delay.
-        self._entries: list[list[bytes | None]] = [[None] * seats for _ in range(delay)]
-        """By seat: what was sent."""
-        self._missing = [self.needed] * delay
-        """How many packets are awaited."""
-        self._first: list[float | None] = [None] * delay
-        """When the first packet came."""
+        self._turns = [_Turn(seats, self.needed) for _ in range(delay)]
+        """By generation modulo the delay."""
         self._opened = now
 
     def put(self, seat: int, generation: int, entry: bytes, now: float) -> bool | None:
         """Hold a packet of a seat that counts. Whether it leaves a gap before it; None for one that was held already."""
         place = generation % self.delay
-        entries = self._entries[place]
+        turn = self._turns[place]
+        entries = turn.entries
         if entries[seat] is not None:
             return None
         entries[seat] = entry
-        self._missing[place] -= 1
-        if self._first[place] is None:
-            self._first[place] = now
-        return generation > self.generation and self._entries[place - 1][seat] is None
+        turn.missing -= 1
+        if turn.first == NEVER:
+            turn.first = now
+        return generation > self.generation and self._turns[place - 1].entries[seat] is None
 
     def put_ahead(self, seat: int, generation: int, entry: bytes) -> None:
         """Hold a packet of a seat that will count from a later generation on."""
-        entries = self._entries[generation % self.delay]
+        entries = self._turns[generation % self.delay].entries
         if entries[seat] is None:
             entries[seat] = entry
 
     def holds(self, seat: int, generation: int) -> bool:
         """Whether there is a packet for a generation of the window."""
-        return self._entries[generation % self.delay][seat] is not None
+        return self._turns[generation % self.delay].entries[seat] is not None
 
     def gap(self, seat: int, generation: int) -> range:
         """The generations without a packet just before that one."""
@@ -70,28 +86,31 @@ class Gathering:
             newest += 1
         return newest
 
+    def _next(self) -> _Turn:
+        return self._turns[self.generation % self.delay]
+
     def complete(self) -> bool:
         """Whether everybody who counts has sent the next generation's packet; also where nobody counts."""
-        return not self._missing[self.generation % self.delay]
+        return not self._next().missing
 
     def awaited(self) -> list[int]:
         """The seats whose packets for the next generation are missing."""
-        entries = self._entries[self.generation % self.delay]
-        return [seat for seat in range(self._seats) if self._counting[seat] and entries[seat] is None]
+        entries = self._next().entries
+        return [seat for seat, counts in enumerate(self._counting) if counts and entries[seat] is None]
 
     def waiting_since(self) -> float | None:
         """Since when somebody waits for others with the next generation; None while nobody does."""
-        place = self.generation % self.delay
-        first = self._first[place]
-        return None if first is None or not self._missing[place] else max(first, self._opened)
+        turn = self._next()
+        return None if turn.first == NEVER or not turn.missing else max(turn.first, self._opened)
 
     def first_came(self) -> float | None:
         """When the next generation's first packet came; None while there is none."""
-        return self._first[self.generation % self.delay]
+        turn = self._next()
+        return None if turn.first == NEVER else turn.first
 
     def forgo(self) -> None:
         """The next generation is complete without the packets that are missing."""
-        self._missing[self.generation % self.delay] = 0
+        self._next().missing = 0
 
     def reopen(self, now: float) -> None:
         """Nobody could wait for anybody up to now."""
@@ -99,27 +118,26 @@ class Gathering:
 
     def close(self, now: float) -> tuple[list[bytes], float]:
         """The next generation is mastered: its entries by seat, and the seconds since its first packet."""
-        place = self.generation % self.delay
-        entries = [entry for entry in self._entries[place] if entry]
-        first = self._first[place]
-        self._entries[place] = [None] * self._seats
-        self._missing[place] = self.needed
-        self._first[place] = None
+        turn = self._next()
+        entries = [entry for entry in turn.entries if entry]
+        waited = 0.0 if turn.first == NEVER else now - turn.first
+        turn.entries = self._nobodys.copy()
+        turn.missing = self.needed
+        turn.first = NEVER
         self._opened = now
         self.generation += 1
-        return entries, 0.0 if first is None else now - first
+        return entries, waited
 
     def count(self, seat: int, counts: bool, now: float) -> None:
         """The seat counts from the next generation on, with what is held of it; or no longer, and what is held of it is forgotten."""
         self._counting[seat] = counts
         self.needed = sum(self._counting)
-        if not counts:
-            for entries in self._entries:
-                entries[seat] = None
-        for place, entries in enumerate(self._entries):
-            held = [entries[other] is not None for other in range(self._seats) if self._counting[other]]
-            self._missing[place] = held.count(False)
+        for turn in self._turns:
+            if not counts:
+                turn.entries[seat] = None
+            held = [entry is not None for entry, other in zip(turn.entries, self._counting, strict=True) if other]
+            turn.missing = held.count(False)
             if True not in held:
-                self._first[place] = None
-            elif self._first[place] is None:
-                self._first[place] = now
+                turn.first = NEVER
+            elif turn.first == NEVER:
+                turn.first = now
