@@ -88,7 +88,7 @@ class Hashes:
         return (bits & self._owing == self._owing or about < self._all_from) and self._agree(tally)
 
     def _first(self, seat: int, about: int, value: Checksum) -> bool:
-        if about <= self._deaf.get(seat, -1):
+        if self._deaf and about <= self._deaf.get(seat, -1):
             return False
         kept = self._kept(about)
         if kept is not None:
@@ -156,7 +156,8 @@ class Hashes:
         return tally if tally is not None and tally.about == about else None
 
     def _suspect(self) -> None:
-        self.suspicious = len(self._open) >= TOLD_AFTER or (self.agreed is not None and min(self._open, default=self.agreed) < self.agreed)
+        agreed = self.agreed
+        self.suspicious = len(self._open) >= TOLD_AFTER or (agreed is not None and any(about < agreed for about in self._open))
 
     # Who owes.
 
