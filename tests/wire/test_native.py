@@ -27,6 +27,11 @@ class NativeTests(SynchronousTestCase):
         """All fields but the first two, over the whole of their range."""
         self.assertEqual(command_head(data), COMMAND_HEAD.unpack_from(data)[2:])
 
+    def test_unmasked_after_longer_ones(self) -> None:
+        """Nothing is left in a payload of a longer one before it."""
+        for size in (300, 9, 8, 3, 0):
+            self.assertEqual(unmasked(bytes(4) + b"m" * size, 4, size), b"m" * size)
+
     def test_size(self) -> None:
         """The head has the size that is said."""
         self.assertEqual(COMMAND_HEAD.size, COMMAND_HEAD_BYTES)
