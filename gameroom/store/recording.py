@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import pybase64
 
+from gameroom.build import build
 from gameroom.wire.lockstep import BATCH_BYTES
+
+COMPILED: Final = build() == "compiled"
+if COMPILED:
+    from gameroom.wire import native
 
 if TYPE_CHECKING:
     from gameroom.store.recording_scan import Scan
@@ -37,7 +42,8 @@ class RecordingDamaged(Exception):
 def line_of(master: bytes, generation: int, milliseconds: int, binary: bool) -> bytes:
     """A master's line: the master itself with `t` before its fields, or a line with its bytes in base64."""
     if binary:
-        return b'{"t":%d,"type":"master","generation":%d,"data":"%b"}\n' % (milliseconds, generation, pybase64.b64encode(master))
+        data: bytes = native.base64(master) if COMPILED else pybase64.b64encode(master)
+        return b'{"t":%d,"type":"master","generation":%d,"data":"%b"}\n' % (milliseconds, generation, data)
     return b'{"t":%d,%b\n' % (milliseconds, master[1:])
 
 

@@ -10,12 +10,17 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import orjson
 
+from gameroom.build import build
 from gameroom.errors import InvalidRequest
 from gameroom.wire.digest import Digest
+
+COMPILED: Final = build() == "compiled"
+if COMPILED:
+    from gameroom.wire import native
 
 PACKET_BYTES: Final = 16 << 10
 """A command packet's size: of its frame where binary, of its compact JSON else."""
@@ -47,6 +52,7 @@ _ENTRY: Final = struct.Struct("!HH")
 _MASTERS_HEAD: Final = struct.Struct("!BII")
 _LENGTH: Final = struct.Struct("!I")
 _NO_CHECKSUM: Final = bytes(_CHECKSUM.size)
+_pack_checksum: Final = _CHECKSUM.pack
 
 Checksum = str | int | dict[str, str] | Digest
 """A hash: what the client's JSON says, or a binary packet's number; or what is kept of one."""
@@ -81,31 +87,38 @@ class MasterPacket(NamedTuple):
     system: Sequence[dict[str, Any]] = ()
 
 
-class Packets(Protocol):
+class Packets:
     """What both codecs do."""
 
     binary: bool
 
     def entry(self, seat: int, commands: bytes) -> bytes:
         """A player's part of a master; empty for no commands."""
+        raise NotImplementedError
 
     def checksum(self, generation: int, value: Checksum) -> bytes:
         """The agreed hash as it stands in a master."""
+        raise NotImplementedError
 
     def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
         """A whole master. `entries` are in the order of seats; `checksum` is empty while nothing is agreed."""
+        raise NotImplementedError
 
     def masters(self, first: int, masters: Sequence[bytes]) -> bytes:
         """A batch of masters, one after the other from generation `first`."""
+        raise NotImplementedError
 
     def shown(self, value: Checksum) -> Any:
         """A hash as JSON messages of such a room show it."""
+        raise NotImplementedError
 
     def hash_of(self, shown: Any) -> Checksum:
         """A hash that a JSON message shows; raises `InvalidRequest`."""
+        raise NotImplementedError
 
     def read_master(self, data: bytes) -> MasterPacket:
         """Take a master apart; raises `InvalidRequest`."""
+        raise NotImplementedError
 
 
 # A named tuple's own constructor is a Python function; this is none.
@@ -150,7 +163,7 @@ def _is_section(name: str, value: Any) -> bool:
     return len(name) <= CHECKSUM_CHARACTERS and type(value) is str and len(value) <= CHECKSUM_CHARACTERS
 
 
-class JSONPackets:
+class JSONPackets(Packets):
     """Packets of JSON rooms: text frames."""
 
     binary = False
@@ -227,7 +240,7 @@ class JSONPackets:
             raise InvalidRequest("this is no master packet") from None
 
 
-class BinaryPackets:
+class BinaryPackets(Packets):
     """Packets of binary rooms: binary frames, everything in network order."""
 
     binary = True
@@ -255,12 +268,14 @@ class BinaryPackets:
         return self.entry_head(seat, len(commands)) + commands if commands else b""
 
     def checksum(self, generation: int, value: Checksum) -> bytes:
-        return _CHECKSUM.pack(generation, value)
+        return _pack_checksum(generation, value)
 
     def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
         if system:
             events = orjson.dumps(system)
             entries = [*entries, _ENTRY.pack(SYSTEM_SEAT, len(events)) + events]
+        if COMPILED:
+            return native.master(generation, min(iterations, U16), checksum, _NO_CHECKSUM, entries)
         head = _MASTER_HEAD.pack(MASTER, 1 if checksum else 0, generation, min(iterations, U16))
         return b"".join((head, checksum or _NO_CHECKSUM, _COUNT.pack(len(entries)), *entries))
 

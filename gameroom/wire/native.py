@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from librt.strings import BytesWriter, read_i16_be, read_i32_be, read_i32_le, read_i64_be, read_i64_le, write_i64_le
-from mypy_extensions import i64
-
+from librt.base64 import b64encode
+from librt.strings import (
+    BytesWriter,
+    read_i16_be,
+    read_i32_be,
+    read_i32_le,
+    read_i64_be,
+    read_i64_le,
+    write_i16_be,
+    write_i32_be,
+    write_i64_le,
+)
+from mypy_extensions import i16, i32, i64
 
 _whole: Final = BytesWriter()
 """Made once: who writes into it truncates it first, and takes out all of it before anybody else writes."""
@@ -49,3 +59,37 @@ def command_head(data: bytes) -> tuple[int, float, float, int, int]:
         int(i64(read_i32_be(data, 10)) & 0xFFFFFFFF),
         value if value >= 0 else value + (1 << 64),
     )
+
+
+def master(generation: i64, iterations: i64, checksum: bytes, no_checksum: bytes, entries: list[bytes]) -> bytes:
+    """A binary master; see `wire.lockstep.BinaryPackets.master`."""
+    packet = _whole
+    packet.truncate(0)
+    packet.append(2)
+    packet.append(1 if checksum else 0)
+    write_i32_be(packet, i32(generation))
+    write_i16_be(packet, i16(iterations))
+    packet.write(checksum or no_checksum)
+    write_i16_be(packet, i16(len(entries)))
+    for entry in entries:
+        packet.write(entry)
+    return packet.getvalue()
+
+
+def frame(first: i64, data: bytes) -> bytes:
+    """A WebSocket frame of up to 65535 bytes that begins with that byte; see `wire.room_messages`."""
+    frame, size = _whole, i64(len(data))
+    frame.truncate(0)
+    frame.append(first)
+    if size < 126:
+        frame.append(size)
+    else:
+        frame.append(126)
+        write_i16_be(frame, i16(size))
+    frame.write(data)
+    return frame.getvalue()
+
+
+def base64(data: bytes) -> bytes:
+    """As it says, without letting other threads run meanwhile."""
+    return b64encode(data)

@@ -10,9 +10,14 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from gameroom.build import build
 from gameroom.errors import InvalidRequest
 from gameroom.wire.json_lists import check_lists
 from gameroom.wire.room_parts import room_message
+
+COMPILED: Final = build() == "compiled"
+if COMPILED:
+    from gameroom.wire import native
 
 LARGE: Final = 32 << 10
 """Bytes. What is longer takes long to read."""
@@ -81,6 +86,8 @@ def _frame_of(data: bytes, binary: bool) -> bytes:
     """The message as one unmasked, unfragmented, uncompressed WebSocket frame (RFC 6455, 5.2)."""
     size = len(data)
     first = 0x82 if binary else 0x81
+    if COMPILED and size < 65536:
+        return native.frame(first, data)
     if size < 126:
         head = bytes((first, size))
     elif size < 65536:

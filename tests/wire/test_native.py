@@ -1,14 +1,17 @@
-"""What compiled builds read by the processor's own numbers is what plain Python reads."""
+"""What compiled builds read and write by the processor's own numbers is what plain Python reads and writes."""
 
 from __future__ import annotations
+
+from base64 import b64encode
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.wire import native
-from gameroom.wire.lockstep import COMMAND_HEAD, COMMAND_HEAD_BYTES
-from gameroom.wire.native import command_head, unmasked
+from gameroom.wire.lockstep import BINARY, COMMAND_HEAD, COMMAND_HEAD_BYTES, U16, U32, U64, MasterPacket
+from gameroom.wire.native import base64, command_head, frame, unmasked
+from gameroom.wire.room_messages import Outgoing
 
 
 class NativeTests(SynchronousTestCase):
@@ -31,6 +34,32 @@ class NativeTests(SynchronousTestCase):
         """Nothing is left in a payload of a longer one before it."""
         for size in (300, 9, 8, 3, 0):
             self.assertEqual(unmasked(bytes(4) + b"m" * size, 4, size), b"m" * size)
+
+    @given(
+        st.integers(0, U32),
+        st.integers(0, 2 * U16),
+        st.none() | st.tuples(st.integers(0, U32), st.integers(0, U64)),
+        st.dictionaries(st.integers(0, 63), st.binary(min_size=1, max_size=80), max_size=6),
+        st.booleans(),
+    )
+    def test_master(self, generation: int, iterations: int, agreed: tuple[int, int] | None, commands: dict[int, bytes], system: bool) -> None:
+        """Numbers over the whole of their range, and whatever goes into a master."""
+        events = [{"left": 3}] if system else []
+        checksum = b"" if agreed is None else BINARY.checksum(*agreed)
+        master = BINARY.master(generation, iterations, checksum, [BINARY.entry(*each) for each in commands.items()], events)
+        self.assertEqual(BINARY.read_master(master), MasterPacket(generation, min(iterations, U16), agreed, commands, events))
+
+    def test_frame(self) -> None:
+        """Sizes that fit into the first byte, and others."""
+        for size, head in ((0, b"\x00"), (125, b"\x7d"), (126, b"\x7e\x00\x7e"), (40_000, b"\x7e\x9c\x40"), (65_535, b"\x7e\xff\xff")):
+            self.assertEqual(frame(0x82, b"f" * size), b"\x82" + head + b"f" * size)
+        self.assertEqual(Outgoing(b"{}").framed(), b"\x81\x02{}")
+        self.assertEqual(Outgoing(b"f" * 65_536, True).framed(), b"\x82\x7f" + bytes((0, 0, 0, 0, 0, 1, 0, 0)) + b"f" * 65_536)
+
+    @given(st.binary(max_size=200))
+    def test_base64(self, data: bytes) -> None:
+        """Any length."""
+        self.assertEqual(base64(data), b64encode(data))
 
     def test_size(self) -> None:
         """The head has the size that is said."""
