@@ -28,7 +28,7 @@ What is different from stock, and why, is listed in docs/reactor.md.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from errno import EINTR, ENOBUFS, EWOULDBLOCK
 from select import EPOLLIN
 from typing import Any, Protocol
@@ -78,6 +78,7 @@ class LeanConnection(tcp.Connection):
         "producerPaused",
         "protocol",
         "reactor",
+        "sender",
         "socket",
         "streamingProducer",
     )
@@ -91,6 +92,8 @@ class LeanConnection(tcp.Connection):
         self._reads = SMALL_READ
         self.lane: Shortcut | None = None
         """Who takes what is read, while that is little."""
+        self.sender: QuickWrite | None = None
+        """Who may hold something that is sent when the round ends."""
         self.connected = self.disconnecting = 0
         self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
         self.producerPaused = self.streamingProducer = False
@@ -99,6 +102,8 @@ class LeanConnection(tcp.Connection):
 
     def write(self, data: bytes) -> None:
         """As in stock, in one call: queue it, pause the producer of too much, and be remembered as one who has written."""
+        if self.sender is not None:
+            self._queue_earlier()
         if data.__class__ is not bytes or not data or self.TLS or not self.connected or self._writeDisconnected:
             super().write(data)
             return
@@ -107,6 +112,15 @@ class LeanConnection(tcp.Connection):
         if queued + len(self.dataBuffer) > self.bufferSize:
             self._maybePauseProducer()
         self.reactor.written[self] = None
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self._queue_earlier()
+        super().writeSequence(iovec)
+
+    def _queue_earlier(self) -> None:
+        """What is to be sent before what is written now is queued before it."""
+        if self.sender is not None and (earlier := self.sender.take_back()):
+            self.write(earlier)
 
     def send_written(self) -> bool:
         """Send all that is queued. False where that is not all there is to do: the rest is for `doWrite`. Calls nobody."""
@@ -170,6 +184,9 @@ class LeanConnection(tcp.Connection):
     def connectionLost(self, reason: Failure) -> None:
         self.reactor.shortcuts.pop(self.fileno(), None)
         self.lane = None
+        if self.sender is not None:
+            self.sender.take_back()
+            self.sender = None
         super().connectionLost(reason)
 
 
@@ -180,6 +197,18 @@ class Shortcut(Protocol):
 
     def read(self) -> Callable[[], Any] | None:
         """Read once. Gives what is left to be done as `doRead` would do it, in a logging context; None where nothing is."""
+
+
+class QuickWrite(Protocol):
+    """What writes to a connection in fewer steps than its `write` (`gameroom.shortcuts`)."""
+
+    target: LeanConnection
+
+    def flush(self) -> None:
+        """Send what waits for the end of the round."""
+
+    def take_back(self) -> bytes:
+        """What waits for the end of the round, which waits no longer."""
 
 
 class LeanServer(LeanConnection, tcp.Server):
@@ -212,13 +241,15 @@ class LeanReactor(EPollReactor):
     def __init__(self) -> None:
         self.written: dict[Any, None] = {}
         """The connections that have written, or want to, and were not asked to send yet; in order."""
+        self.unsent: list[QuickWrite] = []
+        """Who holds something that is to be sent before that; some of them may have sent it since."""
         self.shortcuts: dict[int, Shortcut] = {}
         """Who reads instead of a connection, by its descriptor."""
         super().__init__()
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and handle them: those that are exactly EPOLLIN on a TCP connection here, the others as stock does."""
-        if self.written:
+        if self.written or self.unsent:
             self._send_written()
         try:
             events = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
@@ -238,13 +269,20 @@ class LeanReactor(EPollReactor):
                 self._read(selectable, contexts, context, selectable.doRead)
             elif selectable is not None:
                 log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
-        if self.written:
+        if self.written or self.unsent:
             self._send_written()
 
     doIteration = doPoll
 
     def _send_written(self) -> None:
         """Let everybody send who has written; epoll is asked about those who have more to do than that."""
+        unsent = tuple(self.unsent)
+        self.unsent.clear()
+        for sender in unsent:
+            try:
+                sender.flush()
+            except Exception:
+                log.err()
         written = tuple(self.written)
         self.written.clear()
         for connection in written:
@@ -272,10 +310,11 @@ class LeanReactor(EPollReactor):
         super().removeWriter(writer)
 
     def getWriters(self) -> list[IWriteDescriptor]:
-        return [*dict.fromkeys([*super().getWriters(), *self.written])]
+        return [*dict.fromkeys([*super().getWriters(), *(sender.target for sender in self.unsent), *self.written])]
 
     def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
-        written = [*self.written]
+        written = [*(sender.target for sender in self.unsent), *self.written]
+        self.unsent.clear()
         self.written.clear()
         return [*dict.fromkeys([*written, *super().removeAll()])]
 

@@ -15,22 +15,48 @@ from twisted.internet.main import CONNECTION_LOST
 
 from gameroom.reactor import SMALL_READ, LeanConnection
 
+MUCH = 64 * 1024
+"""More bytes than that of one connection do not wait for the end of the round."""
 LARGE_READ = 256 * 1024
 """What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
 
 
 class Sender:
-    """Writes to a connection: at once where nothing is before it, and not at the end of the round. All that it needs is here, side by side."""
+    """Writes to a connection, for messages that come whole: as its `write` does, with less to do. All that it needs is here, side by side."""
 
-    __slots__ = ("_fd", "_send", "_target", "_writes", "_written")
+    __slots__ = ("_data", "_fd", "_send", "_unsent", "_writes", "_written", "target")
 
     def __init__(self, target: LeanConnection) -> None:
-        self._target, self._fd, self._send = target, target.fileno(), target.socket.send
-        self._writes, self._written = target.reactor._writes, target.reactor.written
+        reactor = target.reactor
+        self.target, self._fd, self._send = target, target.fileno(), target.socket.send
+        self._writes, self._written, self._unsent = reactor._writes, reactor.written, reactor.unsent
+        self._data = b""
+        """What is sent when the round ends."""
 
     def __call__(self, data: bytes) -> None:
-        target, written = self._target, self._written
-        if self._fd in self._writes or (written and target in written) or target._aborting:
+        """Sent when the round ends."""
+        if not self._data:
+            self._data = data
+            self._unsent.append(self)
+            return
+        self._data += data
+        if len(self._data) > MUCH:
+            self.flush()
+
+    def take_back(self) -> bytes:
+        """What waits for the end of the round, which waits no longer."""
+        data, self._data = self._data, b""
+        return data
+
+    def flush(self) -> None:
+        """Send what waits for the end of the round."""
+        if self._data:
+            self.at_once(self.take_back())
+
+    def at_once(self, data: bytes) -> None:
+        """Sent now, where nothing is before it."""
+        target, written = self.target, self._written
+        if self._data or self._fd in self._writes or (written and target in written) or target._aborting:
             # Something is before it, or the connection is to be closed.
             target.write(data)
             return
@@ -54,7 +80,7 @@ class Way:
     __slots__ = ("_most", "_receive", "_send", "connection")
 
     def __init__(self, source: LeanConnection, target: LeanConnection) -> None:
-        self.connection, self._receive, self._send = source, source.socket.recv, Sender(target)
+        self.connection, self._receive, self._send = source, source.socket.recv, sender_of(target).at_once
         self._most = SMALL_READ
 
     def read(self) -> Callable[[], Any] | None:
@@ -129,9 +155,17 @@ def let_take(transport: Any, take: Callable[[bytes], bytes] | None) -> None:
 
 
 def sender(transport: Any) -> Callable[[bytes], None]:
-    """What writes to the transport and sends at once, where that can be: for those whose messages come whole, and not in pieces."""
-    write: Callable[[bytes], None] = Sender(transport) if _is_plain(transport) else transport.write
+    """What writes to the transport in as few steps as can be, for those whose messages come whole, and not in pieces."""
+    write: Callable[[bytes], None] = sender_of(transport) if _is_plain(transport) else transport.write
     return write
+
+
+def sender_of(connection: LeanConnection) -> Sender:
+    """The connection's own. It has one only: two would not know what the other has."""
+    found = connection.sender
+    if not isinstance(found, Sender):
+        found = connection.sender = Sender(connection)
+    return found
 
 
 def _is_plain(transport: Any) -> bool:

@@ -253,7 +253,7 @@ class WriteTests(ConnectionCase):
 
     def test_bytes_only(self) -> None:
         """Text is refused in stock's words, and nothing of a bad sequence is sent."""
-        for call in (lambda: self.connection.write("text"), lambda: self.connection.writeSequence([b"a", "b"])):  # type: ignore[arg-type]
+        for call in (lambda: self.connection.write("text"), lambda: self.connection.writeSequence([b"a", "b"])):  # type: ignore[arg-type, list-item]
             self.assertEqual(str(self.assertRaises(TypeError, call)), "Data must be bytes")
         self.round(2)
         self.assertEqual(self.kernel.taken, b"")

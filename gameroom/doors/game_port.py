@@ -101,7 +101,6 @@ class GamePortConnection(EnvelopeProtocol):
             self._lane.plain = False
             self._lane = None
             let_take(self.transport, None)
-            self.outbox.write = self.transport.write
 
     def _take_plain(self, data: bytes, conversation: RoomConversation) -> bytes:
         """The short way for whole room messages, with which nearly every read of a play begins. Gives what is left."""

@@ -139,7 +139,8 @@ class LimitedWebSocket(WebSocketServerProtocol):
             self._lane.plain = False
         self._lane = lane
         let_take(self.transport, None if lane is None else lane.take)
-        self.outbox.write = self.transport.write if lane is None else sender(self.transport)
+        if lane is not None:
+            self.outbox.write = sender(self.transport)
 
     def _look_at_lane(self) -> None:
         """The short way begins where a message begins, and ends where it leads nowhere."""

@@ -465,7 +465,7 @@ class FrameLaneTests(SynchronousTestCase):
         self.assertFalse(way.socket.was_heard())
 
     def test_over_the_reactor(self) -> None:
-        """As long as it is open the reactor gives it what it reads, and what it is told is sent at once; afterwards both as ever."""
+        """As long as it is open the reactor gives it what it reads; what it is told is sent when the round ends, then and afterwards."""
         self.patch(limited_websocket, "let_take", let_take)
         way = SocketWay(BY_PROTOCOL, False)
         with lean_connection(way.socket) as (reactor, kernel):
@@ -475,8 +475,10 @@ class FrameLaneTests(SynchronousTestCase):
             with mock.patch.object(RoomSocket, "dataReceived", side_effect=AssertionError):
                 read_from(reactor, kernel, frame(packet("last", False)) * 2)
             self.assertEqual((way.said[1:], kernel.sends), ([("packet", "last")] * 2, sends + 1))
-            way.socket.deliver(Outgoing(b"at once"))
-            self.assertTrue(kernel.taken.endswith(b"at once"))
+            way.socket.deliver(Outgoing(b"soon"))
+            self.assertFalse(kernel.taken.endswith(b"soon"))
+            reactor.iterate(0)
+            self.assertTrue(kernel.taken.endswith(b"soon"))
             read_from(reactor, kernel, frame(packet("last", False)) + frame(b"text") + frame(packet("over", False)))
             self.assertEqual(way.said[3:], [("packet", "last"), "text", ("packet", "over")])
             read_from(reactor, kernel, frame(b"text"))
@@ -721,7 +723,7 @@ class EnvelopeLaneTests(SynchronousTestCase):
             self.assertEqual(way.taken, [])
 
     def test_over_the_reactor(self) -> None:
-        """As long as it is open the reactor gives it what it reads, and what it is told is sent at once; afterwards both as ever."""
+        """As long as it is open the reactor gives it what it reads; what it is told is sent when the round ends, then and afterwards."""
         self.patch(game_port, "let_take", let_take)
         way = PortWay(BY_PROTOCOL, False)
         with lean_connection(way.guest.protocol) as (reactor, kernel):
@@ -731,8 +733,10 @@ class EnvelopeLaneTests(SynchronousTestCase):
             with mock.patch.object(game_port.GamePortConnection, "dataReceived", side_effect=AssertionError):
                 read_from(reactor, kernel, to_bytes(wire.ROOM, packet("last", False)) * 2)
             self.assertEqual(way.taken, ["last"] * 2)
-            way.guest.protocol.deliver(Outgoing(b"at once"))
-            self.assertTrue(kernel.taken.endswith(b"at once"))
+            way.guest.protocol.deliver(Outgoing(b"soon"))
+            self.assertFalse(kernel.taken.endswith(b"soon"))
+            reactor.iterate(0)
+            self.assertTrue(kernel.taken.endswith(b"soon"))
             way.guest.protocol.pauseProducing()
             self.assertEqual(reactor.shortcuts, {})
             way.guest.protocol.resumeProducing()
