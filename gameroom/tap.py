@@ -44,7 +44,7 @@ from gameroom.doors.game_port import GamePortFactory
 from gameroom.doors.lobby import LobbyFactory
 from gameroom.doors.web import WebSite
 from gameroom.logs import for_twistd
-from gameroom.memory import keep_freed
+from gameroom.memory import keep_freed, look_less_for_cycles
 from gameroom.settings import Addresses, Limits
 from gameroom.store import DatabaseUnavailable
 from gameroom.wiring import Nouns, make_nouns
@@ -94,6 +94,7 @@ class Options(usage.Options):
 def makeService(options: Options) -> MultiService:
     """What `twistd gameroom` runs: the daemon, with its own log, and its own word on the terminal."""
     keep_freed()
+    look_less_for_cycles()
     twistd: Mapping[str, Any] = options.parent or {}
     settings = options.settings
     try:
