@@ -21,6 +21,8 @@ KEPT: Final = 256
 """So many agreed generations are kept, to compare late reports and snapshots with."""
 WHOLE: Final = 8
 """So many of them with all sections of their hash, which may be 16 KiB; of the others a digest."""
+NEAR: Final = 8
+"""So many that are open are found without a hash table."""
 OPEN: Final = 1000
 """No more generations than that are open at once, whatever clients report."""
 
@@ -44,6 +46,8 @@ class Hashes:
         self._input_delay = input_delay
         self._open: dict[int, Tally] = {}
         """By generation: what is reported and not agreed."""
+        self._near = [Tally(-1, 0, 0)] * NEAR
+        """Round and round, by generation: the last that was opened. It may be open no more."""
         self._agreed: list[Tally | None] = [None] * KEPT
         """Round and round, by generation: the newest that are agreed."""
         self._whole: list[Tally] = []
@@ -78,9 +82,12 @@ class Hashes:
 
     def report(self, seat: int, about: int, value: Checksum) -> bool:
         """A player's hash of its state after generation `about`; its first word counts. Whether a newer generation is agreed now."""
-        tally = self._open.get(about)
-        if tally is None:
-            return self._first(seat, about, value)
+        tally = self._near[about % NEAR]
+        if tally.about != about or not tally.open:
+            found = self._open.get(about)
+            if found is None:
+                return self._first(seat, about, value)
+            tally = found
         if value != tally.value or tally.others is not None:
             self._differs(tally, seat, value)
             return False
@@ -95,15 +102,24 @@ class Hashes:
             if value != kept.value and not kept.has(seat) and (votes := {each: kept.value for each in self._owes_from if kept.has(each)}):
                 kept.become(votes)
                 self._agreed[about // self.interval % KEPT] = None
-                self._open[about] = kept
+                self._begin(kept)
                 self._differs(kept, seat, value)
             return False
         if about <= self._closed or len(self._open) >= OPEN:
             return False
-        tally = self._open[about] = Tally(about, value, 1 << seat)
+        tally = Tally(about, value, 1 << seat)
+        self._begin(tally)
         if len(self._open) >= TOLD_AFTER:
             self.suspicious = True
         return (1 << seat == self._owing or about < self._all_from) and self._agree(tally)
+
+    def _begin(self, tally: Tally) -> None:
+        tally.open = True
+        self._open[tally.about] = self._near[tally.about % NEAR] = tally
+
+    def _end(self, tally: Tally) -> None:
+        tally.open = False
+        del self._open[tally.about]
 
     def _differs(self, tally: Tally, seat: int, value: Checksum) -> None:
         if not tally.has(seat):
@@ -130,7 +146,7 @@ class Hashes:
                 return False
         if self.differing is not None or not self._owing:
             return False
-        del self._open[about]
+        self._end(tally)
         self._agreed[about // self.interval % KEPT] = tally
         if type(tally.value) is dict:
             self._shorten_older(tally)
@@ -209,7 +225,7 @@ class Hashes:
         if votes:
             tally.become(votes)
         else:
-            del self._open[tally.about]
+            self._end(tally)
 
     def _missing(self, tally: Tally) -> list[int]:
         return [seat for seat, since in self._owes_from.items() if tally.about >= since and not tally.has(seat)]
@@ -252,7 +268,7 @@ class Hashes:
                 continue
             for seat in self._missing(tally) if counts else ():
                 self._passed_over[seat] += 1
-            del self._open[tally.about]
+            self._end(tally)
             self._closed = max(tally.about, self._closed)
 
     # What follows.

@@ -14,7 +14,7 @@ from gameroom.wire.lockstep import Checksum
 class Tally:
     """The hashes of one generation. In the ordinary case there is one value, and a bit for each seat that has reported it."""
 
-    __slots__ = ("about", "bits", "others", "value")
+    __slots__ = ("about", "bits", "open", "others", "value")
 
     def __init__(self, about: int, value: Checksum, bits: int) -> None:
         self.about = about
@@ -23,6 +23,8 @@ class Tally:
         """By seat: who has reported `value`."""
         self.others: dict[int, Checksum] | None = None
         """Who has reported something else; None where nobody has."""
+        self.open = False
+        """Whether it is among those that are neither agreed nor passed over."""
 
     def has(self, seat: int) -> bool:
         """Whether that player has reported."""

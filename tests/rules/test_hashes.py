@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
-from gameroom.rules.hashes import WHOLE, Hashes
+from gameroom.rules.hashes import NEAR, WHOLE, Hashes
 
 
 def same(value: Any) -> Any:
@@ -43,6 +43,17 @@ class HashesTests(SynchronousTestCase):
         self.hashes.report(2, 1, "z")
         self.assertEqual(self.hashes.differing, 1)
         self.assertEqual(self.hashes.divergence(same)["last_agreed"], 0)
+
+    def test_many_that_are_open(self) -> None:
+        """Each report counts for its own generation, however many are open."""
+        generations = range(3 * NEAR)
+        for seat in (0, 1):
+            for generation in generations:
+                self.assertFalse(self.hashes.report(seat, generation, generation))
+        self.assertEqual(self.hashes.differing, None)
+        for generation in generations:
+            self.assertTrue(self.hashes.report(2, generation, generation))
+            self.assertEqual(self.hashes.newest_agreed(), (generation, generation))
 
     def test_second_report_is_nothing(self) -> None:
         """A player's first word counts."""
