@@ -23,6 +23,8 @@ REPEATED: Final = 1000
 """So many of the newest masters are sent again to who asks by a repeat."""
 GIVEN_UP: Final = "diverged"
 """Why a play is over that its host gave up after a divergence."""
+_NOTHING: Final = NOTHING
+"""What most packets bring about: as a constant of this module it is found without a look-up by name."""
 PUT_OUT: Final = "you are no longer a player of this play: your state had diverged, and you were put out"
 
 
@@ -46,7 +48,7 @@ class Play(Course):
         came = self._turns.take(seat, generation, latency, framerate, about, checksum, entry, now)
         if self.state is ITERATING and self._hashes.differing is None:
             if came is EARLY or came is AGAIN:
-                return NOTHING
+                return _NOTHING
             if came is LAST:
                 effects: list[Effect] = []
                 return effects if self._turns.make(effects, now) else self._settle(effects, now)
