@@ -19,7 +19,7 @@ from librt.strings import (
     write_i32_be,
     write_i64_le,
 )
-from mypy_extensions import i16, i32, i64
+from mypy_extensions import i16, i32, i64, u8
 
 _whole: Final = BytesWriter()
 """Made once: who writes into it truncates it first, and takes out all of it before anybody else writes."""
@@ -43,7 +43,7 @@ def unmasked(data: bytes, start: i64, size: i64) -> bytes:
         payload.truncate(size)
         return payload.getvalue()
     while at < end:
-        payload.append((data[at] ^ key) & 0xFF)
+        payload.append(u8((data[at] ^ key) & 0xFF))
         key >>= 8
         at += 1
     return payload.getvalue()
@@ -51,13 +51,13 @@ def unmasked(data: bytes, start: i64, size: i64) -> bytes:
 
 def command_head(data: bytes) -> tuple[int, float, float, int, int]:
     """Generation, latency, framerate, and the hash's generation and value of a binary command packet; see `wire.lockstep.COMMAND_HEAD`."""
-    value = int(read_i64_be(data, 14))
+    value = read_i64_be(data, 14)
     return (
         int(i64(read_i32_be(data, 2)) & 0xFFFFFFFF),
         float(i64(read_i16_be(data, 6)) & 0xFFFF),
         float(i64(read_i16_be(data, 8)) & 0xFFFF),
         int(i64(read_i32_be(data, 10)) & 0xFFFFFFFF),
-        value if value >= 0 else value + (1 << 64),
+        int(value) if value >= 0 else int(value) + (1 << 64),
     )
 
 
@@ -80,9 +80,9 @@ def frame(first: i64, data: bytes) -> bytes:
     """A WebSocket frame of up to 65535 bytes that begins with that byte; see `wire.room_messages`."""
     frame, size = _whole, i64(len(data))
     frame.truncate(0)
-    frame.append(first)
+    frame.append(u8(first))
     if size < 126:
-        frame.append(size)
+        frame.append(u8(size))
     else:
         frame.append(126)
         write_i16_be(frame, i16(size))
