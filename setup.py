@@ -25,6 +25,8 @@ BUILT = "build/compiled"
 COMPILED = [
     "gameroom/doors/frames.py",
     "gameroom/doors/lanes.py",
+    "gameroom/histogram.py",
+    "gameroom/referees/lockstep_agenda.py",
     "gameroom/referees/lockstep_journal.py",
     "gameroom/referees/lockstep_lane.py",
     "gameroom/rules/course.py",

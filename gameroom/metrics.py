@@ -5,7 +5,6 @@ See docs/operations.md for what each name means.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -15,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from gameroom import __version__
 from gameroom.build import build
+from gameroom.histogram import Histogram
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,31 +25,6 @@ DATABASE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 MOST_SERIES = 500
 """Labels come from tables of ours; should one ever come from a stranger, it stops growing here."""
-
-
-class Histogram:
-    """Counts of seconds by bucket."""
-
-    __slots__ = ("_bounds", "_counts", "_sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one that took so many seconds."""
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
-
-    def family(self, name: str, about: str) -> HistogramMetricFamily:
-        family = HistogramMetricFamily(name, about)
-        total, buckets = 0, []
-        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
-            total += count
-            buckets.append((bound, total))
-        family.add_metric([], buckets, self._sum)
-        return family
 
 
 class Metrics(Collector):
@@ -126,10 +101,10 @@ class Metrics(Collector):
         programs = GaugeMetricFamily("gameroom_programs", "Programs of games that run.")
         programs.add_metric([], self.programs())
         yield programs
-        yield self.turn_seconds.family("gameroom_turn_seconds", "From a generation's first command packet to its master.")
-        yield self.login_seconds.family("gameroom_login_seconds", "From a log-in's arrival to its answer.")
-        yield self.database_seconds.family("gameroom_database_seconds", "From asking for a transaction to its being durable.")
-        yield self.service_seconds.family("gameroom_service_seconds", "From an update to the answer of its micro game service.")
+        yield family_of(self.turn_seconds, "gameroom_turn_seconds", "From a generation's first command packet to its master.")
+        yield family_of(self.login_seconds, "gameroom_login_seconds", "From a log-in's arrival to its answer.")
+        yield family_of(self.database_seconds, "gameroom_database_seconds", "From asking for a transaction to its being durable.")
+        yield family_of(self.service_seconds, "gameroom_service_seconds", "From an update to the answer of its micro game service.")
         retries = CounterMetricFamily("gameroom_service_retries", "Updates sent once more to a micro game service.")
         retries.add_metric([], self.service_retries)
         yield retries
@@ -194,3 +169,10 @@ class Metrics(Collector):
         if labels not in counter and len(counter) >= MOST_SERIES:
             labels = (labels[0], *["other"] * (len(labels) - 1))
         counter[labels] += 1
+
+
+def family_of(histogram: Histogram, name: str, about: str) -> HistogramMetricFamily:
+    """A histogram as Prometheus is given it."""
+    family = HistogramMetricFamily(name, about)
+    family.add_metric([], histogram.buckets(), histogram.total)
+    return family

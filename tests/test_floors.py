@@ -28,6 +28,7 @@ BESIDE = {f"gameroom{name}" for name in ("", ".build", ".deferring", ".errors", 
 FLOORS: dict[str, int] = {
     "gameroom.wire": 0,
     "gameroom.rules": 1,
+    "gameroom.histogram": 0,
     "gameroom.metrics": 1,
     "gameroom.store": 2,
     **{

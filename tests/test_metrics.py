@@ -6,7 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom import __version__
-from gameroom.metrics import DATABASE_BUCKETS, MOST_SERIES, Histogram, Metrics
+from gameroom.histogram import Histogram
+from gameroom.metrics import DATABASE_BUCKETS, MOST_SERIES, Metrics, family_of
 
 NAMES = {
     "gameroom_connections": "gauge",
@@ -137,7 +138,7 @@ class HistogramTests(SynchronousTestCase):
         histogram = Histogram((0.1, 0.5))
         for seconds in (0.05, 0.1, 0.3, 7.0):
             histogram.observe(seconds)
-        samples = histogram.family("x", "x").samples
+        samples = family_of(histogram, "x", "x").samples
         self.assertEqual([(s.labels.get("le"), s.value) for s in samples if s.name == "x_bucket"], [("0.1", 2), ("0.5", 3), ("+Inf", 4)])
         self.assertEqual([s.value for s in samples if s.name == "x_count"], [4])
         self.assertAlmostEqual(next(s.value for s in samples if s.name == "x_sum"), 7.45)

@@ -5,7 +5,6 @@ A master is recorded, then given to its audience.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ from twisted.logger import Logger
 
 from gameroom.errors import InvalidRequest
 from gameroom.interfaces import IRoom
+from gameroom.referees.lockstep_agenda import Agenda
 from gameroom.referees.lockstep_audience import Audience
 from gameroom.referees.lockstep_delay import DelayedAudience
 from gameroom.referees.lockstep_healing import Healing
@@ -28,7 +28,6 @@ from gameroom.rules.lockstep import ABANDONED, ITERATING, Play
 from gameroom.rules.lockstep_values import (
     AskSnapshot,
     Divergence,
-    Effect,
     Effects,
     Evict,
     Over,
@@ -90,8 +89,6 @@ class Stage:
         self.seats = dict(seats)
         """The players' seats by user_id, without those who have left."""
         self.user_ids = {player["seat"]: player["user_id"] for player in about["players"]}
-        self.on = True
-        """False once the play is over."""
         self.states: PlayStates | None = None
         """Where the engine describes states of its own."""
         self.recording = recording
@@ -110,17 +107,21 @@ class Stage:
         self.journal = Journal(recording=recording, audience=self.audience, now=room.now, failed=self._not_recorded, metrics=ground.metrics)
         self.note, self.broadcast, self.now = self.journal.note, room.broadcast, room.now
         self.healing = Healing(self, dumped=ground.dumped, metrics=ground.metrics)
+        self._agenda = Agenda(self._deeds(), self.journal.tell)
+        self.do: Callable[[Effects], None] = self._agenda.do
+        """What the rules have said is done, in order."""
         self._patience = None
         if terms.patience is not None and ground.clock is not None:
             self._patience = PatienceTimer(play=self.play, patience=terms.patience, clock=ground.clock, do=self.do)
         self._room = room
         self._looked = self._rests_until = 0.0
         self._repeats = KeyedBuckets(REPEATS_A_SECOND, REPEATS_AT_ONCE)
-        self._to_do: deque[Effect] = deque()
-        self._busy = False
-        self._doing = self._deeds()
-        self._tell_masters: Callable[[list[Master]], None] = self.journal.tell
         self._lanes: dict[str, SeatLane] = {}
+
+    @property
+    def on(self) -> bool:
+        """False once the play is over."""
+        return self._agenda.on
 
     def _make_audience(self, ground: Ground, **play: Any) -> Audience:
         parts = {
@@ -145,28 +146,6 @@ class Stage:
             Evict: self.healing.evict,
             Over: lambda ended: self.over(ended.reason, ended.results),
         }
-
-    def do(self, effects: Effects) -> None:
-        """What the rules have said, in order; nothing more once the play is over."""
-        self._to_do.extend(effects)
-        if self._busy:
-            # A reader that is too slow is cut off while it is given something, and its going has effects of its own: they come after.
-            return
-        self._busy = True
-        to_do = self._to_do
-        try:
-            while to_do and self.on:
-                effect = to_do.popleft()
-                if type(effect) is not Master:
-                    self._doing[type(effect)](effect)
-                    continue
-                masters = [effect]
-                while to_do and type(following := to_do[0]) is Master:
-                    masters.append(following)
-                    to_do.popleft()
-                self._tell_masters(masters)
-        finally:
-            self._busy = False
 
     def _repeat(self, wanted: Repeat) -> None:
         if self._repeats.take(wanted.seat, self.now()):
@@ -251,9 +230,9 @@ class Stage:
                 if self.on:
                     self.snapshots.look()
             if not self.snapshots.candidates:
-                self._tell_masters = self.journal.tell
+                self._agenda.tell_masters = self.journal.tell
 
-        self._tell_masters = tell
+        self._agenda.tell_masters = tell
 
     # Telling.
 
@@ -283,7 +262,7 @@ class Stage:
         """The play has ended; the recording says so as well, if it can, and the room is told."""
         if not self.on:
             return
-        self.on = False
+        self._agenda.on = False
         for user_id in [*self._lanes]:
             self._close_lane(user_id)
         self.journal.over(reason, results)
