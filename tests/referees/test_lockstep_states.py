@@ -203,7 +203,7 @@ class PlayTests(StatesCase):
 
     def test_no_recording_no_play(self) -> None:
         """Where the state cannot be recorded the play is over, as where a master cannot."""
-        with mock.patch("gameroom.store.recording.Recording.note", side_effect=OSError("full")):
+        with mock.patch("gameroom.store.recording.os.write", side_effect=OSError("full")):
             self.event("bob", "menu")
         self.assertEqual(self.room.ended, [("recording_failed", None)])
         self.assertEqual(self.told(), [])
