@@ -31,7 +31,7 @@ import socket
 from collections.abc import Callable, Iterable
 from errno import EINTR, ENOBUFS, EWOULDBLOCK
 from select import EPOLLIN
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.epollreactor import EPollReactor
@@ -45,10 +45,9 @@ from twisted.python.context import get as get_context
 from twisted.python.context import theContextTracker
 from twisted.python.failure import Failure
 
-__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "Shortcut", "install"]
+from gameroom.reactor_round import SMALL_READ, Read, Sender, Shortcut, read_each, send_each
 
-SMALL_READ = 4 * 1024
-"""What a read gives at most, in bytes, unless the one before it was full."""
+__all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install"]
 
 NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
 INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -92,7 +91,7 @@ class LeanConnection(tcp.Connection):
         self._reads = SMALL_READ
         self.lane: Shortcut | None = None
         """Who takes what is read, while that is little."""
-        self.sender: QuickWrite | None = None
+        self.sender: Sender | None = None
         """Who may hold something that is sent when the round ends."""
         self.connected = self.disconnecting = 0
         self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
@@ -190,27 +189,6 @@ class LeanConnection(tcp.Connection):
         super().connectionLost(reason)
 
 
-class Shortcut(Protocol):
-    """What reads from a connection instead of it (`gameroom.shortcuts`)."""
-
-    connection: LeanConnection
-
-    def read(self) -> Callable[[], Any] | None:
-        """Read once. Gives what is left to be done as `doRead` would do it, in a logging context; None where nothing is."""
-
-
-class QuickWrite(Protocol):
-    """What writes to a connection in fewer steps than its `write` (`gameroom.shortcuts`)."""
-
-    target: LeanConnection
-
-    def flush(self) -> None:
-        """Send what waits for the end of the round."""
-
-    def take_back(self) -> bytes:
-        """What waits for the end of the round, which waits no longer."""
-
-
 class LeanServer(LeanConnection, tcp.Server):
     """The server's end of a TCP connection."""
 
@@ -241,7 +219,7 @@ class LeanReactor(EPollReactor):
     def __init__(self) -> None:
         self.written: dict[Any, None] = {}
         """The connections that have written, or want to, and were not asked to send yet; in order."""
-        self.unsent: list[QuickWrite] = []
+        self.unsent: list[Sender] = []
         """Who holds something that is to be sent before that; some of them may have sent it since."""
         self.shortcuts: dict[int, Shortcut] = {}
         """Who reads instead of a connection, by its descriptor."""
@@ -257,32 +235,25 @@ class LeanReactor(EPollReactor):
             if problem.errno == EINTR:
                 return
             raise
-        selectables, shortcuts = self._selectables, self.shortcuts
-        contexts, context = theContextTracker.currentContext().contexts, get_context(log.ILogContext)
-        for fd, event in events:
-            selectable = selectables.get(fd)
-            if event == EPOLLIN and fd in shortcuts and selectable is not None:
-                shortcut = shortcuts[fd]
-                if (left := shortcut.read()) is not None:
-                    self._read(shortcut.connection, contexts, context, left)
-            elif event == EPOLLIN and isinstance(selectable, tcp.Connection):
-                self._read(selectable, contexts, context, selectable.doRead)
-            elif selectable is not None:
-                log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+        context = theContextTracker.currentContext().contexts, get_context(log.ILogContext)
+        read_each(events, self.shortcuts, self._selectables, self._handle, context)
         if self.written or self.unsent:
             self._send_written()
 
     doIteration = doPoll
 
+    def _handle(self, selectable: Any, fd: int, event: int, read: Read | None, context: tuple[list[Any], dict[str, Any]]) -> None:
+        """An event that no shortcut was for, or of which there is something left."""
+        if read is None and event == EPOLLIN and isinstance(selectable, tcp.Connection):
+            read = selectable.doRead
+        if read is None:
+            log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+        else:
+            self._read(selectable, *context, read)
+
     def _send_written(self) -> None:
         """Let everybody send who has written; epoll is asked about those who have more to do than that."""
-        unsent = tuple(self.unsent)
-        self.unsent.clear()
-        for sender in unsent:
-            try:
-                sender.flush()
-            except Exception:
-                log.err()
+        send_each(self.unsent)
         written = tuple(self.written)
         self.written.clear()
         for connection in written:

@@ -22,7 +22,9 @@ GAMES = HOUSE / "games"
 """Those that ship with it are programs of their own, too."""
 MODULES = [path for path in sorted(HOUSE.rglob("*.py")) if not {TEMPLATES, GAMES} & {*path.parents}]
 
-BESIDE = {f"gameroom{name}" for name in ("", ".build", ".deferring", ".errors", ".interfaces", ".reactor", ".settings", ".shortcuts")}
+BESIDE = {
+    f"gameroom{name}" for name in ("", ".build", ".deferring", ".errors", ".interfaces", ".reactor", ".reactor_round", ".settings", ".shortcuts")
+}
 """Beside the stairs: anybody may use these, and they use nobody but each other."""
 
 FLOORS: dict[str, int] = {

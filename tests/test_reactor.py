@@ -20,8 +20,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gameroom.reactor import SMALL_READ, LeanPort, LeanReactor, LeanServer
-from gameroom.shortcuts import LARGE_READ, pass_on
+from gameroom.reactor import LeanPort, LeanReactor, LeanServer
+from gameroom.reactor_round import LARGE_READ, SMALL_READ
+from gameroom.shortcuts import pass_on
 
 BUFFER = tcp.Connection.bufferSize
 

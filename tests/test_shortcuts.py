@@ -12,8 +12,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python import context, log
 from twisted.python.failure import Failure
 
-from gameroom.reactor import SMALL_READ, LeanServer
-from gameroom.shortcuts import MUCH, let_take, sender, sender_of
+from gameroom.reactor import LeanServer
+from gameroom.reactor_round import MUCH, SMALL_READ
+from gameroom.shortcuts import let_take, sender, sender_of
 from tests.test_reactor import BUFFER, ConnectionCase, HalfCloseable, Kernel, Producer, ReactorCase, Recorder
 
 

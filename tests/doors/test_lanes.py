@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.doors import game_port, limited_websocket
 from gameroom.doors.room_socket import RoomSocket
 from gameroom.errors import BadState, InvalidRequest
-from gameroom.reactor import SMALL_READ, LeanReactor, LeanServer
+from gameroom.reactor import LeanReactor, LeanServer
+from gameroom.reactor_round import SMALL_READ
 from gameroom.shortcuts import let_take
 from gameroom.wire import game_port as wire
 from gameroom.wire.envelope import JSON, PROTOBUF, RAW, to_bytes

@@ -1,0 +1,187 @@
+"""What is done for each event and each message of a round of the lean reactor (docs/reactor.md). It is by itself so that it can be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from errno import ENOBUFS, EWOULDBLOCK
+from functools import partial
+from select import EPOLLIN
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.main import CONNECTION_LOST
+from twisted.python import log
+
+if TYPE_CHECKING:
+    from gameroom.reactor import LeanConnection
+
+READABLE: Final = int(EPOLLIN)
+SMALL_READ: Final = 4 * 1024
+"""What a read gives at most, in bytes, unless the one before it was full."""
+LARGE_READ: Final = 256 * 1024
+"""What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
+MUCH: Final = 64 * 1024
+"""More bytes than that of one connection do not wait for the end of the round."""
+
+Read = Callable[[], Any]
+
+
+class Sender:
+    """Writes to a connection, for messages that come whole: as its `write` does, with less to do. All that it needs is here, side by side."""
+
+    __slots__ = ("_data", "_fd", "_send", "_unsent", "_writes", "_written", "target")
+
+    def __init__(self, target: LeanConnection) -> None:
+        reactor = target.reactor
+        self.target: Any = target
+        self._fd: int = target.fileno()
+        self._send: Callable[[bytes], int] = target.socket.send
+        self._writes: set[int] = reactor._writes
+        self._written: dict[Any, None] = reactor.written
+        self._unsent: list[Sender] = reactor.unsent
+        self._data = b""
+        """What is sent when the round ends."""
+
+    def __call__(self, data: bytes) -> None:
+        """Sent when the round ends."""
+        if not self._data:
+            self._data = data
+            self._unsent.append(self)
+            return
+        self._data += data
+        if len(self._data) > MUCH:
+            self.flush()
+
+    def take_back(self) -> bytes:
+        """What waits for the end of the round, which waits no longer."""
+        data, self._data = self._data, b""
+        return data
+
+    def flush(self) -> None:
+        """Send what waits for the end of the round."""
+        if self._data:
+            self.at_once(self.take_back())
+
+    def at_once(self, data: bytes) -> None:
+        """Sent now, where nothing is before it."""
+        target, written = self.target, self._written
+        if self._data or self._fd in self._writes or (written and target in written) or target._aborting:
+            # Something is before it, or the connection is to be closed.
+            target.write(data)
+            return
+        try:
+            sent = self._send(data)
+        except OSError as problem:
+            sent = 0
+            if not target.connected or target._writeDisconnected:
+                return
+            target._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
+        if sent != len(data):
+            target.dataBuffer, target.offset = data, sent
+            # First of all: what the producer writes while it is paused goes behind the rest.
+            target.reactor.ask_epoll(target)
+            target._maybePauseProducer()
+
+
+class Shortcut:
+    """What reads from a connection instead of it."""
+
+    __slots__ = ("_receive", "connection")
+
+    def __init__(self, connection: LeanConnection) -> None:
+        self.connection: Any = connection
+        self._receive: Callable[[int], bytes] = connection.socket.recv
+
+    def read(self) -> Read | None:
+        """Read once. Gives what is left to be done as `doRead` would do it, in a logging context; None where nothing is."""
+        raise NotImplementedError
+
+
+class Way(Shortcut):
+    """Passes on what comes at one connection to another one. All that each message needs is here, side by side."""
+
+    __slots__ = ("_most", "_send")
+
+    def __init__(self, source: LeanConnection, sender: Sender) -> None:
+        super().__init__(source)
+        self._send = sender
+        self._most = SMALL_READ
+
+    def read(self) -> Read | None:
+        """Read once, and send it at once, without a protocol, a logging context and the end of the round."""
+        most = self._most
+        try:
+            data = self._receive(most)
+        except OSError as problem:
+            return None if problem.errno == EWOULDBLOCK else _lost
+        size = len(data)
+        if size == most:
+            self._most = min(most * 8, LARGE_READ)
+        elif not size:
+            return partial(self.connection.came, data, most)
+        elif most > SMALL_READ > size:
+            self._most = SMALL_READ
+        self._send.at_once(data)
+        return None
+
+
+class Lane(Shortcut):
+    """Gives what comes at a connection to `take`, and what that leaves to the protocol. All that each read needs is here, side by side."""
+
+    __slots__ = ("_take",)
+
+    def __init__(self, connection: LeanConnection, take: Callable[[bytes], bytes]) -> None:
+        super().__init__(connection)
+        self._take = take
+
+    def read(self) -> Read | None:
+        """Read a little, once."""
+        try:
+            data = self._receive(SMALL_READ)
+        except OSError as problem:
+            return None if problem.errno == EWOULDBLOCK else _lost
+        # What is not little may be followed by more: the connection is to know of it, and all of it is the protocol's.
+        if 0 < len(data) < SMALL_READ and not (data := self._take(data)):
+            return None
+        return partial(self.connection.came, data, SMALL_READ)
+
+
+def _lost() -> ConnectionLost:
+    return CONNECTION_LOST
+
+
+def read_each(
+    events: list[tuple[int, int]],
+    shortcuts: dict[int, Shortcut],
+    selectables: dict[int, Any],
+    handle: Callable[[Any, int, int, Read | None, Any], None],
+    context: Any,
+) -> None:
+    """Let what has shortcuts be read by them, in order; what is left of these events and all others goes to `handle`.
+
+    That is called with what the event is of, its descriptor, the event, what is left where something was read, and `context`.
+    """
+    for fd, event in events:
+        selectable = selectables.get(fd)
+        if selectable is None:
+            # Gone, since one before it was handled.
+            continue
+        left: Read | None = None
+        if event == READABLE:
+            shortcut = shortcuts.get(fd)
+            if shortcut is not None:
+                left = shortcut.read()
+                if left is None:
+                    continue
+        handle(selectable, fd, event, left, context)
+
+
+def send_each(unsent: list[Sender]) -> None:
+    """Let them send what they hold. One that fails holds up nobody else."""
+    senders = unsent[:]
+    unsent.clear()
+    for sender in senders:
+        try:
+            sender.flush()
+        except Exception:
+            log.err()
