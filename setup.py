@@ -46,6 +46,7 @@ COMPILED = [
     "gameroom/wire/lockstep.py",
     "gameroom/wire/native.py",
     "gameroom/wire/room_messages.py",
+    "gameroom/wire/room_parts.py",
 ]
 TYPES = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports", f"--cache-dir={BUILT}/types"]
 

@@ -161,9 +161,15 @@ def read_each(
 
     That is called with what the event is of, its descriptor, the event, what is left where something was read, and `context`.
     """
+    # Whose they are: a descriptor that is closed while an earlier event is handled may be another's before it is its turn.
+    # That something may be read does the other no harm; that its peer is gone does.
+    owners: dict[int, Any] = {}
+    for fd, event in events:
+        if event != READABLE:
+            owners[fd] = selectables.get(fd)
     for fd, event in events:
         selectable = selectables.get(fd)
-        if selectable is None:
+        if selectable is None or (event != READABLE and selectable is not owners[fd]):
             # Gone, since one before it was handled.
             continue
         left: Read | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from typing import Any
 
 from hypothesis import given
@@ -11,9 +12,10 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.testing import StringTransport
 from twisted.python import context, log
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.reactor import LeanServer
-from gameroom.reactor_round import MUCH, SMALL_READ
+from gameroom.reactor_round import MUCH, SMALL_READ, read_each
 from gameroom.shortcuts import let_take, sender, sender_of
 from tests.test_reactor import BUFFER, ConnectionCase, HalfCloseable, Kernel, Producer, ReactorCase, Recorder
 
@@ -276,6 +278,30 @@ class OneRoundTests(LaneCase):
             connection.resumeProducing()
         self.round()
         self.assertEqual(self.taken, [b"AB", b"AB"])
+
+
+class EventsTests(SynchronousTestCase):
+    """`read_each`, with two events of one round, the second of which is another's when the first has been handled."""
+
+    def handled(self, event: int) -> list[str]:
+        heard: list[str] = []
+        selectables = {1: "one", 2: "two"}
+
+        def handle(selectable: str, fd: int, event: int, left: Any, context: Any) -> None:
+            heard.append(selectable)
+            selectables[2] = "three"
+
+        read_each([(1, EPOLLIN), (2, event)], {}, selectables, handle, None)
+        return heard
+
+    def test_an_end_of_another(self) -> None:
+        """That its peer is gone, has failed or may be sent to is told to nobody who was not there."""
+        for event in (EPOLLHUP, EPOLLIN | EPOLLHUP, EPOLLERR, EPOLLOUT):
+            self.assertEqual(self.handled(event), ["one"])
+
+    def test_something_to_read(self) -> None:
+        """Who is told in vain that there is something to read finds nothing."""
+        self.assertEqual(self.handled(EPOLLIN), ["one", "three"])
 
 
 class SenderTests(ConnectionCase):

@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Final
 
 from gameroom.build import build
+from gameroom.wire.room_parts import NO_MESSAGE
 
 COMPILED: Final = build() == "compiled"
 if COMPILED:
@@ -35,31 +36,31 @@ _mask_at: Final = Struct("<I").unpack_from
 _size_at: Final = Struct("!H").unpack_from
 
 
-def plain_frame(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int] | None:
+def plain_frame(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int]:
     """Take apart the frame that begins at `at`.
 
     Gives its message, whether that is binary, and where the frame ends.
-    Gives None where that is no plain frame, is not here as a whole, has more than `longest` bytes or is text that is not UTF-8.
+    The end is 0 where that is no plain frame, is not here as a whole, has more than `longest` bytes or is text that is not UTF-8.
     """
     start, here = at + 6, len(data)
     if start > here:
-        return None
+        return NO_MESSAGE
     first, size = data[at], data[at + 1] - _MASKED
     if not _TEXT <= first <= _BINARY or size > longest:
-        return None
+        return NO_MESSAGE
     if size == _LENGTH_FOLLOWS:
         size, start = _size_at(data, at + 2)[0], at + 8
         # A length that would have fitted into one byte breaks the protocol.
         if not _LENGTH_FOLLOWS <= size <= longest:
-            return None
+            return NO_MESSAGE
     elif not 0 <= size < _LENGTH_FOLLOWS:
-        return None
+        return NO_MESSAGE
     end = start + size
     if end > here:
-        return None
+        return NO_MESSAGE
     payload: bytes = native.unmasked(data, start, size) if COMPILED else _unmasked(data, start, size)
     if first == _TEXT and not payload.isascii() and not _is_utf8(payload):
-        return None
+        return NO_MESSAGE
     return payload, first == _BINARY, end
 
 

@@ -106,10 +106,10 @@ class GamePortConnection(EnvelopeProtocol):
         """The short way for whole room messages, with which nearly every read of a play begins. Gives what is left."""
         most, at, size = self.factory.limits().websocket_message_bytes, 0, len(data)
         for _ in range(AT_ONCE):
-            found = plain_room_message(data, at, most)
-            if found is None:
+            message, is_binary, after = plain_room_message(data, at, most)
+            if not after:
                 break
-            message, is_binary, at = found
+            at = after
             if is_binary:
                 conversation.binary(message)
             else:

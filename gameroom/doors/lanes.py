@@ -49,10 +49,9 @@ class Lane:
                 self.plain, self.had_enough = False, True
                 break
             left -= 1
-            found = self._message(data, at)
-            if found is None:
+            payload, is_binary, after = self._message(data, at)
+            if not after:
                 break
-            payload, is_binary, after = found
             try:
                 if not seat.take(payload, is_binary, now):
                     break
@@ -61,8 +60,8 @@ class Lane:
             at = after
         return at
 
-    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int] | None:
-        """The message that begins there, whether it is binary, and where it ends; None where that is none to be taken."""
+    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int]:
+        """The message that begins there, whether it is binary, and where it ends; that is 0 where there is none to be taken."""
         raise NotImplementedError
 
     def _refused(self, error: Exception) -> None:
@@ -80,12 +79,12 @@ class Lane:
 class FrameLane(Lane):
     """Of a web socket: from plain frames."""
 
-    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int] | None:
+    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int]:
         return plain_frame(data, at, self.longest)
 
 
 class EnvelopeLane(Lane):
     """Of a connection at the game port: from envelopes that are whole room messages."""
 
-    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int] | None:
+    def _message(self, data: bytes, at: int) -> tuple[bytes, bool, int]:
         return plain_room_message(data, at, self.longest)

@@ -213,9 +213,9 @@ class LimitedWebSocket(WebSocketServerProtocol):
                 self._take_later(data[at:])
                 return b""
             left -= 1
-            found = plain_frame(data, at, self._longest_plain)
-            if found is not None:
-                payload, is_binary, at = found
+            payload, is_binary, after = plain_frame(data, at, self._longest_plain)
+            if after:
+                at = after
                 self.take(payload, is_binary)
             elif data.startswith(EMPTY_PONG, at) and end - at >= EMPTY_PONG_BYTES:
                 # The answer to our ping: nothing to be told to anybody.

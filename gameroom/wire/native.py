@@ -90,6 +90,16 @@ def frame(first: i64, data: bytes) -> bytes:
     return frame.getvalue()
 
 
+def envelope(begin: bytes, data: bytes) -> bytes:
+    """An envelope of up to 65535 bytes of data that begins with those two; see `wire.room_parts`."""
+    envelope = _whole
+    envelope.truncate(0)
+    envelope.write(begin)
+    write_i16_be(envelope, i16(len(data)))
+    envelope.write(data)
+    return envelope.getvalue()
+
+
 def base64(data: bytes) -> bytes:
     """As it says, without letting other threads run meanwhile."""
     return b64encode(data)

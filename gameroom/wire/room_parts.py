@@ -7,34 +7,43 @@ from __future__ import annotations
 
 from typing import Final
 
+from gameroom.build import build
 from gameroom.errors import InvalidRequest
 from gameroom.wire.envelope import HEADER_BYTES, JSON, MOST_BYTES, RAW, VERSION, to_bytes
+
+COMPILED: Final = build() == "compiled"
+if COMPILED:
+    from gameroom.wire import native
 
 ROOM_PART: Final = 14
 ROOM: Final = 15
 ROOM_TEXT: Final = bytes((VERSION, ROOM << 2 | JSON))
 ROOM_BINARY: Final = bytes((VERSION, ROOM << 2 | RAW))
 """What the envelope of a whole room message begins with."""
+NO_MESSAGE: Final = (b"", False, 0)
+"""Where there is no message. (Not None: what is compiled hands three values on, and no object.)"""
 
 
-def plain_room_message(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int] | None:
+def plain_room_message(data: bytes, at: int, longest: int) -> tuple[bytes, bool, int]:
     """Take apart the envelope that begins at `at`, where that is a whole room message.
 
     Gives its message, whether that is binary, and where the envelope ends.
-    Gives None where it is another envelope, is not here as a whole, or has more than `longest` bytes.
+    The end is 0 where it is another envelope, is not here as a whole, or has more than `longest` bytes.
     """
     is_binary, start, here = data.startswith(ROOM_BINARY, at), at + HEADER_BYTES, len(data)
     if start > here or not (is_binary or data.startswith(ROOM_TEXT, at)):
-        return None
+        return NO_MESSAGE
     end = start + (data[at + 2] << 8 | data[at + 3])
-    return None if end > here or end - start > longest else (data[start:end], is_binary, end)
+    if end > here or end - start > longest:
+        return NO_MESSAGE
+    return data[start:end], is_binary, end
 
 
 def room_message(data: bytes, binary: bool) -> bytes:
     """A room message as envelopes, one after the other."""
     en = RAW if binary else JSON
     if len(data) <= MOST_BYTES:
-        return to_bytes(ROOM, data, en)
+        return native.envelope(ROOM_BINARY if binary else ROOM_TEXT, data) if COMPILED else to_bytes(ROOM, data, en)
     pieces = [data[start : start + MOST_BYTES] for start in range(0, len(data), MOST_BYTES)]
     return b"".join([*(to_bytes(ROOM_PART, piece, en) for piece in pieces[:-1]), to_bytes(ROOM, pieces[-1], en)])
 

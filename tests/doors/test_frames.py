@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.doors.frames import LONGEST, plain_frame
+from gameroom.wire.room_parts import NO_MESSAGE
 from tests.doors.web.sockets import BINARY, CLOSE, PING, PONG, TEXT, frame
 from tests.system import websocket
 
@@ -35,15 +36,15 @@ class PlainFrameTests(SynchronousTestCase):
         for size in (0, 5, 125, 126, 200):
             data = frame(b"x" * size)
             for length in range(len(data)):
-                self.assertIsNone(plain_frame(data[:length], 0, LONGEST), (size, length))
-                self.assertIsNone(plain_frame(b"ab" + data[:length], 2, LONGEST), (size, length))
+                self.assertEqual(plain_frame(data[:length], 0, LONGEST), NO_MESSAGE, (size, length))
+                self.assertEqual(plain_frame(b"ab" + data[:length], 2, LONGEST), NO_MESSAGE, (size, length))
 
     def test_too_long(self) -> None:
         """A frame that is longer than asked for is none, however its length is written."""
         for size in (1, 125, 126, 127, 128, 1000):
             data = frame(b"x" * size)
-            self.assertIsNone(plain_frame(data, 0, size - 1), size)
-            self.assertIsNotNone(plain_frame(data, 0, size), size)
+            self.assertEqual(plain_frame(data, 0, size - 1), NO_MESSAGE, size)
+            self.assertNotEqual(plain_frame(data, 0, size), NO_MESSAGE, size)
 
     def test_not_plain(self) -> None:
         """Fragments, control frames, reserved bits and opcodes, frames without a mask and lengths that could be shorter are none."""
@@ -51,15 +52,15 @@ class PlainFrameTests(SynchronousTestCase):
         for payload in (b"", b"x", b"x" * 200):
             for opcode in (TEXT, BINARY):
                 for kind in kinds:
-                    self.assertIsNone(plain_frame(frame(payload, opcode, **kind), 0, LONGEST), kind)
+                    self.assertEqual(plain_frame(frame(payload, opcode, **kind), 0, LONGEST), NO_MESSAGE, kind)
             for opcode in (0, 3, 7, CLOSE, PING, PONG, 11, 15):
-                self.assertIsNone(plain_frame(frame(payload, opcode), 0, LONGEST), opcode)
+                self.assertEqual(plain_frame(frame(payload, opcode), 0, LONGEST), NO_MESSAGE, opcode)
         for size in (0, 1, 125):
-            self.assertIsNone(plain_frame(b"\x82\xfe" + size.to_bytes(2) + bytes(4 + size), 0, LONGEST), size)
-            self.assertIsNone(plain_frame(b"\x82\xff" + size.to_bytes(8) + bytes(4 + size), 0, LONGEST), size)
+            self.assertEqual(plain_frame(b"\x82\xfe" + size.to_bytes(2) + bytes(4 + size), 0, LONGEST), NO_MESSAGE, size)
+            self.assertEqual(plain_frame(b"\x82\xff" + size.to_bytes(8) + bytes(4 + size), 0, LONGEST), NO_MESSAGE, size)
 
     def test_not_utf8(self) -> None:
         """Text that is not UTF-8 is none: surrogates, overlong forms, and a character that is cut."""
         for payload in (b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", "ü".encode()[:1], b"x" * 200 + b"\x80"):
-            self.assertIsNone(plain_frame(frame(payload), 0, LONGEST), payload)
-            self.assertIsNotNone(plain_frame(frame(payload, BINARY), 0, LONGEST), payload)
+            self.assertEqual(plain_frame(frame(payload), 0, LONGEST), NO_MESSAGE, payload)
+            self.assertNotEqual(plain_frame(frame(payload, BINARY), 0, LONGEST), NO_MESSAGE, payload)

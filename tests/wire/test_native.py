@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.wire import native
+from gameroom.wire.envelope import JSON, RAW, to_bytes
 from gameroom.wire.lockstep import BINARY, COMMAND_HEAD, COMMAND_HEAD_BYTES, U16, U32, U64, MasterPacket
-from gameroom.wire.native import base64, command_head, frame, unmasked
+from gameroom.wire.native import base64, command_head, envelope, frame, unmasked
 from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_parts import ROOM
 
 
 class NativeTests(SynchronousTestCase):
@@ -55,6 +57,12 @@ class NativeTests(SynchronousTestCase):
             self.assertEqual(frame(0x82, b"f" * size), b"\x82" + head + b"f" * size)
         self.assertEqual(Outgoing(b"{}").framed(), b"\x81\x02{}")
         self.assertEqual(Outgoing(b"f" * 65_536, True).framed(), b"\x82\x7f" + bytes((0, 0, 0, 0, 0, 1, 0, 0)) + b"f" * 65_536)
+
+    def test_envelope(self) -> None:
+        for size in (0, 1, 255, 256, 40_000, 65_535):
+            for binary, en in ((True, RAW), (False, JSON)):
+                self.assertEqual(Outgoing(b"e" * size, binary).enveloped(), to_bytes(ROOM, b"e" * size, en))
+        self.assertEqual(envelope(b"ab", b"cd"), b"ab\x00\x02cd")
 
     @given(st.binary(max_size=200))
     def test_base64(self, data: bytes) -> None:
