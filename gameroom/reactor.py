@@ -175,6 +175,11 @@ class LeanConnection(tcp.Connection):
         self.protocol.dataReceived(data)
         return None
 
+    def abortConnection(self) -> None:
+        super().abortConnection()
+        if self.sender is not None:
+            self.sender.stopped = True
+
     @property
     def reads_little(self) -> bool:
         """Whether the next read is a small one."""
@@ -185,6 +190,7 @@ class LeanConnection(tcp.Connection):
         self.lane = None
         if self.sender is not None:
             self.sender.take_back()
+            self.sender.stopped = True
             self.sender = None
         super().connectionLost(reason)
 
@@ -235,21 +241,22 @@ class LeanReactor(EPollReactor):
             if problem.errno == EINTR:
                 return
             raise
-        context = theContextTracker.currentContext().contexts, get_context(log.ILogContext)
-        read_each(events, self.shortcuts, self._selectables, self._handle, context)
+        read_each(events, self.shortcuts, self._selectables, self._handle, [])
         if self.written or self.unsent:
             self._send_written()
 
     doIteration = doPoll
 
-    def _handle(self, selectable: Any, fd: int, event: int, read: Read | None, context: tuple[list[Any], dict[str, Any]]) -> None:
-        """An event that no shortcut was for, or of which there is something left."""
+    def _handle(self, selectable: Any, fd: int, event: int, read: Read | None, context: list[Any]) -> None:
+        """An event that no shortcut was for, or of which there is something left. `context` is the round's, for the first of them to find."""
         if read is None and event == EPOLLIN and isinstance(selectable, tcp.Connection):
             read = selectable.doRead
         if read is None:
             log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
         else:
-            self._read(selectable, *context, read)
+            if not context:
+                context += theContextTracker.currentContext().contexts, get_context(log.ILogContext)
+            self._read(selectable, context[0], context[1], read)
 
     def _send_written(self) -> None:
         """Let everybody send who has written; epoll is asked about those who have more to do than that."""

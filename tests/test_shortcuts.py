@@ -498,6 +498,15 @@ class SenderTests(ConnectionCase):
         self.round()
         self.assertEqual((self.kernel.taken, len(self.flushLoggedErrors(ZeroDivisionError))), (b"mine", 1))
 
+    def test_made_after_the_end(self) -> None:
+        """One that is first asked for when the connection is aborted already sends nothing."""
+        self.connect(Recorder())
+        self.connection.sender = None
+        self.connection.abortConnection()
+        sender(self.connection)(b"late")
+        self.round()
+        self.assertEqual((self.kernel.sends, self.reasons), (0, [ConnectionAborted]))
+
     def test_removed(self) -> None:
         """A reactor that stops names who had something to send."""
         self.send(b"abc")
