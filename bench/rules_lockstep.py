@@ -15,7 +15,8 @@ from time import process_time
 from typing import Any
 
 from gameroom.rules.lockstep import Play
-from gameroom.rules.lockstep_values import Master, Terms
+from gameroom.rules.lockstep_values import Terms
+from gameroom.rules.master import Master
 from gameroom.wire.lockstep import BINARY, JSON, CommandPacket, encode_command
 
 SLICE = 200

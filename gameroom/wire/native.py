@@ -92,10 +92,10 @@ def frame(first: i64, data: bytes) -> bytes:
 
 def envelope(begin: bytes, data: bytes) -> bytes:
     """An envelope of up to 65535 bytes of data that begins with those two; see `wire.room_parts`."""
-    envelope = _whole
+    envelope, size = _whole, i64(len(data))
     envelope.truncate(0)
     envelope.write(begin)
-    write_i16_be(envelope, i16(len(data)))
+    write_i16_be(envelope, i16(size))
     envelope.write(data)
     return envelope.getvalue()
 
