@@ -42,7 +42,7 @@ class Sender:
         self._data = b""
         """What is sent when the round ends."""
         self.stopped = bool(target._aborting)
-        """Whether the connection is aborted or lost: nothing is sent any more."""
+        """Whether nothing goes by this way any more: the connection is aborted or lost, or speaks TLS."""
 
     def __call__(self, data: bytes) -> None:
         """Sent when the round ends."""
@@ -53,6 +53,11 @@ class Sender:
         self._data += data
         if len(self._data) > MUCH:
             self.flush()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it holds something for the end of the round."""
+        return bool(self._data) and not self.stopped
 
     def take_back(self) -> bytes:
         """What waits for the end of the round, which waits no longer."""
@@ -66,10 +71,8 @@ class Sender:
 
     def at_once(self, data: bytes) -> None:
         """Sent now, where nothing is before it."""
-        if self.stopped:
-            return
-        if self._data or (self._writes and self._fd in self._writes) or (self._written and self.target in self._written):
-            # Something is before it, or the connection is to be closed.
+        if self.stopped or self._data or (self._writes and self._fd in self._writes) or (self._written and self.target in self._written):
+            # Something is before it, or the connection has its own way with it.
             self.target.write(data)
             return
         try:

@@ -94,7 +94,6 @@ class Options(usage.Options):
 def makeService(options: Options) -> MultiService:
     """What `twistd gameroom` runs: the daemon, with its own log, and its own word on the terminal."""
     keep_freed()
-    look_less_for_cycles()
     twistd: Mapping[str, Any] = options.parent or {}
     settings = options.settings
     try:
@@ -103,6 +102,7 @@ def makeService(options: Options) -> MultiService:
         sys.exit(f"gameroom: --logfile: {error.filename}: {error.strerror}; choose another")
     say = (lambda text: None) if settings.json_log else partial(print, file=sys.stdout, flush=True)
     service = make_service(settings, say=say, reopen=reopen, background=not twistd.get("nodaemon", True))
+    look_less_for_cycles()
     return Logged(service, observer) if observer is not None else service
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet import tcp
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python import context, log
@@ -304,6 +305,22 @@ class EventsTests(SynchronousTestCase):
         self.assertEqual(self.handled(EPOLLIN), ["one", "three"])
 
 
+class Asked:
+    """An epoll object that notes how long it is to wait, and does not."""
+
+    def __init__(self, poller: Any) -> None:
+        self.poller = poller
+        self.timeouts: list[float] = []
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        self.timeouts.append(timeout)
+        found: list[tuple[int, int]] = self.poller.poll(0, most)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.poller, name)
+
+
 class SenderTests(ConnectionCase):
     twins: list[tuple[Any, Kernel, Any, Any]]
     """Two connections, of which one is sent to, and the other written to."""
@@ -418,10 +435,53 @@ class SenderTests(ConnectionCase):
         self.round()
         self.assertEqual((self.kernel.taken, self.reactor.getWriters()), (b"abc", []))
 
+    def test_closed_before_it_can_be_sent(self) -> None:
+        """What is sent before a close goes before it, also where the kernel has room again in that very round."""
+        for end in ("loseConnection", "loseWriteConnection"):
+            self.connect(HalfCloseable())
+            self.kernel.room = 3
+            self.connection.write(b"abcdef")
+            self.round()
+            self.kernel.room = 100
+            self.send(b"gh")
+            getattr(self.connection, end)()
+            self.reactor._doReadOrWrite(self.connection, self.kernel.fileno(), EPOLLOUT)
+            self.round(2)
+            self.assertEqual(self.kernel.taken, b"abcdefgh", end)
+
+    def test_in_the_clear(self) -> None:
+        """What was sent before TLS goes before it in plain, and nothing does afterwards."""
+        self.send(b"go ahead")
+        begun: list[bytes] = []
+        self.patch(tcp.Connection, "startTLS", lambda connection, ctx, normal: begun.append(b"".join(connection._tempDataBuffer)))
+        self.connection.startTLS(None)
+        self.connection.TLS = True
+        ciphered: list[bytes] = []
+        self.protocol.write = ciphered.append
+        self.send(b"secret")
+        self.round()
+        self.assertEqual((begun, ciphered, self.kernel.taken), ([b"go ahead"], [b"secret"], b"go ahead"))
+
+    def test_sent_by_another_s_producer(self) -> None:
+        """What a producer sends elsewhere when it is paused does not wait while the reactor waits."""
+        other, kernel = self.send, self.kernel
+        self.connect(Recorder())
+        producer = Producer()
+        self.connection.registerProducer(producer, True)
+        producer.on_pause = lambda: other(b"paused")
+        self.kernel.room = 10
+        self.send(b"x" * (BUFFER + 11))
+        asked = Asked(self.reactor._poller)
+        self.patch(self.reactor, "_poller", asked)
+        self.reactor.doIteration(50.0)
+        self.assertEqual((asked.timeouts, kernel.taken), ([0], b"paused"))
+        self.connection.abortConnection()
+
     def test_lost(self) -> None:
         """What waited for the end of the round in which it was lost is dropped."""
         self.send(b"abc")
         self.connection.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.reactor.getWriters(), [])
         self.round()
         self.assertEqual((self.kernel.sends, self.reactor.getWriters()), (0, []))
 
@@ -531,28 +591,27 @@ class SenderTests(ConnectionCase):
                 st.tuples(st.just("send"), st.binary(max_size=9)),
                 st.tuples(st.just("write"), st.tuples(st.binary(max_size=9))),
                 st.tuples(st.just("room"), st.integers(0, 12)),
-                st.tuples(st.sampled_from(["round", "loseConnection", "loseWriteConnection", "abortConnection", "broken"]), st.just(())),
+                st.tuples(st.sampled_from(["round", "EPOLLOUT", "loseConnection", "loseWriteConnection", "abortConnection", "broken"]), st.just(())),
             ),
             max_size=25,
         ),
         st.booleans(),
+        st.booleans(),
     )
-    def test_as_written(self, steps: list[tuple[str, Any]], half: bool) -> None:
-        """After each round all is as if it had been written, whatever else was done to the connection, and in whatever order."""
+    def test_as_written(self, steps: list[tuple[str, Any]], half: bool, behind: bool) -> None:
+        """After each round all is as if it had been written, whatever else was done to the connection, and in whatever order.
+
+        Half of them begin with something that the kernel did not take yet.
+        """
+        if behind:
+            steps = [("room", 3), ("write", (b"before",)), ("round", ()), ("room", 9), *steps]
         self.twins = []
         for shortly in (True, False):
             self.connect(HalfCloseable() if half else Recorder())
             self.twins.append((self.connection, self.kernel, self.protocol, self.send if shortly else self.connection.write))
         for name, value in steps:
             for connection, kernel, _, send in self.twins:
-                if name == "room":
-                    kernel.room = value
-                elif name == "broken":
-                    kernel.error = errno.EPIPE
-                elif name == "send":
-                    send(value)
-                elif name != "round" and connection.connected:
-                    getattr(connection, name)(*value)
+                self.step(name, value, connection, kernel, send)
             if name == "round":
                 self.compare()
         for _, kernel, _, _ in self.twins:
@@ -562,6 +621,20 @@ class SenderTests(ConnectionCase):
         for connection, *_ in self.twins:
             connection.abortConnection()
         self.round()
+
+    def step(self, name: str, value: Any, connection: Any, kernel: Kernel, send: Any) -> None:
+        if name == "room":
+            kernel.room = value
+        elif name == "broken":
+            kernel.error = errno.EPIPE
+        elif name == "send":
+            send(value)
+        elif name == "EPOLLOUT":
+            # It comes in the midst of a round.
+            if kernel.fileno() in self.reactor._writes:
+                self.reactor._doReadOrWrite(connection, kernel.fileno(), EPOLLOUT)
+        elif name != "round" and connection.connected:
+            getattr(connection, name)(*value)
 
     def compare(self) -> None:
         """A round, and both are the same after it."""

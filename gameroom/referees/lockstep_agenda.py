@@ -24,6 +24,8 @@ class Agenda:
 
     def do(self, effects: Effects) -> None:
         """What the rules have said, in order; nothing more once the play is over."""
+        if not self.on:
+            return
         to_do = self._to_do
         to_do.extend(effects)
         if self._busy:

@@ -22,7 +22,7 @@ from librt.strings import (
 from mypy_extensions import i16, i32, i64, u8
 
 _whole: Final = BytesWriter()
-"""Made once: who writes into it truncates it first, and takes out all of it before anybody else writes."""
+"""Made once: who writes into it truncates it first, and takes out all of it before anybody else writes. It stays as large as the largest."""
 
 
 def unmasked(data: bytes, start: i64, size: i64) -> bytes:

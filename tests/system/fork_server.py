@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import json
 import os
 import select
@@ -153,6 +154,9 @@ def import_all() -> Callable[[], object]:
     users = {name for name, module in [*sys.modules.items()] if any(value is nobodys for value in [*vars(module).values()])}
     assert users <= {"klein._app", "twisted.internet"}, users
     del sys.modules[REACTOR]
+    # Each daemon would look through all of it once more.
+    gc.collect()
+    gc.freeze()
     return run
 
 
