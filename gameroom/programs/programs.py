@@ -87,6 +87,9 @@ class Programs:
         if self._sandbox is None:
             self._problem = "bubblewrap is not installed; ask whoever runs it"
             self._log.warn("games' programs cannot be run here, since bubblewrap is not installed: install it (its program is bwrap) and start again")
+        elif not _holds_processes():
+            self._problem = "its system is too old; ask whoever runs it"
+            self._log.warn("games' programs cannot be run here, since they need Linux 5.3 or newer (pidfd_open)")
         elif not self._sandbox.knows_machine:
             self._problem = "its processor is not known to the sandbox; ask whoever runs it"
             self._log.warn("games' programs cannot be run here, since the numbers of this processor's system calls are not known")
@@ -247,3 +250,12 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     reader.callback(os.close, reading)
     writer.callback(os.close, writing)
     return reading, writing
+
+
+def _holds_processes() -> bool:
+    """Whether the kernel gives descriptors of processes, by which each is ended and no other that got its number since."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from errno import ENOSYS
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,7 +12,7 @@ from unittest.mock import patch
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -68,6 +69,16 @@ class ProgramsTests(SynchronousTestCase):
         self.assertEqual(len(logs), 1)
         error = self.assertRaises(BadState, programs.run, self.order())
         self.assertEqual(error.message, "this server cannot run games' programs: bubblewrap is not installed; ask whoever runs it")
+        self.successResultOf(programs.stop())
+
+    def test_old_kernel(self) -> None:
+        """Where processes cannot be held by descriptors nothing is run, and it is said what is missing."""
+        with patch("os.pidfd_open", side_effect=OSError(ENOSYS, "Function not implemented")), capturedLogs() as logs:
+            programs = self.programs("none")
+            self.successResultOf(programs.start())
+        self.assertIn("Linux 5.3", formatEvent(logs[0]))
+        error = self.assertRaises(BadState, programs.run, self.order())
+        self.assertEqual(error.message, "this server cannot run games' programs: its system is too old; ask whoever runs it")
         self.successResultOf(programs.stop())
 
     def test_not_yet(self) -> None:
