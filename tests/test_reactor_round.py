@@ -1,4 +1,4 @@
-"""gameroom.shortcuts, beside `pass_on` (test_reactor.py): what the short ways do, and that each ends as the long way does."""
+"""gameroom.reactor_round and gameroom.shortcuts, beside `pass_on` (test_reactor.py): the short ways, and that each ends as the long one does."""
 
 from __future__ import annotations
 
