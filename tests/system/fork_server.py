@@ -154,8 +154,7 @@ def import_all() -> Callable[[], object]:
     users = {name for name, module in [*sys.modules.items()] if any(value is nobodys for value in [*vars(module).values()])}
     assert users <= {"klein._app", "twisted.internet"}, users
     del sys.modules[REACTOR]
-    # Each daemon would look through all of it once more.
-    gc.collect()
+    # Or the first look of each daemon's collector would copy all of it.
     gc.freeze()
     return run
 
