@@ -9,10 +9,10 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from gameroom.build import build
+from gameroom.build import IS_COMPILED
 from gameroom.wire.room_parts import NO_MESSAGE
 
-COMPILED: Final = build() == "compiled"
+COMPILED: Final = IS_COMPILED
 if COMPILED:
     from gameroom.wire import native
 

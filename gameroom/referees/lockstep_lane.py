@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from gameroom.build import build
+from gameroom.build import IS_COMPILED
 from gameroom.errors import InvalidRequest
 from gameroom.rules.lockstep import Play
 from gameroom.rules.lockstep_values import Effect, Effects
 from gameroom.rules.master import Master
 from gameroom.wire.lockstep import BINARY, COMMAND, COMMAND_HEAD, COMMAND_HEAD_BYTES, PACKET_BYTES, CommandPacket
 
-COMPILED: Final = build() == "compiled"
+COMPILED: Final = IS_COMPILED
 if COMPILED:
     from gameroom.wire import native
 

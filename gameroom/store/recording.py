@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import pybase64
 
-from gameroom.build import build
+from gameroom.build import IS_COMPILED
 from gameroom.wire.lockstep import BATCH_BYTES
 
-COMPILED: Final = build() == "compiled"
+COMPILED: Final = IS_COMPILED
 if COMPILED:
     from gameroom.wire import native
 

@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gameroom.build import build
+from gameroom.build import IS_COMPILED
 from gameroom.errors import InvalidRequest
 from gameroom.wire.digest import Digest
 
-COMPILED: Final = build() == "compiled"
+COMPILED: Final = IS_COMPILED
 if COMPILED:
     from gameroom.wire import native
 

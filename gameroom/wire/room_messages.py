@@ -10,12 +10,12 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from gameroom.build import build
+from gameroom.build import IS_COMPILED
 from gameroom.errors import InvalidRequest
 from gameroom.wire.json_lists import check_lists
 from gameroom.wire.room_parts import room_message
 
-COMPILED: Final = build() == "compiled"
+COMPILED: Final = IS_COMPILED
 if COMPILED:
     from gameroom.wire import native
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from gameroom.build import build
+from gameroom.build import IS_COMPILED
 from gameroom.errors import InvalidRequest
 from gameroom.wire.envelope import HEADER_BYTES, JSON, MOST_BYTES, RAW, VERSION, to_bytes
 
-COMPILED: Final = build() == "compiled"
+COMPILED: Final = IS_COMPILED
 if COMPILED:
     from gameroom.wire import native
 
