@@ -21,11 +21,9 @@ SOURCES := setup.py setup.cfg pyproject.toml README.md $(shell find gameroom twi
 ifneq ($(origin CC),default)
 export CC
 endif
-# As setup.py looks for them.
-COMPILES := import os, pathlib, shlex, shutil, sys, sysconfig; compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]; sys.exit(not (shutil.which(compiler) and pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()))
 ifneq ($(filter run,$(MAKECMDGOALS)),)
 ifeq ($(COMPILED),)
-override COMPILED := $(shell CC='$(if $(filter default,$(origin CC)),,$(CC))' $(PYTHON) -c '$(COMPILES)' 2>/dev/null && echo 1 || echo missing)
+override COMPILED := $(shell CC='$(if $(filter default,$(origin CC)),,$(CC))' $(PYTHON) -c 'import setup, sys; sys.exit(setup.missing())' 2>/dev/null && echo 1 || echo missing)
 endif
 endif
 RUNS := $(if $(filter-out 0 missing,$(COMPILED)),$(COMPILED_VENV),$(VENV))
@@ -75,7 +73,7 @@ $(NPM): .ci/npm examples/game-service-node/package.json examples/game-service-no
 
 run: $(READY) $(RUNS)/.ready
 ifeq ($(COMPILED),missing)
-	@echo "gameroom runs as plain Python, with two thirds of its speed: compiling it takes a C compiler and Python's headers (docs/speed.md)."
+	@echo "gameroom runs as plain Python, with about half of its speed: compiling it takes a C compiler and Python's headers (docs/speed.md)."
 endif
 	@exec $(RUNS)/bin/twistd --reactor=$(REACTOR) --nodaemon --pidfile= gameroom --data var $(ARGS)
 

@@ -15,8 +15,6 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from setuptools import setup
-
 if TYPE_CHECKING:
     from setuptools import Extension
 
@@ -63,15 +61,24 @@ def requires() -> list[str]:
     return (config["options"]["install_requires"] + config["options.extras_require"]["compiled"]).split("\n")[1:]
 
 
-def extensions() -> list[Extension]:
-    """The modules as extensions, translated to C already. Exits with a line that says what is missing."""
+def missing() -> str | None:
+    """What compiling needs and this machine lacks, which pip cannot fetch; None where it can be done.
+
+    `make run` and the tests ask it as well, and a Python without setuptools.
+    """
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     if not shutil.which(compiler):
-        sys.exit(f"GAMEROOM_COMPILE needs a C compiler, and there is no {compiler}; on Debian: apt-get install gcc libc6-dev")
-    if not Path(sysconfig.get_path("include"), "Python.h").exists():
-        sys.exit(
-            f"GAMEROOM_COMPILE needs Python's headers, and there are none in {sysconfig.get_path('include')}; on Debian: apt-get install python3-dev"
-        )
+        return f"a C compiler, and there is no {compiler}; on Debian: apt-get install gcc libc6-dev"
+    headers = sysconfig.get_path("include")
+    if not Path(headers, "Python.h").exists():
+        return f"Python's headers, and there are none in {headers}; on Debian: apt-get install python3-dev"
+    return None
+
+
+def extensions() -> list[Extension]:
+    """The modules as extensions, translated to C already. Exits with a line that says what is missing."""
+    if lacks := missing():
+        sys.exit(f"GAMEROOM_COMPILE needs {lacks}")
     try:
         from mypyc.build import mypycify
     except ImportError:
@@ -81,12 +88,20 @@ def extensions() -> list[Extension]:
     return mypycify([*TYPES, *COMPILED], target_dir=BUILT, group_name="gameroom", opt_level=level, debug_level="0")
 
 
-wanted = os.environ.get("GAMEROOM_COMPILE", "") not in ("", "0")
-# pip makes a wheel of everything that is not editable. The metadata, by which it installs what that needs, it asks for before.
-compiles = wanted and "bdist_wheel" in sys.argv
-setup(
-    ext_modules=extensions() if compiles else [],
-    options={"build": {"build_base": BUILT}} if compiles else {},
-    setup_requires=tools() if wanted else [],
-    **({"install_requires": requires()} if wanted else {}),
-)
+def main() -> None:
+    """What pip asks for."""
+    from setuptools import setup
+
+    wanted = os.environ.get("GAMEROOM_COMPILE", "") not in ("", "0")
+    # pip makes a wheel of everything that is not editable. The metadata, by which it installs what that needs, it asks for before.
+    compiles = wanted and "bdist_wheel" in sys.argv
+    setup(
+        ext_modules=extensions() if compiles else [],
+        options={"build": {"build_base": BUILT}} if compiles else {},
+        setup_requires=tools() if wanted else [],
+        **({"install_requires": requires()} if wanted else {}),
+    )
+
+
+if __name__ == "__main__":
+    main()

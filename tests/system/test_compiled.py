@@ -15,18 +15,11 @@ from zipfile import ZipFile
 
 import pytest
 
+from setup import missing
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("gameroom", "twisted", "setup.py", "setup.cfg", "pyproject.toml", "requirements.lock", "README.md", "LICENSE")
 MATCH = "tests/system/test_lockstep.py::test_the_recording_is_what_was_played"
-
-
-def why_not() -> str:
-    """Why nothing can be compiled here; empty where it can."""
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
-    if not shutil.which(compiler):
-        return f"there is no C compiler {compiler}"
-    headers = sysconfig.get_path("include")
-    return "" if Path(headers, "Python.h").exists() else f"there are no headers of Python in {headers}"
 
 
 def run(command: Sequence[str | Path], where: Path, **variables: str) -> str:
@@ -85,7 +78,7 @@ def those_of(wheel: Path) -> list[str]:
     return sorted(map(str, found - left_out))
 
 
-@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.skipif(bool(missing()), reason=f"compiling needs {missing()}")
 def test_the_compiled_build_plays_by_the_same_rules(tmp_path: Path) -> None:
     """The wheel says what it is, what is compiled passes the tests of its sources, and a daemon on it plays a whole match."""
     wheel = make_wheel(tmp_path)
