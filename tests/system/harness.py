@@ -7,7 +7,6 @@ import http.client
 import itertools
 import json
 import os
-import random
 import resource
 import signal
 import socket
@@ -33,6 +32,8 @@ AGAIN_AFTER = 0.2
 """Seconds between two SIGTERMs."""
 LOOPBACK = "127.0.0.1"
 FOR_PROGRAMS = range(SandboxSettings().direct_ports[0], SandboxSettings().direct_ports[1] + 1)
+SHARE = 500
+"""Ports that one process of the tests has for itself; many more than one test takes."""
 REACTOR = os.environ.get("REACTOR", "gameroom")
 """What the daemon runs on, as in `make run`."""
 
@@ -49,14 +50,18 @@ QUICK: Settings = {
 
 
 def _own_ports() -> Iterator[int]:
-    """Those of this process of pytest-xdist's, round and round; they are below those that the kernel gives to outgoing connections.
+    """Those of a share that no other process has, whoever's tests it runs, round and round; the kernel gives none of them to outgoing connections.
 
+    Whoever listens on the first of a share has all of it, for as long as he lives.
     A daemon that was killed finds its ports free when it starts again: no other process takes them meanwhile, and this one not soon.
     """
-    number, processes = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     # What games' programs are given for themselves is left to them.
-    share = [port for port in range(12_000 + number, 32_000, processes) if port not in FOR_PROGRAMS]
-    return itertools.islice(itertools.cycle(share), random.randrange(len(share)), None)
+    ports = [port for port in range(12_000, 32_000) if port not in FOR_PROGRAMS]
+    for start in range(0, len(ports), SHARE):
+        first, *others = ports[start : start + SHARE]
+        with contextlib.suppress(OSError), socket.create_server((LOOPBACK, first)):
+            yield from itertools.cycle(others)
+    raise AssertionError("other tests have all ports")
 
 
 PORTS = _own_ports()
