@@ -32,7 +32,7 @@ COMMANDS: Final = "commands"
 class SeatLane:
     """One player's. `parse` reads a `commands` message, in a JSON room; None in a binary one."""
 
-    __slots__ = ("_do", "_entry_head", "_entry_size", "_masters", "_parse", "_play", "_seat", "now")
+    __slots__ = ("_do", "_masters", "_parse", "_play", "_seat", "now")
 
     def __init__(
         self, stage: Stage, play: Play, seat: int, now: Callable[[], float], parse: Callable[[dict[str, Any]], CommandPacket] | None
@@ -43,9 +43,6 @@ class SeatLane:
         self._do: Callable[[Any], None] = stage.do
         self._masters: list[Effect] = []
         """Made by packets that came together, and not told yet."""
-        self._entry_size = 0
-        self._entry_head = b""
-        """What the player's part of a master begins with, for commands of that size: nearly always they have the size of those before."""
         self.now = now
         """Gives the time, in seconds."""
 
@@ -101,10 +98,7 @@ class SeatLane:
             _, _, generation, latency, framerate, about, checksum = COMMAND_HEAD.unpack_from(data)
         if not data[1]:
             about, checksum = -1, 0
-        if size != self._entry_size:
-            self._entry_size, self._entry_head = size, BINARY.entry_head(self._seat, size)
-        entry = self._entry_head + data[COMMAND_HEAD_BYTES:] if size else b""
-        self._follow(play.take(self._seat, generation, latency, framerate, about, checksum, entry, now))
+        self._follow(play.take(self._seat, generation, latency, framerate, about, checksum, data[COMMAND_HEAD_BYTES:], now))
 
     def _follow(self, effects: Effects) -> None:
         """Masters may wait a little. What is anything else is done at once, behind them."""

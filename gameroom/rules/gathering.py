@@ -17,10 +17,10 @@ NEVER: Final = inf
 class _Turn:
     """The packets of one generation."""
 
-    __slots__ = ("entries", "first", "missing")
+    __slots__ = ("first", "missing", "said")
 
     def __init__(self, seats: int, missing: int) -> None:
-        self.entries: list[bytes | None] = [None] * seats
+        self.said: list[bytes | None] = [None] * seats
         """By seat: what was sent."""
         self.missing = missing
         """How many packets are awaited."""
@@ -31,7 +31,7 @@ class _Turn:
 class Gathering:
     """The window of one play. Lists are by seat; a seat that nobody has is as one that does not count.
 
-    An entry is what a player adds to a master, `b""` where that is nothing.
+    Of a packet its commands are held, as a master has them, `b""` where there are none.
     """
 
     __slots__ = ("_counting", "_nobodys", "_opened", "_turns", "delay", "generation", "needed")
@@ -49,28 +49,28 @@ class Gathering:
         """By generation modulo the delay."""
         self._opened = now
 
-    def put(self, seat: int, generation: int, entry: bytes, now: float) -> bool | None:
+    def put(self, seat: int, generation: int, commands: bytes, now: float) -> bool | None:
         """Hold a packet of a seat that counts. Whether it leaves a gap before it; None for one that was held already."""
         place = generation % self.delay
         turn = self._turns[place]
-        entries = turn.entries
-        if entries[seat] is not None:
+        said = turn.said
+        if said[seat] is not None:
             return None
-        entries[seat] = entry
+        said[seat] = commands
         turn.missing -= 1
         if turn.first == NEVER:
             turn.first = now
-        return generation > self.generation and self._turns[place - 1].entries[seat] is None
+        return generation > self.generation and self._turns[place - 1].said[seat] is None
 
-    def put_ahead(self, seat: int, generation: int, entry: bytes) -> None:
+    def put_ahead(self, seat: int, generation: int, commands: bytes) -> None:
         """Hold a packet of a seat that will count from a later generation on."""
-        entries = self._turns[generation % self.delay].entries
-        if entries[seat] is None:
-            entries[seat] = entry
+        said = self._turns[generation % self.delay].said
+        if said[seat] is None:
+            said[seat] = commands
 
     def holds(self, seat: int, generation: int) -> bool:
         """Whether there is a packet for a generation of the window."""
-        return self._turns[generation % self.delay].entries[seat] is not None
+        return self._turns[generation % self.delay].said[seat] is not None
 
     def gap(self, seat: int, generation: int) -> range:
         """The generations without a packet just before that one."""
@@ -95,8 +95,8 @@ class Gathering:
 
     def awaited(self) -> list[int]:
         """The seats whose packets for the next generation are missing."""
-        entries = self._next().entries
-        return [seat for seat, counts in enumerate(self._counting) if counts and entries[seat] is None]
+        said = self._next().said
+        return [seat for seat, counts in enumerate(self._counting) if counts and said[seat] is None]
 
     def waiting_since(self) -> float | None:
         """Since when somebody waits for others with the next generation; None while nobody does."""
@@ -116,18 +116,17 @@ class Gathering:
         """Nobody could wait for anybody up to now."""
         self._opened = now
 
-    def close(self, now: float) -> tuple[list[bytes], float]:
-        """The next generation is mastered: its entries by seat, and the seconds since its first packet."""
+    def close(self, now: float) -> tuple[list[bytes | None], float]:
+        """The next generation is mastered: what was sent for it, by seat, and the seconds since its first packet."""
         turn = self._next()
-        # Once compiled, asking for the length costs a tenth of asking whether there is something.
-        entries = [entry for entry in turn.entries if entry is not None and len(entry) > 0]
+        said = turn.said
         waited = 0.0 if turn.first == NEVER else now - turn.first
-        turn.entries = self._nobodys.copy()
+        turn.said = self._nobodys.copy()
         turn.missing = self.needed
         turn.first = NEVER
         self._opened = now
         self.generation += 1
-        return entries, waited
+        return said, waited
 
     def count(self, seat: int, counts: bool, now: float) -> None:
         """The seat counts from the next generation on, with what is held of it; or no longer, and what is held of it is forgotten."""
@@ -135,8 +134,8 @@ class Gathering:
         self.needed = sum(self._counting)
         for turn in self._turns:
             if not counts:
-                turn.entries[seat] = None
-            held = [entry is not None for entry, other in zip(turn.entries, self._counting, strict=True) if other]
+                turn.said[seat] = None
+            held = [sent is not None for sent, other in zip(turn.said, self._counting, strict=True) if other]
             turn.missing = held.count(False)
             if True not in held:
                 turn.first = NEVER

@@ -36,16 +36,16 @@ class Play(Course):
     def receive(self, seat: int, packet: CommandPacket, now: float) -> Effects:
         """A player's packet; as `take`."""
         generation, latency, framerate, about, checksum, commands, _ = packet
-        return self.take(seat, generation, latency, framerate, about, checksum, self._packets.entry(seat, commands) if commands else b"", now)
+        return self.take(seat, generation, latency, framerate, about, checksum, commands, now)
 
     def take(  # noqa: PLR0917 - each packet comes by here, and makes no object
-        self, seat: int, generation: int, latency: float, framerate: float, about: int, checksum: Checksum, entry: bytes, now: float
+        self, seat: int, generation: int, latency: float, framerate: float, about: int, checksum: Checksum, commands: bytes, now: float
     ) -> Effects:
-        """What a player says for a generation: `entry` is its part of the master, `about` the generation of the hash, -1 where there is none.
+        """What a player says for a generation: `commands` as a master has them, `about` the generation of the hash, -1 where there is none.
 
         Raises `BadState` for a generation that cannot be, `InvalidRequest` for a hash that cannot be, `Forbidden` for one who was put out.
         """
-        came = self._turns.take(seat, generation, latency, framerate, about, checksum, entry, now)
+        came = self._turns.take(seat, generation, latency, framerate, about, checksum, commands, now)
         if self.state is ITERATING and self._hashes.differing is None:
             if came is EARLY or came is AGAIN:
                 return _NOTHING
@@ -53,15 +53,15 @@ class Play(Course):
                 effects: list[Effect] = []
                 return effects if self._turns.make(effects, now) else self._settle(effects, now)
         if came is OUTSIDE:
-            return self._outside(seat, generation, latency, entry, now)
+            return self._outside(seat, generation, latency, commands, now)
         if came is UNCOUNTED:
-            return self._caught_up(seat, generation, entry, now)
+            return self._caught_up(seat, generation, commands, now)
         missing = self._gathering.gap(seat, generation) if came is GAP else ()
         return self._settle([Resend(seat, earlier) for earlier in missing], now)
 
     # Packets out of the ordinary.
 
-    def _outside(self, seat: int, generation: int, latency: float, entry: bytes, now: float) -> Effects:
+    def _outside(self, seat: int, generation: int, latency: float, commands: bytes, now: float) -> Effects:
         self._still_here(seat)
         next_one, delay = self.generation, self.terms.input_delay
         if generation >= next_one + delay:
@@ -72,7 +72,7 @@ class Play(Course):
         if self.seats.status[seat] is DROPPED and next_one - generation <= max(1.0, latency / SHORTEST_TURN):
             # It has caught up: no packet of its own can come sooner while the others' turns are shorter than its way to us and back.
             # Who wait for no clock have shorter turns than are told, and always beat one who is as far from us as they are.
-            self._turns.come_back(seat, generation, entry, now)
+            self._turns.come_back(seat, generation, commands, now)
             return self._settle([repeat], now)
         return (repeat,)
 
@@ -80,12 +80,12 @@ class Play(Course):
         if self.seats.status[seat] is EVICTED:
             raise Forbidden(PUT_OUT)
 
-    def _caught_up(self, seat: int, generation: int, entry: bytes, now: float) -> Effects:
+    def _caught_up(self, seat: int, generation: int, commands: bytes, now: float) -> Effects:
         """A dropped player's packet inside the window: the next master takes it back, and its packets count after that."""
         self._still_here(seat)
         if self.seats.status[seat] is LEFT:
             raise BadState("you have left this play")
-        self._turns.come_back(seat, generation, entry, now)
+        self._turns.come_back(seat, generation, commands, now)
         return self._settle([], now)
 
     # Who takes part.

@@ -56,7 +56,7 @@ class Turns:
         self.hashes = Hashes(interval=terms.checksum_interval, input_delay=delay, owing=owing, generation=past.generation, past=past.checksum)
 
     def take(  # noqa: PLR0917 - each packet comes by here, and makes no object
-        self, seat: int, generation: int, latency: float, framerate: float, about: int, checksum: Checksum, entry: bytes, now: float
+        self, seat: int, generation: int, latency: float, framerate: float, about: int, checksum: Checksum, commands: bytes, now: float
     ) -> Came:
         """A player's packet. Gives what became of it; raises `InvalidRequest` for a hash that cannot be."""
         gathering, hashes = self.gathering, self.hashes
@@ -67,7 +67,7 @@ class Turns:
             return UNCOUNTED
         if about >= gathering.generation or (about >= 0 and about % hashes.interval):
             hashes.check(about, gathering.generation)
-        gap = gathering.put(seat, generation, entry, now)
+        gap = gathering.put(seat, generation, commands, now)
         if gap is None:
             came = AGAIN
         else:
@@ -85,8 +85,8 @@ class Turns:
             if not gathering.needed and not self._seats.having(RETURNING):
                 break
             generation = gathering.generation
-            entries, waited = gathering.close(now)
-            data = self._packets.master(generation, self._pace.next(), self._checksum, entries, self._system)
+            commands, waited = gathering.close(now)
+            data = self._packets.master(generation, self._pace.next(), self._checksum, commands, self._system)
             effects.append(Master(generation, data, waited))
             if self._system:
                 effects += [Evict(event["evicted"]) for event in self._system if "evicted" in event]
@@ -141,13 +141,13 @@ class Turns:
         self.gathering.count(seat, False, now)
         self._seats.become(seat, status, now)
 
-    def come_back(self, seat: int, generation: int, entry: bytes, now: float) -> None:
+    def come_back(self, seat: int, generation: int, commands: bytes, now: float) -> None:
         """A dropped player's packet: the next master takes it back, and its packets count after that."""
         if self._seats.status[seat] is DROPPED:
             self._seats.become(seat, RETURNING, now)
             self._system.append({"rejoined": seat})
         if generation > self.gathering.generation:
-            self.gathering.put_ahead(seat, generation, entry)
+            self.gathering.put_ahead(seat, generation, commands)
 
     def stay_out(self, seat: int, now: float) -> None:
         """One who was coming back is not any more."""

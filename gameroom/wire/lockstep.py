@@ -1,7 +1,7 @@
 """Packets of lock-step rooms: bytes and room messages on one side, values on the other (docs/protocol/lockstep.md).
 
 There are two codecs with the same methods, one for JSON rooms and one for binary rooms.
-A player's commands are encoded once, when they come (`entry`), so that making a master is joining bytes.
+A player's commands are encoded once, when they come, so that making a master is joining bytes.
 Pure values: no Twisted, no clock, no I/O.
 """
 
@@ -39,14 +39,15 @@ SYSTEM_SEAT: Final = 0xFFFF
 U16: Final = 0xFFFF
 U32: Final = 0xFFFFFFFF
 U64: Final = 0xFFFFFFFFFFFFFFFF
+_SIGN: Final = 1 << 63
 
 _HEX: Final = re.compile(r"[0-9a-f]{16}")
 
-COMMAND_HEAD: Final = struct.Struct("!BBIHHIQ")
+COMMAND_HEAD: Final = struct.Struct("!BBIHHIq")
 COMMAND_HEAD_BYTES: Final = 22
 """What a binary command packet begins with: kind, flags, generation, latency, framerate, checksum's generation, checksum; and its size."""
 _MASTER_HEAD: Final = struct.Struct("!BBIH")
-_CHECKSUM: Final = struct.Struct("!IQ")
+_CHECKSUM: Final = struct.Struct("!Iq")
 _COUNT: Final = struct.Struct("!H")
 _ENTRY: Final = struct.Struct("!HH")
 _MASTERS_HEAD: Final = struct.Struct("!BII")
@@ -55,7 +56,7 @@ _NO_CHECKSUM: Final = bytes(_CHECKSUM.size)
 _pack_checksum: Final = _CHECKSUM.pack
 
 Checksum = str | int | dict[str, str] | Digest
-"""A hash: what the client's JSON says, or a binary packet's number; or what is kept of one."""
+"""A hash: what the client's JSON says, or a binary packet's 64 bits, as a signed number; or what is kept of one."""
 _NO_VALUE: Checksum = 0
 
 
@@ -92,16 +93,12 @@ class Packets:
 
     binary: bool
 
-    def entry(self, seat: int, commands: bytes) -> bytes:
-        """A player's part of a master; empty for no commands."""
-        raise NotImplementedError
-
     def checksum(self, generation: int, value: Checksum) -> bytes:
         """The agreed hash as it stands in a master."""
         raise NotImplementedError
 
-    def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
-        """A whole master. `entries` are in the order of seats; `checksum` is empty while nothing is agreed."""
+    def master(self, generation: int, iterations: int, checksum: bytes, commands: list[bytes | None], system: Sequence[Mapping[str, Any]]) -> bytes:
+        """A whole master. `commands` are by seat, encoded, empty or None where there are none; `checksum` is empty while nothing is agreed."""
         raise NotImplementedError
 
     def masters(self, first: int, masters: Sequence[bytes]) -> bytes:
@@ -200,19 +197,16 @@ class JSONPackets(Packets):
             return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, b"", OVERSIZED))
         return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, encoded, ""))
 
-    def entry(self, seat: int, commands: bytes) -> bytes:
-        return _JSON_SEATS[seat] + commands if commands else b""
-
     def checksum(self, generation: int, value: Checksum) -> bytes:
         return b'"checksum":{"generation":%d,"value":%b},' % (generation, orjson.dumps(value))
 
-    def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
+    def master(self, generation: int, iterations: int, checksum: bytes, commands: list[bytes | None], system: Sequence[Mapping[str, Any]]) -> bytes:
         end = b',"system":%b}' % orjson.dumps(system) if system else b"}"
         return b'{"type":"master","generation":%d,"iterations_per_command":%d,%b"commands":{%b}%b' % (
             generation,
             iterations,
             checksum,
-            b",".join(entries),
+            b",".join([_JSON_SEATS[seat] + said for seat, said in enumerate(commands) if said]),
             end,
         )
 
@@ -260,23 +254,19 @@ class BinaryPackets(Packets):
             about, checksum = -1, _NO_VALUE
         return _new_packet(CommandPacket, (generation, latency, framerate, about, checksum, commands, OVERSIZED if oversized else ""))
 
-    def entry_head(self, seat: int, size: int) -> bytes:
-        """What a player's part of a master begins with, for so many bytes of commands."""
-        return _ENTRY.pack(seat, size)
-
-    def entry(self, seat: int, commands: bytes) -> bytes:
-        return self.entry_head(seat, len(commands)) + commands if commands else b""
-
     def checksum(self, generation: int, value: Checksum) -> bytes:
+        if COMPILED and type(value) is int:
+            return native.checksum(generation, value)
         return _pack_checksum(generation, value)
 
-    def master(self, generation: int, iterations: int, checksum: bytes, entries: list[bytes], system: Sequence[Mapping[str, Any]]) -> bytes:
-        if system:
-            events = orjson.dumps(system)
-            entries = [*entries, _ENTRY.pack(SYSTEM_SEAT, len(events)) + events]
+    def master(self, generation: int, iterations: int, checksum: bytes, commands: list[bytes | None], system: Sequence[Mapping[str, Any]]) -> bytes:
+        events = orjson.dumps(system) if system else b""
         if COMPILED:
-            return native.master(generation, min(iterations, U16), checksum, _NO_CHECKSUM, entries)
+            return native.master(generation, min(iterations, U16), checksum, commands, events)
         head = _MASTER_HEAD.pack(MASTER, 1 if checksum else 0, generation, min(iterations, U16))
+        entries = [_ENTRY.pack(seat, len(said)) + said for seat, said in enumerate(commands) if said]
+        if events:
+            entries.append(_ENTRY.pack(SYSTEM_SEAT, len(events)) + events)
         return b"".join((head, checksum or _NO_CHECKSUM, _COUNT.pack(len(entries)), *entries))
 
     def masters(self, first: int, masters: Sequence[bytes]) -> bytes:
@@ -286,12 +276,13 @@ class BinaryPackets(Packets):
         return b"".join(parts)
 
     def shown(self, value: Checksum) -> Any:
-        return f"{value:016x}"
+        assert isinstance(value, int)
+        return f"{value & U64:016x}"
 
     def hash_of(self, shown: Any) -> Checksum:
         if type(shown) is not str or not _HEX.fullmatch(shown):
             raise InvalidRequest("checksum must be 16 lower-case hex digits")
-        return int(shown, 16)
+        return int.from_bytes(bytes.fromhex(shown), "big", signed=True)
 
     def read_master(self, data: bytes) -> MasterPacket:
         try:
@@ -324,10 +315,11 @@ BINARY: Final = BinaryPackets()
 
 
 def encode_command(packet: CommandPacket) -> bytes:
-    """A client's binary command packet."""
+    """A client's binary command packet. The 64 bits of its hash may be a signed number or an unsigned one."""
     flags, about = (1, packet.checksum_generation) if packet.checksum_generation >= 0 else (0, 0)
-    head = COMMAND_HEAD.pack(COMMAND, flags, packet.generation, int(packet.latency), int(packet.framerate), about, packet.checksum if flags else 0)
-    return head + packet.commands
+    value = packet.checksum if flags and isinstance(packet.checksum, int) else 0
+    signed = (value & U64 ^ _SIGN) - _SIGN
+    return COMMAND_HEAD.pack(COMMAND, flags, packet.generation, int(packet.latency), int(packet.framerate), about, signed) + packet.commands
 
 
 def decode_masters(data: bytes) -> tuple[int, list[bytes]]:

@@ -17,10 +17,12 @@ from librt.strings import (
     read_i64_le,
     write_i16_be,
     write_i32_be,
+    write_i64_be,
     write_i64_le,
 )
 from mypy_extensions import i16, i32, i64, u8
 
+_NO_CHECKSUM: Final = bytes(12)
 _whole: Final = BytesWriter()
 """Made once: who writes into it truncates it first, and takes out all of it before anybody else writes. It stays as large as the largest."""
 
@@ -51,28 +53,47 @@ def unmasked(data: bytes, start: i64, size: i64) -> bytes:
 
 def command_head(data: bytes) -> tuple[int, float, float, int, int]:
     """Generation, latency, framerate, and the hash's generation and value of a binary command packet; see `wire.lockstep.COMMAND_HEAD`."""
-    value = read_i64_be(data, 14)
     return (
         int(i64(read_i32_be(data, 2)) & 0xFFFFFFFF),
         float(i64(read_i16_be(data, 6)) & 0xFFFF),
         float(i64(read_i16_be(data, 8)) & 0xFFFF),
         int(i64(read_i32_be(data, 10)) & 0xFFFFFFFF),
-        int(value) if value >= 0 else int(value) + (1 << 64),
+        int(read_i64_be(data, 14)),
     )
 
 
-def master(generation: i64, iterations: i64, checksum: bytes, no_checksum: bytes, entries: list[bytes]) -> bytes:
-    """A binary master; see `wire.lockstep.BinaryPackets.master`."""
+def checksum(generation: i64, value: i64) -> bytes:
+    """A hash as it stands in a binary master."""
+    written = _whole
+    written.truncate(0)
+    write_i32_be(written, i32(generation))
+    write_i64_be(written, value)
+    return written.getvalue()
+
+
+def master(generation: i64, iterations: i64, checksum: bytes, commands: list[bytes | None], system: bytes) -> bytes:
+    """A binary master; see `wire.lockstep.BinaryPackets.master`. `system` are the bytes of its events, empty where there are none."""
+    count: i64 = 1 if system else 0
+    for said in commands:
+        if said is not None and len(said) > 0:
+            count += 1
     packet = _whole
     packet.truncate(0)
     packet.append(2)
     packet.append(1 if checksum else 0)
     write_i32_be(packet, i32(generation))
     write_i16_be(packet, i16(iterations))
-    packet.write(checksum or no_checksum)
-    write_i16_be(packet, i16(len(entries)))
-    for entry in entries:
-        packet.write(entry)
+    packet.write(checksum or _NO_CHECKSUM)
+    write_i16_be(packet, i16(count))
+    for seat, said in enumerate(commands):
+        if said is not None and len(said) > 0:
+            write_i16_be(packet, i16(seat))
+            write_i16_be(packet, i16(len(said)))
+            packet.write(said)
+    if system:
+        write_i16_be(packet, -1)
+        write_i16_be(packet, i16(len(system)))
+        packet.write(system)
     return packet.getvalue()
 
 

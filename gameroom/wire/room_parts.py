@@ -17,8 +17,10 @@ if COMPILED:
 
 ROOM_PART: Final = 14
 ROOM: Final = 15
-ROOM_TEXT: Final = bytes((VERSION, ROOM << 2 | JSON))
-ROOM_BINARY: Final = bytes((VERSION, ROOM << 2 | RAW))
+_TEXT: Final = ROOM << 2 | JSON
+_BINARY: Final = ROOM << 2 | RAW
+ROOM_TEXT: Final = bytes((VERSION, _TEXT))
+ROOM_BINARY: Final = bytes((VERSION, _BINARY))
 """What the envelope of a whole room message begins with."""
 NO_MESSAGE: Final = (b"", False, 0)
 """Where there is no message. (Not None: what is compiled hands three values on, and no object.)"""
@@ -30,13 +32,16 @@ def plain_room_message(data: bytes, at: int, longest: int) -> tuple[bytes, bool,
     Gives its message, whether that is binary, and where the envelope ends.
     The end is 0 where it is another envelope, is not here as a whole, or has more than `longest` bytes.
     """
-    is_binary, start, here = data.startswith(ROOM_BINARY, at), at + HEADER_BYTES, len(data)
-    if start > here or not (is_binary or data.startswith(ROOM_TEXT, at)):
+    start, here = at + HEADER_BYTES, len(data)
+    if start > here or data[at] != VERSION:
+        return NO_MESSAGE
+    second = data[at + 1]
+    if second != _BINARY and second != _TEXT:  # noqa: PLR1714 - once compiled, this makes no tuple
         return NO_MESSAGE
     end = start + (data[at + 2] << 8 | data[at + 3])
     if end > here or end - start > longest:
         return NO_MESSAGE
-    return data[start:end], is_binary, end
+    return data[start:end], second == _BINARY, end
 
 
 def room_message(data: bytes, binary: bool) -> bytes:

@@ -182,8 +182,8 @@ class VerifyTests(ReplayCase):
         def line(generation: int, data: bytes) -> Line:
             return {"t": 0, "type": "master", "generation": generation, "data": base64.b64encode(data).decode()}
 
-        first = BINARY.master(0, 3, b"", [BINARY.entry(0, b"a")], [])
-        second = BINARY.master(1, 3, BINARY.checksum(0, 77), [BINARY.entry(1, b"a")], [{"dropped": 1}])
+        first = BINARY.master(0, 3, b"", [b"a"], [])
+        second = BINARY.master(1, 3, BINARY.checksum(0, 77), [None, b"a"], [{"dropped": 1}])
         self.assertEqual(self.faults(head(encoding="binary"), line(0, first)), [])
         [(number, message)] = self.faults(head(encoding="binary"), line(0, first), line(1, second))
         self.assertEqual((number, message), (3, "there are commands of seat 1, which has none in this generation"))

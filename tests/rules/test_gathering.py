@@ -18,15 +18,15 @@ class GatheringTests(SynchronousTestCase):
         return Gathering(delay=delay, seats=4, counting=SEATS, generation=5, now=10.0)
 
     def test_complete_with_the_last(self) -> None:
-        """It is complete when all who count have sent, and gives their entries by seat without empty ones."""
+        """It is complete when all who count have sent, and gives what they said, by seat."""
         gathering = self.gathering()
-        for seat, entry in ((3, b"d"), (0, b"a")):
-            self.assertIs(gathering.put(seat, 5, entry, 11.0), False)
+        for seat, commands in ((3, b"d"), (0, b"a")):
+            self.assertIs(gathering.put(seat, 5, commands, 11.0), False)
             self.assertFalse(gathering.complete())
         self.assertEqual(gathering.awaited(), [2])
         gathering.put(2, 5, b"", 12.0)
         self.assertTrue(gathering.complete())
-        self.assertEqual((gathering.close(13.5), gathering.generation), (([b"a", b"d"], 2.5), 6))
+        self.assertEqual((gathering.close(13.5), gathering.generation), (([b"a", None, b"", b"d"], 2.5), 6))
         self.assertEqual(gathering.awaited(), [0, 2, 3])
 
     def test_held_and_gaps(self) -> None:
@@ -61,12 +61,12 @@ class GatheringTests(SynchronousTestCase):
         self.assertTrue(gathering.complete())
         gathering.put_ahead(3, 6, b"back")
         gathering.put_ahead(3, 6, b"again")
-        self.assertEqual(gathering.close(12.0)[0], [b"a", b"b"])
+        self.assertEqual(gathering.close(12.0)[0], [b"a", None, b"b", None])
         gathering.count(3, True, 13.0)
         self.assertEqual((gathering.awaited(), gathering.waiting_since(), gathering.newest(3)), ([0, 2], 13.0, 6))
         for seat in (0, 2):
             gathering.put(seat, 6, b"", 14.0)
-        self.assertEqual(gathering.close(14.0)[0], [b"back"])
+        self.assertEqual(gathering.close(14.0)[0], [b"", None, b"", b"back"])
 
     @given(st.integers(1, 5), st.lists(st.tuples(st.sampled_from(SEATS), st.integers(0, 4)), max_size=60))
     def test_any_order(self, delay: int, arrivals: list[tuple[int, int]]) -> None:
@@ -74,16 +74,17 @@ class GatheringTests(SynchronousTestCase):
         gathering, held, closed = self.gathering(delay), dict[tuple[int, int], bytes](), 0
         for number, (seat, ahead) in enumerate(arrivals):
             generation = gathering.generation + ahead % delay
-            entry = b"%d" % number
-            put = gathering.put(seat, generation, entry, 11.0)
+            commands = b"%d" % number
+            put = gathering.put(seat, generation, commands, 11.0)
             self.assertEqual(put is None, (seat, generation) in held)
             if put is not None:
-                held[seat, generation] = entry
+                held[seat, generation] = commands
                 gap = generation > gathering.generation and (seat, generation - 1) not in held
                 self.assertEqual(put, gap)
             while gathering.complete():
                 due = [held.pop((each, gathering.generation)) for each in SEATS]
-                self.assertEqual(gathering.close(11.0)[0], due)
+                said = gathering.close(11.0)[0]
+                self.assertEqual(([said[each] for each in SEATS], said[1]), (due, None))
                 closed += 1
             self.assertEqual(gathering.generation, 5 + closed)
             self.assertEqual(gathering.awaited(), [each for each in SEATS if (each, gathering.generation) not in held])

@@ -49,11 +49,11 @@ class Threads:
 
 
 def json_master(generation: int, filling: int = 0, system: Any = ()) -> bytes:
-    return JSON.master(generation, 3, JSON.checksum(max(0, generation - 2), "ab"), [JSON.entry(0, b'["%b"]' % (b"x" * filling))], system)
+    return JSON.master(generation, 3, JSON.checksum(max(0, generation - 2), "ab"), [b'["%b"]' % (b"x" * filling)], system)
 
 
 def binary_master(generation: int, filling: int = 0, system: Any = ()) -> bytes:
-    return BINARY.master(generation, 3, b"", [BINARY.entry(0, b"\n" + b"x" * filling)], system)
+    return BINARY.master(generation, 3, b"", [b"\n" + b"x" * filling], system)
 
 
 class RecordingsCase(SynchronousTestCase):
