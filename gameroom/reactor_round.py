@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 READABLE: Final = int(EPOLLIN)
 SMALL_READ: Final = 4 * 1024
 """What a read gives at most, in bytes, unless the one before it was full."""
+TINY_READ: Final = 448
+"""What a read for a lane gives at most, until one was full: Python has room for so little at hand, and need not look for it."""
 LARGE_READ: Final = 256 * 1024
 """What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
 MUCH: Final = 64 * 1024
@@ -136,20 +138,25 @@ class Way(Shortcut):
 class Lane(Shortcut):
     """Gives what comes at a connection to `take`, and what that leaves to the protocol. All that each read needs is here, side by side."""
 
-    __slots__ = ("_take",)
+    __slots__ = ("_most", "_take")
 
     def __init__(self, connection: LeanConnection, take: Callable[[bytes], bytes]) -> None:
         super().__init__(connection)
+        self._most = TINY_READ
         self._take = take
 
     def read(self) -> Read | None:
         """Read a little, once."""
         try:
-            data = self._receive(SMALL_READ)
+            data = self._receive(self._most)
         except OSError as problem:
             return None if problem.errno == EWOULDBLOCK else _lost
+        size = len(data)
+        if size == TINY_READ:
+            # There may be more, of which epoll tells again. From now on it comes in one read.
+            self._most = SMALL_READ
         # What is not little may be followed by more: the connection is to know of it, and all of it is the protocol's.
-        if 0 < len(data) < SMALL_READ and not (data := self._take(data)):
+        if 0 < size < SMALL_READ and not (data := self._take(data)):
             return None
         return partial(self.connection.came, data, SMALL_READ)
 

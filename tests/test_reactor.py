@@ -56,7 +56,10 @@ class Kernel:
         self.asked.append(size)
         if not self.incoming:
             raise BlockingIOError(errno.EWOULDBLOCK, "nothing there")
-        return self.incoming.pop(0)[:size]
+        data = self.incoming.pop(0)
+        if len(data) > size:
+            self.incoming.insert(0, data[size:])
+        return data[:size]
 
     def shutdown(self, how: int) -> None:
         self.shut.append(how)

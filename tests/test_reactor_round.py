@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.reactor import LeanServer
-from gameroom.reactor_round import MUCH, SMALL_READ, read_each
+from gameroom.reactor_round import MUCH, SMALL_READ, TINY_READ, read_each
 from gameroom.shortcuts import let_take, sender, sender_of
 from tests.test_reactor import BUFFER, ConnectionCase, HalfCloseable, Kernel, Producer, ReactorCase, Recorder
 
@@ -63,6 +63,8 @@ class LaneCase(ReactorCase):
             self.kernel.incoming = [piece]
             self.kernel.peer.send(b"!")
             self.round()
+            while self.kernel.incoming and not self.kernel.closed:
+                self.round()
             if not self.kernel.closed:
                 self.kernel.real.recv(1)
 
@@ -81,7 +83,14 @@ class LaneTests(LaneCase):
         self.comes(b"ONE", b"TWO")
         self.assertEqual((self.protocol.taken, self.protocol.data), ([b"ONE", b"TWO"], b""))
         self.assertEqual(self.protocol.systems_of_take, ["-", "-"])
-        self.assertEqual(self.kernel.asked, [SMALL_READ] * 2)
+        self.assertEqual(self.kernel.asked, [TINY_READ] * 2)
+
+    def test_larger(self) -> None:
+        """A full read may have cut a message: the rest comes behind it, and from then on more is read at once."""
+        self.comes(b"A" * (TINY_READ + 10), b"B" * (TINY_READ + 10), b"c")
+        self.assertEqual(self.kernel.asked, [TINY_READ, *[SMALL_READ] * 3])
+        self.assertEqual([len(taken) for taken in self.protocol.taken], [TINY_READ, 10, TINY_READ + 10, 0, 0])
+        self.assertEqual(self.protocol.data, b"c")
 
     def test_left(self) -> None:
         """What `take` leaves is the protocol's, which is called in its logging context; and then it goes on as before."""
@@ -98,6 +107,9 @@ class LaneTests(LaneCase):
 
     def test_much(self) -> None:
         """A full read is all the protocol's, and so is what follows, in large reads, until one brings little."""
+        self.comes(b"A" * TINY_READ)
+        self.kernel.asked.clear()
+        self.protocol.systems_of_take.clear()
         self.comes(b"A" * SMALL_READ)
         self.assertEqual((self.is_short, self.protocol.systems_of_take), (False, ["Taker,0,127.0.0.1"]))
         self.comes(b"B" * (SMALL_READ + 1), b"C" * SMALL_READ)
@@ -107,11 +119,11 @@ class LaneTests(LaneCase):
         self.comes(b"FG")
         self.assertEqual(self.kernel.asked, [SMALL_READ, *[BUFFER] * 3, SMALL_READ])
         self.assertEqual(self.protocol.systems_of_take, [*["Taker,0,127.0.0.1"] * 4, "-"])
-        self.assertEqual(b"".join(self.protocol.taken), b"A" * SMALL_READ + b"B" * (SMALL_READ + 1) + b"C" * SMALL_READ + b"DEFG")
+        self.assertEqual(b"".join(self.protocol.taken), b"A" * (TINY_READ + SMALL_READ) + b"B" * (SMALL_READ + 1) + b"C" * SMALL_READ + b"DEFG")
 
     def test_nearly_full(self) -> None:
-        self.comes(b"A" * (SMALL_READ - 1))
-        self.assertEqual((self.is_short, self.protocol.systems_of_take), (True, ["-"]))
+        self.comes(b"A" * TINY_READ, b"A" * (SMALL_READ - 1))
+        self.assertEqual((self.is_short, self.protocol.systems_of_take), (True, ["-"] * 2))
 
     def test_begun_amid_much(self) -> None:
         """Where reads are large already it begins with the next small one."""
@@ -222,12 +234,11 @@ class LaneTests(LaneCase):
         for number, size in enumerate(sizes):
             let_take(self.connection, take if number >= len(on) or on[number] else None)
             data = bytes([number]) * size
-            most = SMALL_READ if self.connection.reads_little else BUFFER
-            given_to_it += data[:most]
+            given_to_it += data
             if data:
                 self.comes(data)
             self.assertEqual(b"".join(came), given_to_it)
-        self.assertEqual(self.kernel.asked, [each for each in self.kernel.asked if each in (SMALL_READ, BUFFER)])
+        self.assertEqual(self.kernel.asked, [each for each in self.kernel.asked if each in (TINY_READ, SMALL_READ, BUFFER)])
         self.connection.connectionLost(Failure(ConnectionLost()))
 
 
