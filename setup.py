@@ -34,6 +34,7 @@ COMPILED = [
     "gameroom/rules/hashes.py",
     "gameroom/rules/lockstep.py",
     "gameroom/rules/master.py",
+    "gameroom/rules/open_tallies.py",
     "gameroom/rules/pace.py",
     "gameroom/rules/results.py",
     "gameroom/rules/resync.py",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from gameroom.errors import InvalidRequest
+from gameroom.rules.open_tallies import OpenTallies
 from gameroom.rules.tally import Tally, Verdict, judge, told
 from gameroom.wire.lockstep import Checksum
 
@@ -21,8 +22,6 @@ KEPT: Final = 256
 """So many agreed generations are kept, to compare late reports and snapshots with."""
 WHOLE: Final = 8
 """So many of them with all sections of their hash, which may be 16 KiB; of the others a digest."""
-NEAR: Final = 8
-"""So many that are open are found without a hash table."""
 OPEN: Final = 1000
 """No more generations than that are open at once, whatever clients report."""
 
@@ -44,10 +43,8 @@ class Hashes:
         self.suspicious = False
         """Somebody may be leaving out hashes: `overdue` is to be asked."""
         self._input_delay = input_delay
-        self._open: dict[int, Tally] = {}
-        """By generation: what is reported and not agreed."""
-        self._near = [Tally(-1, 0, 0)] * NEAR
-        """Round and round, by generation: the last that was opened. It may be open no more."""
+        self._open = OpenTallies()
+        """What is reported and not agreed."""
         self._agreed: list[Tally | None] = [None] * KEPT
         """Round and round, by generation: the newest that are agreed."""
         self._whole: list[Tally] = []
@@ -82,12 +79,9 @@ class Hashes:
 
     def report(self, seat: int, about: int, value: Checksum) -> bool:
         """A player's hash of its state after generation `about`; its first word counts. Whether a newer generation is agreed now."""
-        tally = self._near[about % NEAR]
-        if tally.about != about or not tally.open:
-            found = self._open.get(about)
-            if found is None:
-                return self._first(seat, about, value)
-            tally = found
+        tally = self._open.get(about)
+        if tally is None:
+            return self._first(seat, about, value)
         if value != tally.value or tally.others is not None:
             self._differs(tally, seat, value)
             return False
@@ -102,24 +96,16 @@ class Hashes:
             if value != kept.value and not kept.has(seat) and (votes := {each: kept.value for each in self._owes_from if kept.has(each)}):
                 kept.become(votes)
                 self._agreed[about // self.interval % KEPT] = None
-                self._begin(kept)
+                self._open.add(kept)
                 self._differs(kept, seat, value)
             return False
-        if about <= self._closed or len(self._open) >= OPEN:
+        if about <= self._closed or self._open.count >= OPEN:
             return False
         tally = Tally(about, value, 1 << seat)
-        self._begin(tally)
-        if len(self._open) >= TOLD_AFTER:
+        self._open.add(tally)
+        if self._open.count >= TOLD_AFTER:
             self.suspicious = True
         return (1 << seat == self._owing or about < self._all_from) and self._agree(tally)
-
-    def _begin(self, tally: Tally) -> None:
-        tally.open = True
-        self._open[tally.about] = self._near[tally.about % NEAR] = tally
-
-    def _end(self, tally: Tally) -> None:
-        tally.open = False
-        del self._open[tally.about]
 
     def _differs(self, tally: Tally, seat: int, value: Checksum) -> None:
         if not tally.has(seat):
@@ -129,12 +115,13 @@ class Hashes:
     def _compare(self) -> bool:
         """After something out of the ordinary: what differs, what is agreed. Whether a newer generation is."""
         # A generation that only those had reported who are gone is none that anybody misses.
-        self._silent = {seat: about for seat, about in self._silent.items() if about in self._open and self._counts(self._open[about])}
-        differing = [about for about, tally in self._open.items() if tally.others is not None]
+        counted = {tally.about for tally in self._open.listed() if self._counts(tally)} if self._silent else ()
+        self._silent = {seat: about for seat, about in self._silent.items() if about in counted}
+        differing = [tally.about for tally in self._open.listed() if tally.others is not None]
         self.differing = min([*differing, *self._silent.values()], default=None)
         newer = False
-        for about in sorted(self._open):
-            newer |= self._agree(self._open[about])
+        for tally in self._open.listed():
+            newer |= self._agree(tally)
         return newer
 
     def _agree(self, tally: Tally) -> bool:
@@ -146,7 +133,7 @@ class Hashes:
                 return False
         if self.differing is not None or not self._owing:
             return False
-        self._end(tally)
+        self._open.remove(tally)
         self._agreed[about // self.interval % KEPT] = tally
         if type(tally.value) is dict:
             self._shorten_older(tally)
@@ -155,7 +142,7 @@ class Hashes:
             self.agreed = about
             if agreed is not None and agreed > self._closed:
                 self._closed = agreed
-        if self._open:
+        if self._open.count:
             self._suspect()
         # One that had been agreed, and was contested then, may be agreed otherwise.
         return newer or about == agreed
@@ -173,7 +160,7 @@ class Hashes:
 
     def _suspect(self) -> None:
         agreed = self.agreed
-        self.suspicious = len(self._open) >= TOLD_AFTER or (agreed is not None and any(about < agreed for about in self._open))
+        self.suspicious = self._open.count >= TOLD_AFTER or (agreed is not None and self._open.has_before(agreed))
 
     # Who owes.
 
@@ -192,7 +179,7 @@ class Hashes:
         self._owing &= ~(1 << seat)
         self._all_from = max(self._owes_from.values(), default=0)
         self._silent.pop(seat, None)
-        for tally in list(self._open.values()):
+        for tally in self._open.listed():
             votes = tally.votes()
             if votes.pop(seat, None) is not None:
                 self._revote(tally, votes)
@@ -214,7 +201,7 @@ class Hashes:
             self._silent.pop(seat, None)
             self._deaf[seat] = generation
             self.owe(seat, generation + 1)
-        for tally in list(self._open.values()):
+        for tally in self._open.listed():
             votes = {seat: value for seat, value in tally.votes().items() if seat not in seats}
             value = next((votes[seat] for seat in right if seat in votes), None)
             # They have that state now. So they count where their like are counted.
@@ -225,7 +212,7 @@ class Hashes:
         if votes:
             tally.become(votes)
         else:
-            self._end(tally)
+            self._open.remove(tally)
 
     def _missing(self, tally: Tally) -> list[int]:
         return [seat for seat, since in self._owes_from.items() if tally.about >= since and not tally.has(seat)]
@@ -242,7 +229,7 @@ class Hashes:
         it must have had the masters up to the input delay before it.
         """
         telling = []
-        wanted = [tally for tally in self._open.values() if self._counts(tally)]
+        wanted = [tally for tally in self._open.listed() if self._counts(tally)]
         reach = {seat: newest_packet(seat) - self._input_delay for seat in self._owes_from}
         for seat, since in self._owes_from.items():
             due = [tally.about for tally in wanted if since <= tally.about <= reach[seat] and not tally.has(seat)]
@@ -262,13 +249,13 @@ class Hashes:
     def _settle_old(self, before: int) -> None:
         """No packet that is still on its way has a hash of a generation before that one: who did not report has passed it over."""
         newest = -1 if self.agreed is None else self.agreed
-        for tally in [each for each in self._open.values() if each.about < before]:
+        for tally in [each for each in self._open.listed() if each.about < before]:
             counts = self._counts(tally)
             if counts and tally.about >= newest:
                 continue
             for seat in self._missing(tally) if counts else ():
                 self._passed_over[seat] += 1
-            self._end(tally)
+            self._open.remove(tally)
             self._closed = max(tally.about, self._closed)
 
     # What follows.
@@ -292,7 +279,7 @@ class Hashes:
 
     def is_open(self, about: int) -> bool:
         """Whether a generation is reported and neither agreed nor passed over."""
-        return about in self._open
+        return self._open.get(about) is not None
 
     def reported_by(self, about: int, seats: Collection[int]) -> Checksum | None:
         """What more than half of these have reported of a generation."""
@@ -304,20 +291,25 @@ class Hashes:
         tally = self._open.get(about) or self._kept(about)
         return tally is not None and tally.has(seat)
 
+    def _contested(self) -> Tally:
+        assert self.differing is not None
+        tally = self._open.get(self.differing)
+        assert tally is not None
+        return tally
+
     def reported(self) -> bool:
         """Whether all who owe it have reported the differing generation."""
-        assert self.differing is not None
-        return self._silent.keys() >= set(self._missing(self._open[self.differing]))
+        return self._silent.keys() >= set(self._missing(self._contested()))
 
     def verdict(self, host: int | None) -> Verdict | None:
         """Who is right; see `judge`. Something differs."""
-        assert self.differing is not None
-        tallies = [self._open[about] for about in sorted(self._open) if about >= self.differing]
+        oldest = self._contested().about
+        tallies = [tally for tally in self._open.listed() if tally.about >= oldest]
         return judge(tallies, present=self._owes_from, silent=self.silent, host=host)
 
     def divergence(self, shown: Callable[[Checksum], Any]) -> dict[str, Any]:
         """What is told of the divergence."""
-        assert self.differing is not None
-        older = [tally.about for tally in self._agreed if tally is not None and tally.about < self.differing]
+        contested = self._contested()
+        older = [tally.about for tally in self._agreed if tally is not None and tally.about < contested.about]
         # Who comes late may differ from what the others had agreed on already.
-        return {**told(self._open[self.differing], self.silent, shown), "last_agreed": max(older, default=None)}
+        return {**told(contested, self.silent, shown), "last_agreed": max(older, default=None)}

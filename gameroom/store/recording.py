@@ -39,12 +39,19 @@ class RecordingDamaged(Exception):
     """A recording that cannot be gone on with: something is wrong before its last line."""
 
 
-def line_of(master: bytes, generation: int, milliseconds: int, binary: bool) -> bytes:
-    """A master's line: the master itself with `t` before its fields, or a line with its bytes in base64."""
-    if binary:
-        data: bytes = native.base64(master) if COMPILED else pybase64.b64encode(master)
-        return b'{"t":%d,"type":"master","generation":%d,"data":"%b"}\n' % (milliseconds, generation, data)
-    return b'{"t":%d,%b\n' % (milliseconds, master[1:])
+def lines_of(masters: list[bytes], generation: int, milliseconds: int, binary: bool) -> tuple[bytes, list[int]]:
+    """The lines of masters from that generation on, and the size of each.
+
+    A line is the master itself with `t` before its fields, or has its bytes in base64 where it is `binary`.
+    """
+    if not binary:
+        lines = [b'{"t":%d,%b\n' % (milliseconds, master[1:]) for master in masters]
+    elif COMPILED:
+        return native.recorded(masters, generation, milliseconds)
+    else:
+        begin = b'{"t":%d,"type":"master","generation":' % milliseconds
+        lines = [b'%b%d,"data":"%b"}\n' % (begin, number, pybase64.b64encode(master)) for number, master in enumerate(masters, generation)]
+    return b"".join(lines), [len(line) for line in lines]
 
 
 def master_of(line: bytes, binary: bool) -> bytes | None:
@@ -125,13 +132,13 @@ class Recording:
         """Write the next masters; raises `OSError`, and then nothing of them is in the file. `now` is Unix time in seconds."""
         start, generation = self._size, self.masters
         milliseconds = max(0, int((now - self._started) * 1000))
-        lines = [line_of(master, generation + after, milliseconds, self.binary) for after, master in enumerate(masters)]
-        self._write(b"".join(lines))
-        for line in lines:
+        lines, sizes = lines_of(masters, generation, milliseconds, self.binary)
+        self._write(lines)
+        for size in sizes:
             if start >= self._next_place:
                 self._next_place = self._places.add(generation, start)
             self._recent[generation % RECENT] = start
-            start += len(line)
+            start += size
             generation += 1
         self.masters = generation
         if not self.dirty:

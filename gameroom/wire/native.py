@@ -121,6 +121,18 @@ def envelope(begin: bytes, data: bytes) -> bytes:
     return envelope.getvalue()
 
 
-def base64(data: bytes) -> bytes:
-    """As it says, without letting other threads run meanwhile."""
-    return b64encode(data)
+def recorded(masters: list[bytes], generation: int, milliseconds: int) -> tuple[bytes, list[int]]:
+    """The lines of binary masters from that generation on, and the size of each; see `store.recording.lines_of`."""
+    begin = b'{"t":%d,"type":"master","generation":' % milliseconds
+    lines, end, sizes = _whole, i64(0), list[int]()
+    lines.truncate(0)
+    for master in masters:
+        lines.write(begin)
+        lines.write(b"%d" % generation)
+        lines.write(b',"data":"')
+        lines.write(b64encode(master))
+        lines.write(b'"}\n')
+        sizes.append(int(len(lines) - end))
+        end = len(lines)
+        generation += 1
+    return lines.getvalue(), sizes

@@ -7,7 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import InvalidRequest
-from gameroom.rules.hashes import NEAR, WHOLE, Hashes
+from gameroom.rules.hashes import WHOLE, Hashes
+from gameroom.rules.open_tallies import NEAR
 
 
 def same(value: Any) -> Any:

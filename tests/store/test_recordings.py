@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.errors import NotFound
-from gameroom.store.recording import PLACED, Recording, RecordingDamaged, line_of, master_of
+from gameroom.store.recording import PLACED, Recording, RecordingDamaged, lines_of, master_of
 from gameroom.store.recording_scan import Scan
 from gameroom.store.recordings import Recordings
 from gameroom.store.to_disk import MANY, SYNC_AFTER
@@ -144,14 +144,16 @@ class WritingTests(RecordingsCase):
         self.recordings.discard(self.create())
         self.assertFalse(self.recordings.exists(PLAY))
 
-    @given(st.binary(max_size=50), st.integers(0, 2**31), st.booleans())
-    def test_line_law(self, data: bytes, milliseconds: int, binary: bool) -> None:
-        """The master of a line is the master."""
-        master = data if binary else json_master(3)
-        line = line_of(master, 3, milliseconds, binary)
-        self.assertEqual(line.count(b"\n"), 1)
-        self.assertEqual(master_of(line[:-1], binary), master)
-        self.assertEqual((json.loads(line)["t"], json.loads(line)["generation"]), (milliseconds, 3))
+    @given(st.lists(st.binary(max_size=50), max_size=3), st.integers(0, 2**31), st.booleans())
+    def test_line_law(self, data: list[bytes], milliseconds: int, binary: bool) -> None:
+        """The masters of the lines are the masters."""
+        masters = data if binary else [json_master(3 + after) for after in range(len(data))]
+        written, sizes = lines_of(masters, 3, milliseconds, binary)
+        lines = written.splitlines(keepends=True)
+        self.assertEqual([len(line) for line in lines], sizes)
+        self.assertEqual([master_of(line[:-1], binary) for line in lines], masters)
+        said = [(json.loads(line)["t"], json.loads(line)["generation"]) for line in lines]
+        self.assertEqual(said, [(milliseconds, 3 + after) for after in range(len(data))])
 
 
 class ReadingTests(RecordingsCase):

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gameroom.wire import native
 from gameroom.wire.envelope import JSON, RAW, to_bytes
 from gameroom.wire.lockstep import BINARY, COMMAND_HEAD, COMMAND_HEAD_BYTES, U16, U32, MasterPacket
-from gameroom.wire.native import base64, command_head, envelope, frame, unmasked
+from gameroom.wire.native import command_head, envelope, frame, recorded, unmasked
 from gameroom.wire.room_messages import Outgoing
 from gameroom.wire.room_parts import ROOM
 
@@ -64,10 +64,12 @@ class NativeTests(SynchronousTestCase):
                 self.assertEqual(Outgoing(b"e" * size, binary).enveloped(), to_bytes(ROOM, b"e" * size, en))
         self.assertEqual(envelope(b"ab", b"cd"), b"ab\x00\x02cd")
 
-    @given(st.binary(max_size=200))
-    def test_base64(self, data: bytes) -> None:
-        """Any length."""
-        self.assertEqual(base64(data), b64encode(data))
+    @given(st.lists(st.binary(max_size=200), max_size=3))
+    def test_recorded(self, masters: list[bytes]) -> None:
+        """Lines of JSON with base64, of any length."""
+        lines, sizes = recorded(masters, 9, 1700)
+        due = [b'{"t":1700,"type":"master","generation":%d,"data":"%b"}\n' % (9 + n, b64encode(each)) for n, each in enumerate(masters)]
+        self.assertEqual((lines, sizes), (b"".join(due), [len(line) for line in due]))
 
     def test_size(self) -> None:
         """The head has the size that is said."""
