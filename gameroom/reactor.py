@@ -50,6 +50,8 @@ from gameroom.reactor_round import SMALL_READ, Read, Sender, Shortcut, read_each
 __all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install"]
 
 NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
+LONGEST_WAIT = 3600.0
+"""Seconds."""
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -234,6 +236,8 @@ class _LeanConnector(tcp.Connector):
 class LeanReactor(EPollReactor):
     """EPollReactor with lean TCP connections, made by any of the ways that a reactor makes them; all else is stock."""
 
+    _log = Logger()
+
     def __init__(self) -> None:
         self.written: dict[Any, None] = {}
         """The connections that have written, or want to, and were not asked to send yet; in order."""
@@ -242,6 +246,21 @@ class LeanReactor(EPollReactor):
         self.shortcuts: dict[int, Shortcut] = {}
         """Who reads instead of a connection, by its descriptor."""
         super().__init__()
+
+    def mainLoop(self) -> None:
+        """As in stock: what is due and what threads ask for, then a round of events, over and over. Most rounds have events alone."""
+        log, seconds = self._log, self.seconds
+        while self._started:
+            with log.failureHandler("Unexpected error in main loop"):
+                while self._started:
+                    calls = self._pendingTimedCalls
+                    wait = calls[0].time - seconds() if calls else 0.0
+                    if wait <= 0 or self.threadCallQueue or self._newTimedCalls or self._justStopped or not self.running:
+                        self.runUntilCurrent()
+                        self.doIteration(self.running and self.timeout())
+                    else:
+                        self.doIteration(min(wait, LONGEST_WAIT))
+        log.info("Main loop terminated.")
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and handle them: those that are exactly EPOLLIN on a TCP connection here, the others as stock does."""

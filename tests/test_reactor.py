@@ -151,6 +151,64 @@ class ReactorCase(SynchronousTestCase):
             self.reactor.iterate(0)
 
 
+class MainLoopTests(ReactorCase):
+    """The loop is run, and its rounds are ours."""
+
+    def loop(self, *rounds: Callable[[], object]) -> list[float | None]:
+        """Each of them is a round's events. Gives what the rounds were told to wait for at most; it ends with the last."""
+        waits: list[float | None] = []
+        todo = [*rounds, self.reactor.crash]
+
+        def turn(wait: float | None) -> None:
+            waits.append(wait)
+            todo.pop(0)()
+
+        self.patch(self.reactor, "doIteration", turn)
+        self.reactor.startRunning(installSignalHandlers=False)
+        self.reactor.mainLoop()
+        return waits
+
+    def nothing(self) -> None:
+        """A round without events."""
+
+    def test_what_is_due(self) -> None:
+        """What events ask for is done before the next round: calls at once, from threads, and a stop."""
+        done: list[str] = []
+        self.reactor.addSystemEventTrigger("before", "shutdown", done.append, "stopped")
+        self.loop(
+            lambda: self.reactor.callLater(0, done.append, "later"),
+            lambda: self.reactor.callFromThread(done.append, "from a thread"),
+            lambda: done.append("round"),
+            self.reactor.stop,
+            lambda: done.append("round"),
+        )
+        self.assertEqual(done, ["later", "from a thread", "round", "stopped", "round"])
+
+    def test_waits(self) -> None:
+        """A round waits until the next call is due, for no longer than the kernel can, and without any for ever."""
+        now = [100.0]
+        self.patch(self.reactor, "seconds", lambda: now[0])
+        calls: list[Any] = []
+        waits = self.loop(
+            lambda: calls.append(self.reactor.callLater(5, self.nothing)),
+            lambda: now.__setitem__(0, 103.0),
+            lambda: calls[0].delay(10),
+            lambda: now.__setitem__(0, 106.0),
+            lambda: calls[0].cancel(),
+            lambda: now.__setitem__(0, 200.0),
+            lambda: self.reactor.callLater(1e9, self.nothing),
+            self.nothing,
+        )
+        self.assertEqual(waits[:5], [None, 5.0, 2.0, 2.0, 9.0])
+        self.assertEqual(waits[6], None)
+        self.assertTrue(all(wait and wait <= 2_147_483 for wait in waits[7:]))
+
+    def test_error(self) -> None:
+        """What a round raises is logged, and the next one begins."""
+        self.assertEqual(len(self.loop(lambda: 1 / 0, self.nothing)), 3)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
 class ConnectionCase(ReactorCase):
     """One connection whose kernel is ours."""
 
