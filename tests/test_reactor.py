@@ -194,7 +194,7 @@ class MainLoopTests(ReactorCase):
             lambda: now.__setitem__(0, 103.0),
             lambda: calls[0].delay(10),
             lambda: now.__setitem__(0, 106.0),
-            lambda: calls[0].cancel(),
+            lambda: calls[0].cancel(),  # noqa: PLW0108 - it is made in the first round
             lambda: now.__setitem__(0, 200.0),
             lambda: self.reactor.callLater(1e9, self.nothing),
             self.nothing,
