@@ -116,6 +116,8 @@ class Recording:
         """Called when what was written did not come to the disk."""
         self.dirty = False
         """Whether something was written that is not on the disk, nor on its way there."""
+        self.device = os.fstat(fd).st_dev
+        """Which file system it is on."""
         self._fd = fd
         self._file: _OpenFile | None = _OpenFile(fd)
         self._started = started

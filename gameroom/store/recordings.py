@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -118,18 +118,19 @@ class Recordings:
     def close(self, recording: Recording) -> None:
         """Nothing more is written; the file is closed once it is on the disk."""
         self._closing.add(recording)
-        self._let_go(recording)
+        self._let_go([recording])
 
     def discard(self, recording: Recording) -> None:
         """The play did not begin: there is nothing to keep."""
         self.close(recording)
         recording.path.unlink(missing_ok=True)
 
-    def _let_go(self, recording: Recording) -> None:
-        if recording in self._closing and not self._to_disk.busy_with(recording):
-            self._closing.discard(recording)
-            self._open.discard(recording)
-            recording.close()
+    def _let_go(self, recordings: Iterable[Recording]) -> None:
+        for recording in self._closing.intersection(recordings) if self._closing else ():
+            if not self._to_disk.busy_with(recording):
+                self._closing.discard(recording)
+                self._open.discard(recording)
+                recording.close()
 
     # Keeping.
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -24,11 +23,11 @@ MANY: Final = 4
 
 
 class ToDisk:
-    """The recordings that are dirty. `done(recording)` is called after each pass that had it."""
+    """The recordings that are dirty. `done(recordings)` is called after each pass, with those that it had."""
 
     _log = Logger()
 
-    def __init__(self, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], done: Callable[[Recording], None]) -> None:
+    def __init__(self, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], done: Callable[[Sequence[Recording]], None]) -> None:
         self._clock = clock
         self._defer_to_thread = defer_to_thread
         self._done = done
@@ -73,7 +72,7 @@ class ToDisk:
                     recording.failed(result)
             elif recording.synced is not None:
                 recording.synced(result)
-            self._done(recording)
+        self._done(recordings)
         self._go_on()
 
     def _broken(self, failure: Failure) -> None:
@@ -118,7 +117,7 @@ def _together(recordings: Sequence[Recording]) -> bool:
     if syncfs is None:
         return False
     try:
-        for fd in {os.fstat(recording.fileno()).st_dev: recording.fileno() for recording in recordings}.values():
+        for fd in {recording.device: recording.fileno() for recording in recordings}.values():
             syncfs(fd)
     except OSError:
         return False
