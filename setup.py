@@ -23,7 +23,9 @@ BUILT = "build/compiled"
 COMPILED = [
     "gameroom/doors/frames.py",
     "gameroom/doors/lanes.py",
+    "gameroom/doors/outbox.py",
     "gameroom/histogram.py",
+    "gameroom/listeners.py",
     "gameroom/reactor_round.py",
     "gameroom/referees/lockstep_agenda.py",
     "gameroom/referees/lockstep_journal.py",

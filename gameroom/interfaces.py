@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gameroom.entrance import Guest, Joined
     from gameroom.errors import GameroomError
     from gameroom.gameservers.link import ServerLink
+    from gameroom.listeners import Outlet
     from gameroom.referees.lockstep_lane import SeatLane
     from gameroom.room import LivingRoom
     from gameroom.rules.room import Member, Player, RoomOptions
@@ -71,6 +72,7 @@ class IConnection(Interface):
     door = Attribute("The door's name, for logs and metrics: 'web', 'lobby' or 'game'.")
     exclusive = Attribute("True where a newer such connection of the same member takes over (web, game); False at the lobby.")
     binary = Attribute("True where the connection can carry binary packets (web, game).")
+    outlet: Outlet | None = Attribute("what `deliver` and `deliver_all` are for compiled code, once and for all; None where there is none (lobby).")
 
     def deliver(outgoing: Outgoing) -> None:
         """Give one message to the member. Never raises; a reader that is too slow is closed by its door."""

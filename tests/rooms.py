@@ -35,6 +35,8 @@ def account(name: str) -> Account:
 class NotingConnection:
     """A connection that keeps what it was given."""
 
+    outlet = None
+
     def __init__(self, door: str = "web") -> None:
         self.door = door
         self.exclusive = door != "lobby"

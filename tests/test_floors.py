@@ -46,6 +46,7 @@ FLOORS: dict[str, int] = {
             "gameservices",
             "hashing",
             "housekeeping",
+            "listeners",
             "own_threads",
             "presence",
             "program_logs",

@@ -19,6 +19,7 @@ from gameroom.doors.envelope_protocol import AT_ONCE, EnvelopeProtocol
 from gameroom.doors.frames import LONGEST
 from gameroom.doors.game_port_seats import Seated, Seats
 from gameroom.doors.lanes import EnvelopeLane
+from gameroom.doors.outbox import EnvelopeOutbox, Outbox
 from gameroom.doors.streams import StreamFactory
 from gameroom.errors import BadState, GameroomError, InvalidRequest, NotFound, Unauthorized
 from gameroom.interfaces import IPipeConnection
@@ -27,7 +28,7 @@ from gameroom.settings import Limits
 from gameroom.shortcuts import let_take, sender
 from gameroom.wire import game_port as wire
 from gameroom.wire.envelope import JSON
-from gameroom.wire.room_messages import Outgoing, Outgoings
+from gameroom.wire.room_messages import Outgoing, Told
 from gameroom.wire.room_parts import RoomParts, plain_room_message
 
 if TYPE_CHECKING:
@@ -47,12 +48,13 @@ MOST_PARTS = 64
 class GamePortConnection(EnvelopeProtocol):
     """One client. `factory` is the `GamePortFactory`."""
 
-    __slots__ = ("_conversation", "_en", "_lane", "_leave_presence", "_parts", "_parts_left", "_silent")
+    __slots__ = ("_conversation", "_en", "_lane", "_leave_presence", "_parts", "_parts_left")
 
     says = wire.FROM_CLIENT - {wire.PING, wire.PONG, wire.ERROR}
     door = "game"
     exclusive = True
     binary = True
+    outbox_class = EnvelopeOutbox
 
     def __init__(self, factory: GamePortFactory, address: str, leave: Callable[[], None]) -> None:
         super().__init__(factory, address, leave)
@@ -61,8 +63,6 @@ class GamePortConnection(EnvelopeProtocol):
         self._leave_presence: Callable[[], None] | None = None
         self._en = JSON
         """The client's encoding, as it came in."""
-        self._silent = False
-        """Whether what the room says is dropped: the GameServer says the next thing."""
         self._parts: RoomParts | None = None
         self._parts_left = MOST_PARTS
 
@@ -215,7 +215,9 @@ class GamePortConnection(EnvelopeProtocol):
         if at_server and member.seat is None:
             raise BadState("this game is played at a GameServer, which has seats for players alone; who looks on sees it at the web door")
         self.proved()
-        self._en, self._silent = en, at_server
+        self._en = en
+        # Where it is played at a GameServer that says the next thing, and what the room says is dropped.
+        self.outbox.sealed = at_server
         if not at_server:
             self.say(wire.encode(wire.CONNECTED, room_views.connected(room, member, details, seated.token), en))
         if member.account:
@@ -233,7 +235,7 @@ class GamePortConnection(EnvelopeProtocol):
 
     def enter(self, link: ServerLink) -> None:
         self._leave_lane()
-        self._silent = True
+        self.outbox.sealed = True
         self.join(link, self._greeting, self._en)
 
     def _greeting(self, said: dict[str, Any]) -> bytes:
@@ -248,21 +250,17 @@ class GamePortConnection(EnvelopeProtocol):
 
     # What the room says.
 
-    def deliver(self, outgoing: Outgoing | Outgoings) -> None:
-        if self._silent or self.ending:
-            return
-        outbox = self.outbox
-        if outbox.ready:
-            # As `send` does it, without the way there: this is once for each master and player.
-            write = outbox.write
-            write(outgoing.envelope or outgoing.enveloped())
-        else:
-            outbox.send(outgoing.enveloped())
+    @property
+    def outlet(self) -> Outbox:
+        return self.outbox
+
+    def deliver(self, told: Told) -> None:
+        self.outbox.deliver(told)
 
     deliver_all = deliver
 
     def catch_up(self, source: Callable[[], Outgoing | None]) -> None:
-        if not (self._silent or self.ending):
+        if not self.outbox.sealed:
             self.outbox.catch_up(partial(_envelopes_of, source))
 
     def close(self, error: GameroomError | None) -> None:
@@ -296,7 +294,8 @@ class GamePortConnection(EnvelopeProtocol):
     def _out(self) -> None:
         """This connection is of no room any more."""
         self._leave_lane()
-        conversation, self._conversation, self._parts, self._silent = self._conversation, None, None, False
+        self.outbox.sealed = bool(self.ending)
+        conversation, self._conversation, self._parts = self._conversation, None, None
         leave, self._leave_presence = self._leave_presence, None
         if leave is not None:
             leave()

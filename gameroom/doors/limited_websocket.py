@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 
 from gameroom.doors.frames import EMPTY_PONG, EMPTY_PONG_BYTES, LONGEST, plain_frame
 from gameroom.doors.lanes import FrameLane
-from gameroom.doors.peers import ReaderPace
+from gameroom.doors.outbox import FrameOutbox
 from gameroom.settings import Limits
 from gameroom.shortcuts import let_take, sender
 
@@ -71,7 +71,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
 
     factory: RoomSocketFactory
     limits: Limits
-    outbox: ReaderPace
+    outbox: FrameOutbox
     data: bytes
     _message: bytearray
 
@@ -301,6 +301,7 @@ class LimitedWebSocket(WebSocketServerProtocol):
     def _begin_closing(self, why: str) -> None:
         if self.closing_since is None:
             self.closing_since = self.factory.clock.seconds()
+            self.outbox.sealed = True
             self.go_by(None)
             self.why = why
             self.closing()

@@ -230,6 +230,7 @@ class LobbySeat:
     door = "lobby"
     exclusive = False
     binary = False
+    outlet = None
 
     def __init__(self, subscription: Subscription, room: LivingRoom, news: News) -> None:
         self.room_id = room.room_id
@@ -284,6 +285,7 @@ class Unheard:
     door = "lobby"
     exclusive = False
     binary = False
+    outlet = None
 
     def __init__(self, peer: LobbyPeer) -> None:
         self._peer = peer

@@ -7,7 +7,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from sys import intern
 from typing import Any
 
-from gameroom.doors.outbox import Outbox
 from gameroom.rules.limits import network
 
 UNIX = "unix"
@@ -93,40 +92,3 @@ class _Place:
             counts[self._of] = left
         else:
             del counts[self._of]
-
-
-class ReaderPace(Outbox):
-    """An outbox that also stops reading from a peer that does not read what it is sent, or that is to wait (`hold`)."""
-
-    __slots__ = ("_transport", "held")
-
-    def __init__(self, transport: Any, queue_bytes: int, overflow: Callable[[], None]) -> None:
-        super().__init__(transport.write, queue_bytes, overflow)
-        self._transport = transport
-        self.held = False
-        """True while nothing is to be read, whether the peer reads or not."""
-
-    @property
-    def reading(self) -> bool:
-        """Whether the peer may be read from."""
-        return not self.paused and not self.held
-
-    def hold(self) -> None:
-        """Read nothing from the peer until `let_go`."""
-        self.held = True
-        self._transport.pauseProducing()
-
-    def let_go(self) -> None:
-        """The peer need not wait any more."""
-        self.held = False
-        if not self.paused:
-            self._transport.resumeProducing()
-
-    def pauseProducing(self) -> None:
-        super().pauseProducing()
-        self._transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        super().resumeProducing()
-        if self.reading:
-            self._transport.resumeProducing()

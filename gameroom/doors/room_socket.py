@@ -21,10 +21,10 @@ from zope.interface import implementer
 
 from gameroom.doors.lanes import FrameLane
 from gameroom.doors.limited_websocket import LimitedWebSocket
-from gameroom.doors.peers import ReaderPace
+from gameroom.doors.outbox import FrameOutbox
 from gameroom.errors import GameroomError, RateLimited, ServerError, Unauthorized
 from gameroom.interfaces import IFramedConnection
-from gameroom.wire.room_messages import Outgoing, Outgoings
+from gameroom.wire.room_messages import Outgoing, Told
 
 if TYPE_CHECKING:
     from gameroom.referees.lockstep_lane import SeatLane
@@ -88,7 +88,7 @@ class RoomSocket(LimitedWebSocket):
         clock = self.factory.clock
         self.limits = self.factory.limits()
         self._opened = self._last_heard = self._last_ping = clock.seconds()
-        self.outbox = ReaderPace(self.transport, self.limits.queue_bytes, self._overflowed)
+        self.outbox = FrameOutbox(self.transport, self.limits.queue_bytes, self._overflowed)
         seconds = self.limits.unauthenticated_seconds
         self._deadline = clock.callLater(PROOF_WITHIN if seconds is None else seconds, self._check_proof)
         super().connectionMade()
@@ -142,15 +142,12 @@ class RoomSocket(LimitedWebSocket):
         if seat is not None:
             self.go_by(FrameLane(seat, self.longest_plain(), conversation.refuse_packet))
 
-    def deliver(self, outgoing: Outgoing | Outgoings) -> None:
-        if self.closing_since is None:
-            outbox = self.outbox
-            if outbox.ready:
-                # As `send` does it, without the way there: this is once for each master and player.
-                write = outbox.write
-                write(outgoing.frame or outgoing.framed())
-            else:
-                outbox.send(outgoing.framed())
+    @property
+    def outlet(self) -> FrameOutbox:
+        return self.outbox
+
+    def deliver(self, told: Told) -> None:
+        self.outbox.deliver(told)
 
     deliver_all = deliver
 
@@ -246,7 +243,8 @@ class RoomSocket(LimitedWebSocket):
     def _overflowed(self) -> None:
         """The peer reads too slowly."""
         # The outbox is closed for good: the close frame goes past it, whole and behind whole frames.
-        self.outbox = ReaderPace(self.transport, self.limits.queue_bytes, lambda: None)
+        self.outbox = FrameOutbox(self.transport, self.limits.queue_bytes, lambda: None)
+        self.outbox.sealed = self.closing_since is not None
         self.close(RateLimited("this connection reads too slowly; connect again and catch up", retry_after=1.0))
 
     def _tell_lost(self) -> None:

@@ -53,6 +53,8 @@ class StreamProtocol(Protocol):
 
     transport: Any
     factory: Any
+    outbox_class: ClassVar[type[Outbox]] = Outbox
+    """Of what kind its outbox is."""
 
     def __init__(self, factory: StreamFactory, address: str, leave: Callable[[], None]) -> None:
         self.factory = factory
@@ -62,7 +64,7 @@ class StreamProtocol(Protocol):
         """Why it is ended, in a word or two, from when that has begun."""
         self.half_closed = False
         """Whether the peer has sent its last byte."""
-        self.outbox = Outbox(self._write, factory.limits().queue_bytes, self._overflowed)
+        self.outbox = self.outbox_class(self._write, factory.limits().queue_bytes, self._overflowed)
         self._leave = leave
         self._met = False
         self._reading = True
@@ -175,6 +177,7 @@ class StreamProtocol(Protocol):
         if self.ending:
             return
         self.ending = why
+        self.outbox.sealed = True
         if why != "done":
             self.linger()
         self.last_words()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gameroom.errors import BadState
 from gameroom.interfaces import IRoom
+from gameroom.listeners import Listeners
 from gameroom.referees.lockstep_arrival import FAR, Arrival
 from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
@@ -52,7 +53,7 @@ class Audience:
         self.snapshots = snapshots
         self.shelf = shelf
         self.seat_of = seat_of
-        self._live: list[Any] = []
+        self._live = Listeners()
         self._unable: set[Any] = set()
         """The connections of clients that can load no snapshot."""
         self.spoiled: set[str] = set()
@@ -61,20 +62,17 @@ class Audience:
     def begin(self) -> None:
         """Everybody is told `start`, and gets the masters from the first on."""
         self._room.broadcast(Outgoing.json(self._start()))
-        self._live = [connection for connection in self._room.everyone() if self.takes_packets(connection)]
+        self._live = Listeners([connection for connection in self._room.everyone() if self.takes_packets(connection)])
 
     def give(self, outgoing: Outgoing) -> None:
         """The next master, to all who are up to date."""
         self.told += 1
-        for connection in self._live:
-            connection.deliver(outgoing)
+        self._live.give(outgoing)
 
-    def give_all(self, masters: list[Outgoing]) -> None:
+    def give_all(self, masters: Outgoings) -> None:
         """The next masters, to all who are up to date."""
-        self.told += len(masters)
-        together = Outgoings(masters)
-        for connection in self._live:
-            connection.deliver_all(together)
+        self.told += len(masters.messages)
+        self._live.give(masters)
 
     def repeat(self, connections: Iterable[Any], generation: int) -> None:
         """A master once more."""
@@ -155,12 +153,11 @@ class Audience:
         return Outgoing.json({**self._start(), "generation": generation})
 
     def _enter(self, arrival: Arrival) -> None:
-        self._live.append(arrival.connection)
+        self._live.add(arrival.connection)
 
     def _expect(self, arrival: Arrival) -> Arrival:
         """What is mastered from now on is part of what it has missed."""
-        if arrival.connection in self._live:
-            self._live.remove(arrival.connection)
+        self._live.discard(arrival.connection)
         self.coming[arrival.connection] = arrival
         return arrival
 
@@ -197,6 +194,6 @@ class Audience:
     def look_for_gone(self) -> None:
         """Forget the connections that the room no longer has."""
         present = set(self._room.everyone())
-        self._live = [connection for connection in self._live if connection in present]
+        self._live.keep(present)
         self._unable &= present
         self.coming = {connection: arrival for connection, arrival in self.coming.items() if connection in present}

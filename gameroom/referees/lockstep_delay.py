@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.logger import Logger
 
 from gameroom.errors import BadState
+from gameroom.listeners import Listeners
 from gameroom.referees.lockstep_arrival import Arrival
 from gameroom.referees.lockstep_audience import Audience
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Outgoing, Outgoings
 
 if TYPE_CHECKING:
     from gameroom.store.recording import Reader
@@ -28,7 +29,7 @@ class DelayedAudience(Audience):
         super().__init__(**audience)
         self._delay = delay
         self._shown = max(0, self.told - delay)
-        self._viewers: list[Any] = []
+        self._viewers = Listeners()
         self._chat: deque[tuple[int, Outgoing]] = deque()
         """What was said, with the generation that was open then."""
         self._chat_bytes = 0
@@ -44,25 +45,23 @@ class DelayedAudience(Audience):
     def begin(self) -> None:
         super().begin()
         players = self._players()
-        self._viewers = [connection for connection in self._live if connection not in players]
-        self._live = [connection for connection in self._live if connection in players]
+        self._viewers = Listeners([connection for connection in self._live.connections if connection not in players])
+        self._live.keep(players)
 
     def _players(self) -> set[Any]:
         members = [player["user_id"] for player in self._about["players"] if self.seat_of(player["user_id"]) is not None]
         return {connection for user_id in members for connection in self._room.connections(user_id)}
 
     def _enter(self, arrival: Arrival) -> None:
-        (self._viewers if self.seat_of(arrival.user_id) is None else self._live).append(arrival.connection)
+        (self._viewers if self.seat_of(arrival.user_id) is None else self._live).add(arrival.connection)
 
     def _expect(self, arrival: Arrival) -> Arrival:
-        if arrival.connection in self._viewers:
-            self._viewers.remove(arrival.connection)
+        self._viewers.discard(arrival.connection)
         return super()._expect(arrival)
 
     def look_for_gone(self) -> None:
         super().look_for_gone()
-        present = set(self._room.everyone())
-        self._viewers = [connection for connection in self._viewers if connection in present]
+        self._viewers.keep(set(self._room.everyone()))
 
     # What reaches them when.
 
@@ -71,17 +70,16 @@ class DelayedAudience(Audience):
         while self._shown < self.told - self._delay:
             self._show()
 
-    def give_all(self, masters: list[Outgoing]) -> None:
+    def give_all(self, masters: Outgoings) -> None:
         # Viewers are shown each as it is made: what was said meanwhile stands between them.
-        for master in masters:
+        for master in masters.messages:
             self.give(master)
 
     def _show(self) -> None:
         master = self._read() if self._viewers else None
         self._shown += 1
         if master is not None:
-            for connection in self._viewers:
-                connection.deliver(master)
+            self._viewers.give(master)
         self._give_chat(self._shown)
 
     def _read(self) -> Outgoing | None:
@@ -91,8 +89,8 @@ class DelayedAudience(Audience):
             [master] = self._reader.batch(self._shown + 1)
         except OSError as error:
             self._log.error("viewers of play {play_id} cannot be shown it: {error}", play_id=self.play_id, error=str(error))
-            viewers, self._viewers, self._reader = self._viewers, [], None
-            for connection in viewers:
+            viewers, self._viewers, self._reader = self._viewers, Listeners(), None
+            for connection in viewers.connections:
                 connection.close(BadState("what has been played so far cannot be read at the moment; come back later"))
             return None
         return Outgoing(master, self.recording.binary)
@@ -124,8 +122,8 @@ class DelayedAudience(Audience):
         """The play is over: viewers get the rest of it."""
         super().end()
         first, self._shown = self._shown, self.told
-        viewers, self._viewers, self._reader = self._viewers, [], None
-        for connection in viewers:
+        viewers, self._viewers, self._reader = self._viewers, Listeners(), None
+        for connection in viewers.connections:
             # Whoever it is, everybody may see everything now.
             self._expect(Arrival(self, connection, "", first)).begin(first)
         self._give_chat(self.told + 1)

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from gameroom.referees.lockstep_audience import Audience
 from gameroom.rules.master import Master
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Outgoing, Outgoings
 
 if TYPE_CHECKING:
     from gameroom.store.recording import Recording
@@ -60,7 +60,7 @@ class Journal:
         elif len(outgoings) == 1:
             self._audience.give(outgoings[0])
         else:
-            self._audience.give_all(outgoings)
+            self._audience.give_all(Outgoings(outgoings))
 
     def _on_the_disk(self, masters: int) -> None:
         audience = self._audience

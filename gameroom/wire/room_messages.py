@@ -26,60 +26,73 @@ LEVELS_AROUND: Final = 16
 """So much deeper than what a member gave may the messages, lines and answers be that carry it."""
 
 
-class Outgoing:
-    """One message on its way to members: encoded once, framed once for each kind of door.
+class Told:
+    """What goes out to members, made once for each kind of door.
 
-    `data` is the message's bytes, UTF-8 JSON unless `binary`.
-    `frame` is for the WebSocket door: the bytes of the whole unmasked frame, made when a socket first asks `framed` for it.
-    `envelope` is for the game port: the bytes of its envelopes, made when a connection first asks `enveloped` for them.
+    `frame` is for the WebSocket door: the bytes of whole unmasked frames, made when a socket first asks `framed` for them.
+    `envelope` is for the game port: the bytes of envelopes, made when a connection first asks `enveloped` for them.
     """
 
-    __slots__ = ("binary", "data", "envelope", "frame")
+    __slots__ = ("envelope", "frame")
 
-    def __init__(self, data: bytes, binary: bool = False) -> None:
-        self.data = data
-        self.binary = binary
+    def __init__(self) -> None:
         self.frame = b""
         self.envelope = b""
 
-    @classmethod
-    def json(cls, message: dict[str, Any]) -> Outgoing:
-        return cls(orjson.dumps(message))
-
     def framed(self) -> bytes:
-        """The frame, made where it is not there yet."""
+        """The frames, made where they are not there yet."""
         if not self.frame:
-            self.frame = _frame_of(self.data, self.binary)
+            self.frame = self._in_frames()
         return self.frame
 
     def enveloped(self) -> bytes:
         """The envelopes, made where they are not there yet."""
         if not self.envelope:
-            self.envelope = room_message(self.data, self.binary)
+            self.envelope = self._in_envelopes()
         return self.envelope
 
+    def _in_frames(self) -> bytes:
+        raise NotImplementedError
 
-class Outgoings:
+    def _in_envelopes(self) -> bytes:
+        raise NotImplementedError
+
+
+class Outgoing(Told):
+    """One message on its way to members. `data` is its bytes, UTF-8 JSON unless `binary`."""
+
+    __slots__ = ("binary", "data")
+
+    def __init__(self, data: bytes, binary: bool = False) -> None:
+        super().__init__()
+        self.data = data
+        self.binary = binary
+
+    @classmethod
+    def json(cls, message: dict[str, Any]) -> Outgoing:
+        return cls(orjson.dumps(message))
+
+    def _in_frames(self) -> bytes:
+        return _frame_of(self.data, self.binary)
+
+    def _in_envelopes(self) -> bytes:
+        return room_message(self.data, self.binary)
+
+
+class Outgoings(Told):
     """Messages that go to members together, in order: for doors that join them as one `Outgoing`, for others its `messages`."""
 
-    __slots__ = ("envelope", "frame", "messages")
+    __slots__ = ("messages",)
 
     def __init__(self, messages: list[Outgoing]) -> None:
+        super().__init__()
         self.messages = messages
-        self.frame = b""
-        self.envelope = b""
 
-    def framed(self) -> bytes:
-        """The frames of all of them; see `Outgoing`."""
-        if not self.frame:
-            self.frame = b"".join([message.framed() for message in self.messages])
-        return self.frame
+    def _in_frames(self) -> bytes:
+        return b"".join([message.framed() for message in self.messages])
 
-    def enveloped(self) -> bytes:
-        """The envelopes of all of them; see `Outgoing`."""
-        if not self.envelope:
-            self.envelope = b"".join([message.enveloped() for message in self.messages])
-        return self.envelope
+    def _in_envelopes(self) -> bytes:
+        return b"".join([message.enveloped() for message in self.messages])
 
 
 def _frame_of(data: bytes, binary: bool) -> bytes:

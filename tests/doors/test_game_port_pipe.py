@@ -16,6 +16,7 @@ from gameroom.gameservers.values import Participant
 from gameroom.interfaces import IPipeConnection
 from gameroom.wire import game_port as wire
 from gameroom.wire.envelope import JSON, PROTOBUF, to_bytes
+from gameroom.wire.room_messages import Outgoing
 from tests.doors.game_port_world import GameWorld, Native
 from tests.gameservers.world import TOKEN, Endpoint, Wire
 from tests.rooms import Bundle, NotingReferee, OneGame
@@ -197,6 +198,20 @@ class RefusedTests(PipeTestCase):
         self.host.say(wire.AUTH, id=token)
         self.admitted()
         self.assertEqual(self.host.types(), ["CONNECTED"])
+
+    def test_told_meanwhile(self) -> None:
+        """What the room says while the link is opened is dropped; when the connection is of no room any more, that is over."""
+        self.start()
+        self.host.heard()
+        protocol = self.host.protocol
+        for tell in (protocol.deliver, protocol.outlet.deliver):
+            tell(Outgoing(b"{}"))
+        protocol.catch_up(lambda: self.fail("pulled for a GameServer's client"))
+        self.assertEqual(self.host.heard(), [])
+        self.endpoint.refused(ConnectionRefusedError())
+        self.assertEqual(self.host.types(), [105])
+        protocol.outlet.deliver(Outgoing(b'{"type":"x"}'))
+        self.assertEqual(self.host.types(), ["x"])
 
     def test_silent(self) -> None:
         """After ten seconds without a word: 105."""

@@ -9,10 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.doors.game_port import GamePortFactory
+from gameroom.errors import BadState
 from gameroom.settings import Limits
 from gameroom.wire import game_port as wire
 from gameroom.wire.envelope import JSON, PROTOBUF, RAW, to_bytes
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Outgoing, Outgoings
 from tests.doors.game_port_world import GameWorld, Native
 
 
@@ -242,6 +243,20 @@ class InARoomTests(SynchronousTestCase):
         self.assertEqual(self.host.heard(), [])
         self.host.resume()
         self.assertEqual(self.host.heard(), [b"0", b"1", b"2", {"type": "later"}])
+
+    def test_outlet(self) -> None:
+        """What its outlet is given is delivered in the order of all else, while it is read or not, until it ends."""
+        self.join()
+        guest = self.guest.protocol
+        guest.outlet.deliver(Outgoing(b"1", binary=True))
+        guest.deliver_all(Outgoings([Outgoing(b"2", binary=True), Outgoing(b"3", binary=True)]))
+        self.guest.pause()
+        guest.outlet.deliver(Outgoings([Outgoing(b"4", binary=True), Outgoing(b"5", binary=True)]))
+        guest.close(BadState("away with you"))
+        guest.outlet.deliver(Outgoing(b"6", binary=True))
+        self.guest.resume()
+        guest.outlet.deliver(Outgoing(b"7", binary=True))
+        self.assertEqual(self.guest.types(), [b"1", b"2", b"3", b"4", b"5", 105])
 
     def test_going_down(self) -> None:
         """At the daemon's end connections are told nothing more, and `stop` fires when all are gone."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gameroom.doors.outbox import Outbox
+from gameroom.doors.outbox import EnvelopeOutbox, FrameOutbox, Outbox
+from gameroom.shortcuts import sender
+from gameroom.wire.room_messages import Outgoing, Outgoings, Told
+from tests.test_reactor import ConnectionCase
 
 
 class Reader:
@@ -194,3 +198,120 @@ class OutboxTests(SynchronousTestCase):
                 (reader.outbox.send if kind == "send" else reader.outbox.send_patiently)(data[0])
         reader.take(1_000_000)
         self.assertEqual(b"".join(expected), reader.data)
+
+
+class FrameOutboxTests(SynchronousTestCase):
+    """A web socket's stops reading while it is not read."""
+
+    def test_reads_while_it_is_read(self) -> None:
+        """While the transport has more than it can send, nothing is read from that peer."""
+        transport = StringTransport()
+        pace = FrameOutbox(transport, 100, lambda: None)
+        transport.registerProducer(pace, True)
+        pace.pauseProducing()
+        self.assertEqual(transport.producerState, "paused")
+        pace.send(b"later")
+        self.assertEqual(transport.value(), b"")
+        pace.resumeProducing()
+        self.assertEqual((transport.producerState, transport.value()), ("producing", b"later"))
+
+    def test_held(self) -> None:
+        """Nothing is read until the peer is both read and let go, in either order."""
+        transport = StringTransport()
+        pace = FrameOutbox(transport, 100, lambda: None)
+        transport.registerProducer(pace, True)
+        for first, second in ((pace.let_go, pace.resumeProducing), (pace.resumeProducing, pace.let_go)):
+            pace.hold()
+            pace.pauseProducing()
+            self.assertEqual((transport.producerState, pace.reading), ("paused", False))
+            first()
+            self.assertEqual((transport.producerState, pace.reading), ("paused", False))
+            second()
+            self.assertEqual((transport.producerState, pace.reading), ("producing", True))
+
+
+class DeliverTests(SynchronousTestCase):
+    """What is delivered, at both kinds of doors."""
+
+    def setUp(self) -> None:
+        self.told = [Outgoing(b"1", binary=True), Outgoing(b'{"type":"x"}'), Outgoings([Outgoing(b"2", binary=True), Outgoing(b"[]")])]
+        self.doors: list[tuple[FrameOutbox | EnvelopeOutbox, StringTransport, list[bytes]]] = []
+        for of_socket in (True, False):
+            transport = StringTransport()
+            outbox = FrameOutbox(transport, 100, self.overflowed) if of_socket else EnvelopeOutbox(transport.write, 100, self.overflowed)
+            self.doors.append((outbox, transport, [self.form(each, of_socket) for each in self.told]))
+        self.overflows = 0
+
+    def overflowed(self) -> None:
+        self.overflows += 1
+
+    def form(self, told: Told, of_socket: bool) -> bytes:
+        return told.framed() if of_socket else told.enveloped()
+
+    def test_its_form(self) -> None:
+        """A socket's in frames, the game port's in envelopes, one message as several."""
+        self.assertEqual(Outgoings([Outgoing(b"2", binary=True), Outgoing(b"[]")]).framed(), b"\x82\x012\x81\x02[]")
+        for outbox, transport, forms in self.doors:
+            for each in self.told:
+                outbox.deliver(each)
+            self.assertEqual((transport.value(), outbox.queued_bytes), (b"".join(forms), 0))
+
+    def test_while_it_is_paused(self) -> None:
+        """It waits in its place among all else, and counts."""
+        for outbox, transport, forms in self.doors:
+            outbox.pauseProducing()
+            outbox.send(b"<before>")
+            outbox.deliver(self.told[0])
+            outbox.catch_up(iter([b"<history>", None]).__next__)
+            outbox.deliver(self.told[2])
+            outbox.send(b"<behind>")
+            self.assertEqual((transport.value(), outbox.queued_bytes), (b"", 16 + len(forms[0]) + len(forms[2])))
+            outbox.resumeProducing()
+            self.assertEqual(transport.value(), b"<before>" + forms[0] + b"<history>" + forms[2] + b"<behind>")
+
+    def test_too_slow(self) -> None:
+        """Past its limit the door is told, once, and nothing is delivered any more."""
+        for outbox, transport, _ in self.doors:
+            self.overflows = 0
+            outbox.pauseProducing()
+            for _ in range(200):
+                outbox.deliver(self.told[0])
+            outbox.resumeProducing()
+            outbox.deliver(self.told[0])
+            self.assertEqual((self.overflows, transport.value(), outbox.queued_bytes), (1, b"", 0))
+
+    def test_sealed(self) -> None:
+        """Nothing is delivered, whether it is read or not; what waited and what is sent still goes, and nothing counts that does not."""
+        for outbox, transport, forms in self.doors:
+            outbox.sealed = True
+            outbox.deliver(self.told[0])
+            self.assertEqual(transport.value(), b"")
+            outbox.sealed = False
+            outbox.pauseProducing()
+            outbox.deliver(self.told[1])
+            outbox.sealed = True
+            outbox.send(b"<close>")
+            outbox.deliver(self.told[2])
+            self.assertEqual(outbox.queued_bytes, len(forms[1]) + len(b"<close>"))
+            outbox.resumeProducing()
+            outbox.deliver(self.told[0])
+            self.assertEqual(transport.value(), forms[1] + b"<close>")
+
+
+class DeliverBySenderTests(ConnectionCase):
+    """What is delivered to a connection of the lean reactor."""
+
+    def test_when_the_round_ends(self) -> None:
+        """All of it by one call, behind what was written before; and what is written then goes behind it."""
+        outbox = FrameOutbox(self.connection, 1000, self.fail)
+        self.connection.write(b"<before>")
+        outbox.write = sender(self.connection)
+        outbox.deliver(Outgoing(b"1", binary=True))
+        outbox.deliver(Outgoings([Outgoing(b"2", binary=True), Outgoing(b"3", binary=True)]))
+        self.assertEqual(self.kernel.taken, b"")
+        self.round()
+        self.assertEqual(self.kernel.taken, b"<before>\x82\x011\x82\x012\x82\x013")
+        outbox.deliver(Outgoing(b"4", binary=True))
+        self.connection.write(b"<behind>")
+        self.round()
+        self.assertTrue(self.kernel.taken.endswith(b"\x82\x014<behind>"))

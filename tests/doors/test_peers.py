@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from twisted.internet.address import IPv4Address, UNIXAddress
-from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.doors.peers import PeerCount, ReaderPace, TrustedProxies, address_of
+from gameroom.doors.peers import PeerCount, TrustedProxies, address_of
 
 
 class TrustedProxiesTests(SynchronousTestCase):
@@ -70,33 +69,3 @@ class PeerCountTests(SynchronousTestCase):
     def test_address_of(self) -> None:
         """An address is its host."""
         self.assertEqual(address_of(IPv4Address("TCP", "192.0.2.1", 5)), "192.0.2.1")
-
-
-class ReaderPaceTests(SynchronousTestCase):
-    """An outbox that stops reading while it is not read."""
-
-    def test_reads_while_it_is_read(self) -> None:
-        """While the transport has more than it can send, nothing is read from that peer."""
-        transport = StringTransport()
-        pace = ReaderPace(transport, 100, lambda: None)
-        transport.registerProducer(pace, True)
-        pace.pauseProducing()
-        self.assertEqual(transport.producerState, "paused")
-        pace.send(b"later")
-        self.assertEqual(transport.value(), b"")
-        pace.resumeProducing()
-        self.assertEqual((transport.producerState, transport.value()), ("producing", b"later"))
-
-    def test_held(self) -> None:
-        """Nothing is read until the peer is both read and let go, in either order."""
-        transport = StringTransport()
-        pace = ReaderPace(transport, 100, lambda: None)
-        transport.registerProducer(pace, True)
-        for first, second in ((pace.let_go, pace.resumeProducing), (pace.resumeProducing, pace.let_go)):
-            pace.hold()
-            pace.pauseProducing()
-            self.assertEqual((transport.producerState, pace.reading), ("paused", False))
-            first()
-            self.assertEqual((transport.producerState, pace.reading), ("paused", False))
-            second()
-            self.assertEqual((transport.producerState, pace.reading), ("producing", True))

@@ -17,9 +17,10 @@ from zope.interface.verify import verifyObject
 from gameroom.doors.websocket import RoomSocketFactory
 from gameroom.errors import BadState
 from gameroom.interfaces import IFramedConnection
+from gameroom.listeners import Listeners
 from gameroom.metrics import Metrics
 from gameroom.settings import Limits, WebSettings
-from gameroom.wire.room_messages import Outgoing
+from gameroom.wire.room_messages import Outgoing, Outgoings
 from tests.doors.web.sockets import BINARY, CLOSE, PING, PONG, TEXT, Closed, SocketPeer, frame, handshake, socket_of
 from tests.doors.web.world import TCP, WebWorld
 
@@ -381,6 +382,42 @@ class OutgoingTests(SynchronousTestCase):
         self.assertEqual(self.world.said, ["LOST"])
         self.world.clock.pump([1] * 7)
         self.assertTrue(self.peer.transport.aborted)
+
+    def test_outlet(self) -> None:
+        """What its outlet is given is delivered in the order of all else, until it is closed."""
+        outlet = self.socket.outlet
+        self.socket.deliver(Outgoing(b"1", binary=True))
+        outlet.deliver(Outgoings([Outgoing(b"2", binary=True), Outgoing(b"3", binary=True)]))
+        self.pause()
+        outlet.deliver(Outgoing(b"4", binary=True))
+        self.socket.close(None)
+        outlet.deliver(Outgoing(b"5", binary=True))
+        self.peer.transport.producer.resumeProducing()
+        outlet.deliver(Outgoing(b"6", binary=True))
+        self.assertEqual(self.peer.heard(), [b"1", b"2", b"3", b"4", Closed(1000, "")])
+
+    def test_outlet_of_a_slow_reader(self) -> None:
+        """Who reads too slowly is cut in the midst of what all are told; behind the close frame it gets nothing, whoever had its outlet."""
+        other = self.world.open()
+        sockets = self.socket, self.world.conversations[1].connection
+        listeners = Listeners(sockets)
+        self.pause()
+        for number in range(12):
+            listeners.give(Outgoing(b"%d" % (number % 10) * 100, binary=True))
+        listeners.give(Outgoings([Outgoing(b"end", binary=True)]))
+        self.socket.outlet.deliver(Outgoing(b"late", binary=True))
+        self.assertEqual([each.code for each in self.peer.heard()], [4106])
+        self.assertEqual(other.heard(), [*(b"%d" % (number % 10) * 100 for number in range(12)), b"end"])
+
+    def test_outlet_of_one_that_cannot_take_its_close_frame(self) -> None:
+        """Where the close frame does not fit what waits, it comes alone, and nothing behind it."""
+        self.pause()
+        self.socket.deliver(Outgoing(b"x" * 900, binary=True))
+        outlet = self.socket.outlet
+        self.socket.close(BadState("y" * 100))
+        for each in (outlet, self.socket.outlet):
+            each.deliver(Outgoing(b"late", binary=True))
+        self.assertEqual([each.code for each in self.peer.heard()], [4106])
 
     def test_history(self) -> None:
         """History goes at the reader's pace, what is sent meanwhile stays behind it, and it does not count to queue_bytes."""

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from gameroom.errors import GameroomError, NotFound
 from gameroom.interfaces import IConnection, IRoom
+from gameroom.listeners import Outlet
 from gameroom.metrics import Metrics
 from gameroom.referees.lockstep import LockstepReferee
 from gameroom.rules.room import Member, Player, RoomOptions
@@ -33,6 +34,7 @@ class FakeConnection:
     """Keeps what it is given; history waits until the reader wants it."""
 
     exclusive = True
+    outlet: Outlet | None = None
 
     def __init__(self, *, binary: bool = True, reads: bool = True) -> None:
         self.door = "web" if binary else "lobby"

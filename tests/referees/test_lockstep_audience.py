@@ -5,10 +5,39 @@ from __future__ import annotations
 from typing import ClassVar
 from unittest import mock
 
+from gameroom.doors.outbox import EnvelopeOutbox
 from gameroom.errors import BadState, InvalidRequest
 from gameroom.wire.lockstep import BINARY, CommandPacket, encode_command
 from gameroom.wire.room_messages import Hello
 from tests.referees.lockstep_world import PLAY, FakeConnection, RefereeCase
+
+
+class OutletTests(RefereeCase):
+    """Those who hear of masters by an outlet."""
+
+    def outlet(self, connection: FakeConnection) -> list[bytes]:
+        """From now on it has one; gives what that will have written."""
+        written: list[bytes] = []
+        connection.outlet = EnvelopeOutbox(written.append, 1_000_000, self.fail)
+        return written
+
+    def test_live(self) -> None:
+        """By it each master comes that is made while one is up to date, once and in order; all else comes by the connection."""
+        written = [self.outlet(self.room.here[user_id][0]) for user_id in ("ann", "vic")]
+        self.begin()
+        self.turns(0, 3)
+        late = FakeConnection()
+        by_outlet = self.outlet(late)
+        self.room.here["vic"].append(late)
+        self.referee.welcomed("vic", late, Hello())
+        self.turns(4, 5)
+        masters = [outgoing.enveloped() for outgoing in self.room.here["bob"][0].got if b'"type":"master"' in outgoing.data]
+        self.assertEqual((len(masters), written, by_outlet), (6, [masters] * 2, masters[4:]))
+        self.assertEqual((self.room.here["ann"][0].generations(), late.generations()), ([], [0, 1, 2, 3]))
+        self.room.here["vic"] = [late]
+        self.wait(5)
+        self.turns(6, 6)
+        self.assertEqual(([len(each) for each in written], len(by_outlet)), ([7, 6], 3))
 
 
 class LateTests(RefereeCase):
