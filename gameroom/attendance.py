@@ -20,10 +20,6 @@ class Attendance:
         """Every connection; safe against connections that go meanwhile."""
         return iter([connection for connections in self._connections.values() for connection in connections])
 
-    def __bool__(self) -> bool:
-        """Whether there is any connection."""
-        return bool(self._connections)
-
     def of(self, user_id: str) -> tuple[Any, ...]:
         """The member's connections, oldest first."""
         return tuple(self._connections.get(user_id, ()))

@@ -160,6 +160,12 @@ class IRoom(Interface):
         `message` is a sentence for a person.
         """
 
+    def wake() -> None:
+        """Something has begun of which `IReferee.rests_until` did not know: the room is looked at at the next occasion.
+
+        Changes of the room and connections that come and go wake it by themselves.
+        """
+
     def over(reason: str, results: Any = None) -> None:
         """The play has ended: the room goes back to setup and everyone is told."""
 
@@ -288,9 +294,15 @@ class IReferee(Interface):
         """While it plays: this player is gone for good, `reason` being `left`, `kicked` or `timeout`."""
 
     def tick(now: float) -> None:
-        """Called some ten times a second, but not while the room in setup saves something: look at deadlines.
+        """Look at deadlines. Called when `rests_until` is over and when the room was woken: ten times a second at most, about once a second at least.
 
-        Of a room in setup to which nobody is connected, once a second.
+        Not while the room in setup saves something.
+        """
+
+    def rests_until(now: float) -> float:
+        """Until when `tick` has nothing to do unless the room is woken; `now` where it is to be called as often as can be.
+
+        Asked behind each look, and answered from what is so then.
         """
 
     def end() -> None:

@@ -144,6 +144,9 @@ class RefereedRoom:
     def send_again(self) -> None:
         self._room.audience.send_again()
 
+    def wake(self) -> None:
+        self._room.wake()
+
     def over(self, reason: str, results: Any = None) -> None:
         self._end(reason, results, None, None)
 
@@ -157,6 +160,11 @@ class RefereedRoom:
         if self._room.latest.phase == PLAYING and self._ending is None:
             self._ending = _Ending(reason, results, also, told)
             self._end_play()
+
+    @property
+    def ending(self) -> bool:
+        """Whether a play is to end whose end is not saved."""
+        return self._ending is not None
 
     def end_again(self) -> None:
         """Try once more to end a play whose end could not be saved."""

@@ -22,12 +22,13 @@ from gameroom.interfaces import IDatabase, IReferee, IRoom, Work
 from gameroom.refereed_room import RefereedRoom
 from gameroom.room_audience import RoomAudience
 from gameroom.room_ledger import RoomLedger
+from gameroom.room_looks import REST
 from gameroom.room_once import OnceAudience
 from gameroom.room_start import RoomStart
 from gameroom.room_transactions import TransactionalAudience
 from gameroom.rules import room as rules
 from gameroom.rules import usernames
-from gameroom.rules.room import PLAYING, SETUP, Member, Room, RoomOptions
+from gameroom.rules.room import PLAYING, STARTING, Member, Room, RoomOptions
 from gameroom.rules.sessions import token_hash
 from gameroom.settings import Addresses, Limits, RoomSettings
 from gameroom.store import DatabaseUnavailable
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 CHAT_LENGTH = 500
 AGAIN = 1.0
 """Seconds until the database, which was not there, is asked again."""
-REST = 1.0
-"""Seconds between two looks at a room in which nothing is on and nobody is connected, unless something is due before."""
 
 LOST, ABANDONED = "lost", "abandoned"
 """Why a play is over that its players did not end: it could not be taken up again; its room is gone."""
@@ -94,8 +93,8 @@ class LivingRoom:
         self.closing = False
         self._departures: dict[str, str] = {}
         self._mend_at = 0.0
-        self._rests_until = 0.0
-        """Until then there is nothing to be looked at, unless something happens."""
+        self.rests_until = 0.0
+        """Until then `tick` has nothing to do, unless something happens: `RoomLooks` asks."""
         self.refereed = RefereedRoom(self)
         self.referee: IReferee = referee(self.refereed)
         self.audience = self._audience_of(self.referee)(self)
@@ -250,33 +249,45 @@ class LivingRoom:
     # What time brings.
 
     def tick(self, now: float) -> None:
-        """Look at deadlines; called some times a second."""
-        if now < self._rests_until or self.closing:
+        """Look at deadlines; called when `rests_until` is over."""
+        if self.closing:
             return
-        room, settings = self.value, self.around.settings
-        if room.phase == PLAYING:
+        ledger, settings, plays = self.ledger, self.around.settings, self.value.phase == PLAYING
+        if plays:
             self.referee.tick(now)
-        if self.ledger.saving:
+        if ledger.saving:
             return
-        if self.ledger.unsure:
+        if ledger.unsure:
             self._mend(now)
             return
         self.refereed.end_again()
-        if room.phase != PLAYING:
+        if not plays:
             self.referee.tick(now)
-        self.starting.tick(now)
+            self.starting.tick(now)
+        due = self.audience.next_due(settings.room_ttl, settings.reconnect_window)
+        if now >= due:
+            self._look_for_absent(now)
+        # By what is so now: it may have been woken in this very look.
+        self.rests_until = min(now + REST, due, self.referee.rests_until(now)) if self._may_rest() else now
+
+    def _may_rest(self) -> bool:
+        """Whether nothing is under way that time alone brings on."""
+        ledger = self.ledger
+        return not (ledger.saving or ledger.unsure or self.refereed.ending or ledger.saved.phase == STARTING)
+
+    def _look_for_absent(self, now: float) -> None:
+        """Nobody has been there for too long, or somebody has not: that is the end of the room, or of a seat."""
+        room, settings = self.value, self.around.settings
         if self.audience.empty_for(now) >= settings.room_ttl:
             self.close("nobody was connected for too long")
             return
         late = [user_id for user_id in self.audience.overdue(now, settings.reconnect_window) if not self._is_kept(room, user_id)]
         if late:
             self.remove(late, "timeout").addErrback(_is_logged)
-        elif room.phase == SETUP and self.audience.deserted and not self.ledger.saving:
-            self._rests_until = min(now + REST, self.audience.next_due(settings.room_ttl, settings.reconnect_window))
 
     def wake(self) -> None:
-        """Something has happened: the next look is a real one."""
-        self._rests_until = 0.0
+        """Something has happened: it is looked at as soon as the round comes by."""
+        self.rests_until = 0.0
 
     def _mend(self, now: float) -> None:
         """Where it is not known what was saved, save what is so, before anything else is tried."""

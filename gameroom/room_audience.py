@@ -133,13 +133,11 @@ class RoomAudience:
         """For how many seconds nobody has been there."""
         return 0.0 if self._empty_since is None else now - self._empty_since
 
-    @property
-    def deserted(self) -> bool:
-        """Whether nobody is connected."""
-        return not self._attendance
-
     def next_due(self, ttl: float, window: float) -> float:
-        """When nobody will have been there for `ttl` seconds, or a member away for `window`; infinity where neither is on its way."""
+        """When nobody will have been there for `ttl` seconds, or a member away for `window`; infinity where neither is on its way.
+
+        It may be over for one who is kept.
+        """
         empty = inf if self._empty_since is None else self._empty_since + ttl
         return min(empty, self._attendance.next_overdue(window))
 

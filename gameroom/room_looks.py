@@ -1,11 +1,12 @@
-"""When each room is looked at: some ten times a second, a few rooms at a time.
+"""When each room is looked at: when it wants to be, at most some ten times a second, and a few rooms at a time.
 
-Theory. Looking at one room takes microseconds, and at thousands of them it would hold everybody's game up for as long as several turns of
-the reactor. So a round through all rooms is spread over `TICK`: a step looks at a tenth of them at most (or `LEAST`), and at no further one after
-`LONGEST`. Steps are due by how far the round has come; the next of one that is late comes when everything else has had its turn. Within a round
-each room is looked at once: two looks at a room are `TICK` apart while no rooms come or go, and never more than twice that, but for what the
-whole reactor is late.
-A room in which nothing is on and nobody is connected says by itself that it wants no look for a while (`LivingRoom.tick`).
+Theory. A room says until when it needs no look (`LivingRoom.rests_until`), and whatever cannot wait for that wakes it. To see that a room rests takes
+next to nothing, so no timer is moved when a deadline is: rounds come by all rooms, and nearly all of them rest.
+Looking at one takes microseconds, and at thousands of them it would hold everybody's game up for as long as several turns of
+the reactor. So a round through all rooms is spread over `TICK`: a step comes by a tenth of them at most (or `LEAST`), and by no further one after
+`LONGEST`. Steps are due by how far the round has come; the next of one that is late comes when everything else has had its turn.
+A round comes by each room once: two times are `TICK` apart while no rooms come or go, and never more than twice that, but for what the
+whole reactor is late. By so much at most a room is looked at later than it wants to be.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.1
 """Seconds of a round."""
+REST: Final = 1.0
+"""Seconds that a room may rest. What is looked at then is no deadline: connections that are gone without a word, memory that nobody uses."""
 STEPS: Final = 10
 """In so many steps a round is done, unless these take too long. More of them would be shorter, but each wakes the process up."""
 LEAST: Final = 100
@@ -35,11 +38,11 @@ class RoomLooks:
     _log = Logger()
 
     def __init__(self, rooms: Callable[[], Iterable[LivingRoom]], clock: IReactorTime) -> None:
-        """`rooms()` are those that there are now; who comes during a round is looked at in the next one."""
+        """`rooms()` are those that there are now; the next round comes by who comes during one."""
         self._rooms, self._clock = rooms, clock
         self._round: list[LivingRoom] = []
         self._next = 0
-        """The place in the round of the room that is to be looked at next."""
+        """The place in the round of the room that is the next to be come by."""
         self._begun = 0.0
         self._call: IDelayedCall | None = None
 
@@ -62,10 +65,14 @@ class RoomLooks:
 
     def _step(self) -> None:
         now = self._clock.seconds()
+        latest = now + REST
         upto = min(self._next + max(LEAST, -(-len(self._round) // STEPS)), len(self._round))
         while self._next < upto and self._call is not None:
             room = self._round[self._next]
             self._next += 1
+            # It rests until later than it may where the clock was set back.
+            if now < room.rests_until <= latest:
+                continue
             try:
                 room.tick(now)
             except Exception:

@@ -90,8 +90,14 @@ class TransactionalAudience(RoomAudience):
         if (sender := self._senders.get(user_id)) is not None:
             sender.drop({event})
 
+    def next_due(self, ttl: float, window: float) -> float:
+        """As with any audience, but at once while somebody has not answered yet. No room rests for `AGAIN_AFTER`, so what is said wakes none."""
+        if any(sender.unanswered is not None and self.of(user_id) for user_id, sender in self._senders.items()):
+            return 0.0
+        return super().next_due(ttl, window)
+
     def send_again(self) -> None:
-        """Say once more what was not answered in time; called some times a second."""
+        """Say once more what was not answered in time; called at each look at the room."""
         if not self._room.ledger.unsure:
             self._look_for_ids()
         now = self._room.now()

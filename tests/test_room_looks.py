@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
+from math import inf
 from typing import Any
+from unittest.mock import patch
 
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.room import LivingRoom
-from gameroom.room_looks import LEAST, LONGEST, STEPS, TICK, RoomLooks
+from gameroom.room import AGAIN, LivingRoom
+from gameroom.room_looks import LEAST, LONGEST, REST, STEPS, TICK, RoomLooks
+from gameroom.rules.room import PLAYING, SETUP, STARTING
+from gameroom.store import UniqueViolation
 from gameroom.wire.room_messages import Hello
 from tests.memory import MemoryDatabase
 from tests.rooms import House, NotingConnection, NotingReferee, account
@@ -26,6 +30,7 @@ class Looked:
     def __init__(self, room_id: str, does: Callable[[], None] = lambda: None) -> None:
         self.room_id = room_id
         self.does = does
+        self.rests_until = 0.0
         self.at: list[float] = []
 
     def tick(self, now: float) -> None:
@@ -101,6 +106,43 @@ class RoomLooksTests(SynchronousTestCase):
         [call] = self.clock.getDelayedCalls()
         self.assertLessEqual(call.getTime() - self.clock.seconds(), TICK + ALMOST)
 
+    def test_rests(self) -> None:
+        """A room is not looked at until it wants to be, but soon after that, and then as often as all are."""
+        self.looks(3 * LEAST)
+        resting = list(self.rooms.values())[::3]
+        for room in resting:
+            room.rests_until = 0.755
+        self.pass_time(2)
+        for room in resting:
+            self.assertLessEqual(0.755, room.at[0])
+            self.assertLess(room.at[0], 0.755 + TICK + 0.005)
+            self.assertGreaterEqual(len(room.at), 11)
+        self.assertGreaterEqual(min(len(room.at) for room in self.rooms.values() if room not in resting), 18)
+
+    def test_woken(self) -> None:
+        """A room that is woken is looked at when the round comes by, though it is the next one."""
+        self.looks(3 * LEAST)
+        for room in self.rooms.values():
+            room.rests_until = REST
+        self.pass_time(0.25)
+        for room in self.rooms.values():
+            room.rests_until = 0.0
+        self.pass_time(TICK + 0.005)
+        self.assertEqual({len(room.at) for room in self.rooms.values()}, {1})
+
+    def test_rests_and_a_clock_set_back(self) -> None:
+        """What was to rest for a moment does not rest for an hour where the clock was set back."""
+        self.looks(2)
+        self.clock.advance(5000)
+        for room in self.rooms.values():
+            room.rests_until = self.clock.seconds() + REST
+        self.clock.rightNow -= 3600
+        # The reactor's own calls are due by that clock too.
+        [call] = self.clock.getDelayedCalls()
+        call.reset(0)
+        self.clock.advance(0)
+        self.assertEqual([len(room.at) for room in self.rooms.values()], [2, 2])
+
     def test_come_and_go(self) -> None:
         """Rooms that go during a round are no trouble to the others; a new one is looked at within two rounds."""
         self.looks(3 * LEAST)
@@ -140,18 +182,22 @@ class RoomLooksTests(SynchronousTestCase):
 
 
 class TickingReferee(NotingReferee):
-    """Counts how often it is asked to look."""
+    """Counts how often it is asked to look, and wants none by itself."""
 
     def __init__(self, room: Any) -> None:
         super().__init__(room)
         self.ticks = 0
+        self.rests = inf
 
     def tick(self, now: float) -> None:
         self.ticks += 1
 
+    def rests_until(self, now: float) -> float:
+        return self.rests
 
-class QuietRoomTests(SynchronousTestCase):
-    """Rooms in which nothing is on and nobody is connected."""
+
+class RestingRoomTests(SynchronousTestCase):
+    """Rooms in which all is well."""
 
     def setUp(self) -> None:
         self.house = House(reconnect_window=5.55, room_ttl=9.35)
@@ -170,27 +216,118 @@ class QuietRoomTests(SynchronousTestCase):
         self.pass_time(seconds)
         return int(referee.ticks)
 
-    def test_rests(self) -> None:
-        """It is looked at once a second; from the moment that somebody is connected as often as all are, and until they are gone again."""
-        room = self.room(account("Anna"))
-        self.assertLessEqual(self.ticks(room, 5), 6)
-        connection = NotingConnection()
-        room.audience.attach("Anna", connection, reply_to=None, hello=Hello())
-        self.assertGreaterEqual(self.ticks(room, 2), 18)
-        room.audience.detach("Anna", connection)
-        self.assertLessEqual(self.ticks(room, 5), 6)
-
-    def test_plays(self) -> None:
-        """One that plays does not rest, though everybody is away."""
+    def two(self) -> tuple[LivingRoom, dict[str, NotingConnection]]:
+        """Anna and Bert, connected."""
         room = self.room(account("Anna"))
         self.successResultOf(self.house.registry.join(room.room_id, account("Bert")))
         connections = {user_id: NotingConnection() for user_id in ("Anna", "Bert")}
         for user_id, connection in connections.items():
             room.audience.attach(user_id, connection, reply_to=None, hello=Hello())
+        return room, connections
+
+    def test_setup(self) -> None:
+        """One in setup is looked at once a second, whoever is connected."""
+        room = self.room(account("Anna"))
+        self.assertLessEqual(self.ticks(room, 5), 6)
+        connection = NotingConnection()
+        room.audience.attach("Anna", connection, reply_to=None, hello=Hello())
+        self.assertLessEqual(self.ticks(room, 5), 6)
+        room.audience.detach("Anna", connection)
+        self.assertLessEqual(self.ticks(room, 5), 6)
+
+    def test_plays(self) -> None:
+        """One that plays as well, while everybody is there; one who is away and kept is looked for as often as can be."""
+        room, connections = self.two()
+        for user_id in connections:
             room.set_ready(user_id, True)
-        for user_id, connection in connections.items():
-            room.audience.detach(user_id, connection)
+        self.assertEqual(room.value.phase, PLAYING)
+        self.assertLessEqual(self.ticks(room, 10), 11)
+        self.assertGreaterEqual(self.ticks(room, 10), 9)
+        room.audience.detach("Anna", connections["Anna"])
+        self.pass_time(5.6)
         self.assertGreaterEqual(self.ticks(room, 2), 18)
+        room.audience.attach("Anna", connections["Anna"], reply_to=None, hello=Hello())
+        self.pass_time(2 * TICK)
+        self.assertLessEqual(self.ticks(room, 5), 6)
+
+    def test_its_referee_says(self) -> None:
+        """It rests for no longer than its referee wants, and not at all where that wants each look."""
+        room, _ = self.two()
+        referee: Any = room.referee
+        self.pass_time(1.5)
+        referee.rests = 0.0
+        room.wake()
+        self.assertGreaterEqual(self.ticks(room, 1), 9)
+        referee.rests = self.house.clock.seconds() + 0.55
+        self.pass_time(TICK)
+        self.assertEqual(self.ticks(room, 0.44), 0)
+        self.assertGreaterEqual(self.ticks(room, 1), 9)
+
+    def test_woken(self) -> None:
+        """A change of it, one who comes or goes, and its referee wake it."""
+        room, connections = self.two()
+        wakings: list[Callable[[], object]] = [
+            lambda: room.refereed.configure({"map": "big"}, "Anna"),
+            lambda: room.audience.detach("Bert", connections["Bert"]),
+            lambda: room.audience.attach("Bert", connections["Bert"], reply_to=None, hello=Hello()),
+            room.refereed.wake,
+        ]
+        for waking in wakings:
+            self.pass_time(0.3)
+            self.assertEqual(self.ticks(room, 0.3), 0)
+            waking()
+            self.assertEqual(self.ticks(room, TICK + 0.01), 1)
+
+    def test_starting(self) -> None:
+        """Who does not come in time to a room that starts loses the seat when it is time."""
+        room, connections = self.two()
+        self.pass_time(0.5)
+        self.successResultOf(self.house.registry.start_room(room.room_id, "Anna"))
+        self.assertEqual(room.value.phase, STARTING)
+        self.pass_time(5.5)
+        self.assertEqual(room.value.phase, STARTING)
+        self.pass_time(2 * TICK)
+        self.assertEqual(room.value.phase, SETUP)
+        self.assertIn("start_failed", [message.get("reason") for message in connections["Anna"].take()])
+
+    def test_an_end_that_is_not_saved(self) -> None:
+        """It is tried again as soon as that can be, also where the database is there and refuses it."""
+        for error, within in ((OSError("away"), AGAIN + 2 * TICK), (UniqueViolation("plays", ()), 2 * TICK)):
+            self.setUp()
+            room, connections = self.two()
+            for user_id in connections:
+                room.set_ready(user_id, True)
+            self.pass_time(1.3)
+            with patch.object(self.house.database, "interact", lambda *work, error=error: fail(error)):
+                room.refereed.over("finished")
+                self.pass_time(0.5)
+                self.assertEqual(room.value.phase, PLAYING)
+            self.pass_time(within)
+            self.assertEqual(room.value.phase, SETUP)
+
+    def test_what_a_look_begins(self) -> None:
+        """It does not rest while what has begun in a look is being saved, which may go wrong."""
+        room, _ = self.two()
+        referee: Any = room.referee
+
+        def tick(now: float) -> None:
+            del referee.tick
+            room.refereed.configure({"map": "big"}, "Anna").addErrback(lambda failure: None)
+
+        saving: Deferred[None] = Deferred()
+        for answer in (saving, fail(OSError("away"))):
+            self.pass_time(1.3)
+            with patch.object(self.house.database, "interact", lambda *work, answer=answer: answer):
+                referee.tick = tick
+                room.wake()
+                while "tick" in vars(referee):
+                    self.pass_time(0.01)
+            if answer is saving:
+                self.pass_time(0.01)
+                saving.errback(OSError("away"))
+            self.assertTrue(room.ledger.unsure)
+            self.pass_time(2 * TICK)
+            self.assertFalse(room.ledger.unsure)
 
     def test_window(self) -> None:
         """Who is away for too long loses the seat when it is time, though the room rests."""

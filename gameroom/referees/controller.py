@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
@@ -147,6 +148,9 @@ class ControllerReferee:
         self._room.send_again()
         if self._play is not None:
             self._play.tick(now)
+
+    def rests_until(self, now: float) -> float:
+        return inf if self._play is None else self._play.rests_until(now)
 
     # What members say.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -149,7 +150,7 @@ class TurnPlay:
             self._turn_hand(player, TurnClock.paused)
 
     def tick(self, now: float) -> None:
-        """Who has run out of time loses, or a computer plays on; called some times a second."""
+        """Who has run out of time loses, or a computer plays on."""
         self._ask_bots()
         for user_id in self._gone:
             # Mostly for nothing: unless that could not be saved, they are out of the game.
@@ -164,6 +165,11 @@ class TurnPlay:
                 self._take_over(player, now)
             else:
                 self._forfeit(player, TIME)
+
+    def rests_until(self, now: float) -> float:
+        """When the next player's time is over. What else `tick` does is done once more: it could not be saved, and no room rests until it could."""
+        clock = self.table.clock
+        return inf if clock is None or self.table.game.over is not None else clock.runs_out_at()
 
     def _take_over(self, player: int, now: float) -> None:
         assert self._bots is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, execute, succeed
@@ -138,6 +139,11 @@ class LockstepReferee:
         stage.tick(now)
         if stage.states is not None and stage.on:
             stage.states.tick(now)
+
+    def rests_until(self, now: float) -> float:
+        if self._stage is not None:
+            return self._stage.rests_until(now)
+        return inf if self._setup is None else self._setup.rests_until(now)
 
     # What members say.
 

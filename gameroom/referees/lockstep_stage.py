@@ -114,7 +114,7 @@ class Stage:
         if terms.patience is not None and ground.clock is not None:
             self._patience = PatienceTimer(play=self.play, patience=terms.patience, clock=ground.clock, do=self.do)
         self._room = room
-        self._looked = self._rests_until = 0.0
+        self._looked = 0.0
         self._repeats = KeyedBuckets(REPEATS_A_SECOND, REPEATS_AT_ONCE)
         self._lanes: dict[str, SeatLane] = {}
 
@@ -203,20 +203,26 @@ class Stage:
             self.do(self.play.left(seat, self._room.now()))
 
     def tick(self, now: float) -> None:
-        """Look at deadlines. Nearly always there are none; this is ten times a second for each room."""
-        if now < self._rests_until and self.play.state is ITERATING and not self.snapshots.waits:
-            return
+        """Look at deadlines."""
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
             self.audience.look_for_gone()
-        self.do(self.play.tick(now))
+        if effects := self.play.tick(now):
+            self.do(effects)
         if self.on:
             self.snapshots.tick(now)
-            self._rests_until = self.play.rests_until(now)
+
+    def rests_until(self, now: float) -> float:
+        """Until when there are no deadlines. Whatever begins meanwhile and is due before wakes the room."""
+        if self.play.state is not ITERATING or self.snapshots.waits:
+            return now
+        due = self.play.rests_until(now)
+        return due if self.states is None else min(due, self.states.next_due())
 
     # Snapshots that viewers and late players wait for.
 
     def _ask_snapshot(self, seat: int, generation: int) -> None:
+        self._room.wake()
         self.tell(seat, {"type": "snapshot_request", "generation": generation})
 
     def _watch(self) -> None:
@@ -237,6 +243,7 @@ class Stage:
     # Telling.
 
     def _state_change(self, change: StateChange) -> None:
+        self._room.wake()
         self.healing.state_changed(change)
         if self.states is None:
             self.show_state(change.state, change.seats)

@@ -59,6 +59,12 @@ class SetupStates:
             # Where it cannot be saved the room is in the state that it was in, and this is looked at anew.
             self._room.enter(states.state).addErrback(lambda failure: None)
 
+    def rests_until(self, now: float) -> float:
+        """Until when `tick` has nothing to do. Who goes wakes the room, so votes need no look."""
+        states = self._states
+        # The time of a state counts from when it was first looked at.
+        return now if states is None or states.state != self._room.setup_state else states.next_due()
+
     def _present(self) -> States:
         state = self._room.setup_state
         if not within(state, SETUP):
@@ -136,6 +142,10 @@ class PlayStates:
         if states.tick(now) or (states.votes and states.recount(self._voters(), now)):
             self._moved(now)
 
+    def next_due(self) -> float:
+        """When `tick` has something to do while the play goes on. Who goes wakes the room, so votes need no look."""
+        return self._states.next_due()
+
     def _voters(self) -> list[str]:
         connected = self._stage.play.seats.connected
         return [user_id for user_id, seat in self._stage.seats.items() if seat in connected]
@@ -144,6 +154,7 @@ class PlayStates:
 
     def _moved(self, now: float) -> None:
         """The engine's own state is another one. It ends neither lag nor divergence: while the play is so, it is in that state again."""
+        self._room.wake()
         states, play = self._states, self._stage.play
         if states.left is None:
             self._back_at = None

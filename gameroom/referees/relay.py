@@ -6,6 +6,7 @@ Nothing is kept and nothing is checked but sizes, also while the room is set up:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,6 +105,9 @@ class RelayReferee:
             self._room.over(ABANDONED)
 
     def tick(self, now: float) -> None: ...
+
+    def rests_until(self, now: float) -> float:
+        return inf
 
     # What members say.
 

@@ -6,6 +6,7 @@ It starts the GameServer, brings players to it, tells it who is gone, and ends w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -197,6 +198,9 @@ class ServerReferee:
             self._room.over(ABANDONED)
 
     def tick(self, now: float) -> None: ...
+
+    def rests_until(self, now: float) -> float:
+        return inf
 
     # What members say.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -197,6 +198,9 @@ class ServiceReferee:
     def tick(self, now: float) -> None:
         if self._play is not None and self._on:
             self._play.tick(now)
+
+    def rests_until(self, now: float) -> float:
+        return self._play.rests_until(now) if self._play is not None and self._on else inf
 
     # What members say.
 

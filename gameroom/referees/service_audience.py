@@ -51,8 +51,13 @@ class ServiceAudience:
         """One has gone."""
         self._behind = [(user_id, each) for user_id, each in self._behind if each is not connection]
 
+    @property
+    def waits(self) -> bool:
+        """Whether somebody is to be brought up to date yet."""
+        return bool(self._behind)
+
     def bring_up(self) -> None:
-        """Give those who wait for it what was shown last, where that can be had; called again after each update, and some times a second."""
+        """Give those who wait for it what was shown last, where that can be had; called again after each update, and at each look at the room."""
         if not self._behind:
             return
         held = self._books.here

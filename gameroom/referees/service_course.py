@@ -79,15 +79,21 @@ class ServiceCourse:
         """Ask what waits, unless that is being done."""
         if not self._going and not self.over and self._room.now() >= self._again_at:
             self._going = True
+            self._room.wake()
             Deferred.fromCoroutine(self._carry_on()).addCallbacks(self._arrived, self._fell)
 
     def tick(self, now: float) -> None:
-        """Try again what went wrong; called some times a second."""
+        """Try again what went wrong, and see how long the service is silent."""
         if self.over:
             return
         self._silence.tick(now)
         if self._fallen or self._game.waits:
             self.go_on()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way, or is to be tried again: then `tick` may have something to do at any time."""
+        return self._going or bool(self._fallen) or self._game.waits
 
     def welcome(self, connection: Any) -> None:
         """One has come: tell it why nothing goes on, where that is so."""

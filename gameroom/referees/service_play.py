@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -131,11 +132,20 @@ class ServicePlay:
             self.stop(ABANDONED)
 
     def tick(self, now: float) -> None:
-        """Timers, and what is to be tried again; called some times a second."""
+        """Timers, and what is to be tried again."""
         if not self._course.over:
             self.game.tick(self._now_ms())
             self.audience.bring_up()
             self._course.tick(now)
+
+    def rests_until(self, now: float) -> float:
+        """Until when `tick` has nothing to do: while nothing is on its way, only the game's timer is waited for."""
+        if self._course.over:
+            return inf
+        if self._course.busy or self.audience.waits:
+            return now
+        timer_ms = self.game.kept.timer_ms
+        return inf if timer_ms is None else timer_ms / 1000
 
     def _now_ms(self) -> int:
         return int(self._room.now() * 1000)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from statemachine import StateChart
@@ -117,6 +118,10 @@ class States:
         del self._due[source]
         self._take(source, "", now)
         return True
+
+    def next_due(self) -> float:
+        """When the next deadline is; infinity where there is none."""
+        return min(self._due.values(), default=inf)
 
     # What the play brings.
 

@@ -6,6 +6,7 @@ Pure values; `now` is in seconds. A hand runs while it is its player's turn and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any, Self
 
 import attrs
@@ -69,6 +70,10 @@ class TurnClock:
     def run_out(self, now: float) -> list[int]:
         """Whose time is over."""
         return [player for player, hand in self.hands.items() if hand.since is not None and self._remaining(hand, now) <= 0]
+
+    def runs_out_at(self) -> float:
+        """When the next player's time will be over; infinity while no hand runs."""
+        return min((hand.since + self._remaining(hand, hand.since) for hand in self.hands.values() if hand.since is not None), default=inf)
 
     def event(self, players: Iterable[int], now: float) -> Body:
         """The event `clock`: what these have left, and whose hand runs."""

@@ -185,6 +185,8 @@ class FakeRoom:
     def show_state(self, state: str, reason: str | None = None, members: Sequence[str] | None = None, message: str | None = None) -> None:
         self.states.append((state, None if members is None else list(members)))
 
+    def wake(self) -> None: ...
+
     def over(self, reason: str, results: Any = None) -> None:
         self.ended.append((reason, results))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import orjson
@@ -46,13 +46,15 @@ class KindTestCase(SynchronousTestCase):
 
     kind = "relay"
     reconnect_window, room_ttl = 60.0, 120.0
+    fields: ClassVar[dict[str, Any]] = {}
+    """What its host asks for."""
     referee: Callable[[IRoom], IReferee]
 
     def setUp(self) -> None:
         self.house = House(self.database(), kinds={self.kind: self.make}, reconnect_window=self.reconnect_window, room_ttl=self.room_ttl)
         self.successResultOf(self.house.registry.start())
         self.sell()
-        self.room = self.successResultOf(self.house.registry.create(self.house.request(), account("Ada")))
+        self.room = self.successResultOf(self.house.registry.create(self.house.request(**self.fields), account("Ada")))
 
     def database(self) -> Any:
         """What the house is built on; None for a database that answers at once."""
@@ -90,6 +92,20 @@ class KindTestCase(SynchronousTestCase):
         self.sell()
         self.successResultOf(self.house.registry.start())
         [self.room] = self.house.registry.everything()
+
+    def looks(self, seconds: float) -> int:
+        """Time goes by, in small steps; how often its referee was asked meanwhile to look at it."""
+        referee: Any = self.room.referee
+        tick, looks = referee.tick, []
+
+        def noted(now: float) -> None:
+            looks.append(now)
+            tick(now)
+
+        referee.tick = noted
+        self.house.clock.pump([0.01] * round(seconds * 100))
+        referee.tick = tick
+        return len(looks)
 
     def wait(self, seconds: float) -> None:
         """Time goes by, with a look at the rooms each second."""
