@@ -244,7 +244,7 @@ class RoomSocket(LimitedWebSocket):
         """The peer reads too slowly."""
         # The outbox is closed for good: the close frame goes past it, whole and behind whole frames.
         self.outbox = FrameOutbox(self.transport, self.limits.queue_bytes, lambda: None)
-        self.outbox.sealed = self.closing_since is not None
+        self.outbox.sealed = True
         self.close(RateLimited("this connection reads too slowly; connect again and catch up", retry_after=1.0))
 
     def _tell_lost(self) -> None:

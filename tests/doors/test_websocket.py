@@ -419,6 +419,14 @@ class OutgoingTests(SynchronousTestCase):
             each.deliver(Outgoing(b"late", binary=True))
         self.assertEqual([each.code for each in self.peer.heard()], [4106])
 
+    def test_overflows_while_it_is_closed(self) -> None:
+        """The outbox that it has then is for a close frame alone: nothing is delivered by it, either."""
+        self.pause()
+        self.socket.close(None)
+        self.socket.sendData(b"x" * 2000)
+        self.socket.deliver(Outgoing(b"late", binary=True))
+        self.assertEqual(self.peer.take(), b"")
+
     def test_history(self) -> None:
         """History goes at the reader's pace, what is sent meanwhile stays behind it, and it does not count to queue_bytes."""
         pieces = [Outgoing(b"%d" % number * 600, binary=True) for number in range(4)]
