@@ -27,6 +27,11 @@ class Histogram:
         self._counts[place] += 1
         self.total += seconds
 
+    @property
+    def count(self) -> int:
+        """How many were counted."""
+        return sum(self._counts)
+
     def buckets(self) -> list[tuple[str, int]]:
         """Each bound as Prometheus writes it, and how many took so long at most."""
         found: list[tuple[str, int]] = []

@@ -31,11 +31,10 @@ class Metrics(Collector):
     """Everything that is counted, for one daemon. A door that is given none counts nothing."""
 
     def __init__(self) -> None:
-        self.masters = 0
-        """Lock-step master packets made."""
         self.divergences = self.evictions = self.resyncs = self.snapshots = 0
         """Plays that diverged, players evicted, states given to players who had another, and good snapshots of players."""
         self.turn_seconds = Histogram(TURN_BUCKETS)
+        """Of each lock-step master that was made."""
         self.login_seconds = Histogram(LOGIN_BUCKETS)
         self.database_seconds = Histogram(DATABASE_BUCKETS)
         self.service_seconds = Histogram(SERVICE_BUCKETS)
@@ -92,7 +91,7 @@ class Metrics(Collector):
         yield from self._doors()
         yield from self._rooms()
         masters = CounterMetricFamily("gameroom_masters", "Master packets made by lock-step rooms.")
-        masters.add_metric([], self.masters)
+        masters.add_metric([], self.turn_seconds.count)
         yield masters
         yield from self._healing()
         uploads = GaugeMetricFamily("gameroom_uploads_active", "Uploads that are begun and not finished.")

@@ -243,6 +243,8 @@ class LeanReactor(EPollReactor):
         """The connections that have written, or want to, and were not asked to send yet; in order."""
         self.unsent: list[Sender] = []
         """Who holds something that is to be sent before that; some of them may have sent it since."""
+        self._context: list[Any] = []
+        """The round's logging context, once one of its events has asked for it."""
         self.shortcuts: dict[int, Shortcut] = {}
         """Who reads instead of a connection, by its descriptor."""
         super().__init__()
@@ -275,19 +277,21 @@ class LeanReactor(EPollReactor):
             if problem.errno == EINTR:
                 return
             raise
-        read_each(events, self.shortcuts, self._selectables, self._handle, [])
+        self._context.clear()
+        read_each(events, self.shortcuts, self._selectables, self.unsent, self._handle)
         if self.written or self.unsent:
             self._send_written()
 
     doIteration = doPoll
 
-    def _handle(self, selectable: Any, fd: int, event: int, read: Read | None, context: list[Any]) -> None:
-        """An event that no shortcut was for, or of which there is something left. `context` is the round's, for the first of them to find."""
+    def _handle(self, selectable: Any, fd: int, event: int, read: Read | None) -> None:
+        """An event that no shortcut was for, or of which there is something left."""
         if read is None and event == EPOLLIN and isinstance(selectable, tcp.Connection):
             read = selectable.doRead
         if read is None:
             log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
         else:
+            context = self._context
             if not context:
                 context += theContextTracker.currentContext().contexts, get_context(log.ILogContext)
             self._read(selectable, context[0], context[1], read)

@@ -22,6 +22,8 @@ TINY_READ: Final = 448
 """What a read for a lane gives at most, until one was full: Python has room for so little at hand, and need not look for it."""
 LARGE_READ: Final = 256 * 1024
 """What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
+FEW: Final = 24
+"""In a round of no more events than that, what a `Sender` holds is sent after each of them: nobody's message waits for what others say."""
 MUCH: Final = 64 * 1024
 """More bytes than that of one connection do not wait for the end of the round."""
 
@@ -169,12 +171,12 @@ def read_each(
     events: list[tuple[int, int]],
     shortcuts: dict[int, Shortcut],
     selectables: dict[int, Any],
-    handle: Callable[[Any, int, int, Read | None, Any], None],
-    context: Any,
+    unsent: list[Sender],
+    handle: Callable[[Any, int, int, Read | None], None],
 ) -> None:
     """Let what has shortcuts be read by them, in order; what is left of these events and all others goes to `handle`.
 
-    That is called with what the event is of, its descriptor, the event, what is left where something was read, and `context`.
+    That is called with what the event is of, its descriptor, the event, and what is left where something was read.
     """
     # Whose they are: a descriptor that is closed while an earlier event is handled may be another's before it is its turn.
     # That something may be read does the other no harm; that its peer is gone does.
@@ -182,6 +184,7 @@ def read_each(
     for fd, event in events:
         if event != READABLE:
             owners[fd] = selectables.get(fd)
+    few = len(events) <= FEW
     for fd, event in events:
         selectable = selectables.get(fd)
         if selectable is None or (event != READABLE and selectable is not owners[fd]):
@@ -193,8 +196,10 @@ def read_each(
             if shortcut is not None:
                 left = shortcut.read()
                 if left is None:
+                    if few and unsent:
+                        send_each(unsent)
                     continue
-        handle(selectable, fd, event, left, context)
+        handle(selectable, fd, event, left)
 
 
 def send_each(unsent: list[Sender]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from functools import partial
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from typing import Any
 
@@ -16,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.reactor import LeanServer
-from gameroom.reactor_round import MUCH, SMALL_READ, TINY_READ, read_each
+from gameroom.reactor_round import FEW, MUCH, SMALL_READ, TINY_READ, read_each
 from gameroom.shortcuts import let_take, sender, sender_of
 from tests.test_reactor import BUFFER, ConnectionCase, HalfCloseable, Kernel, Producer, ReactorCase, Recorder
 
@@ -292,6 +294,34 @@ class OneRoundTests(LaneCase):
         self.assertEqual(self.taken, [b"AB", b"AB"])
 
 
+class FewTests(LaneCase):
+    """Connections that are all heard in one round, each of which is given something for it."""
+
+    def sends_seen(self, connections: int) -> list[int]:
+        """How many had been sent theirs, as each of them was heard, and after the round."""
+        all_of_them = [(self.protocol, self.connection, self.kernel), *(self.connected() for _ in range(connections - 1))]
+        seen: list[int] = []
+
+        def heard(give: Callable[[bytes], None], data: bytes) -> None:
+            seen.append(sum(kernel.sends for _, _, kernel in all_of_them))
+            give(b"M")
+
+        for protocol, connection, kernel in all_of_them:
+            protocol.on_take = partial(heard, sender(connection))
+            kernel.incoming = [b"AB"]
+            kernel.peer.send(b"!")
+        self.round()
+        return [*seen, sum(kernel.sends for _, _, kernel in all_of_them)]
+
+    def test_few(self) -> None:
+        """What one is given is sent before the next is heard."""
+        self.assertEqual(self.sends_seen(FEW), [*range(FEW), FEW])
+
+    def test_many(self) -> None:
+        """All of it is sent when all are heard."""
+        self.assertEqual(self.sends_seen(FEW + 1), [*[0] * (FEW + 1), FEW + 1])
+
+
 class EventsTests(SynchronousTestCase):
     """`read_each`, with two events of one round, the second of which is another's when the first has been handled."""
 
@@ -299,11 +329,11 @@ class EventsTests(SynchronousTestCase):
         heard: list[str] = []
         selectables = {1: "one", 2: "two"}
 
-        def handle(selectable: str, fd: int, event: int, left: Any, context: Any) -> None:
+        def handle(selectable: str, fd: int, event: int, left: Any) -> None:
             heard.append(selectable)
             selectables[2] = "three"
 
-        read_each([(1, EPOLLIN), (2, event)], {}, selectables, handle, None)
+        read_each([(1, EPOLLIN), (2, event)], {}, selectables, [], handle)
         return heard
 
     def test_an_end_of_another(self) -> None:

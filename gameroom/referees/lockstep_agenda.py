@@ -22,6 +22,19 @@ class Agenda:
         self._to_do: list[Effect] = []
         self._busy = False
 
+    def tell(self, masters: list[Master]) -> None:
+        """Only masters, that come together: as `do`."""
+        if self._busy or not self.on:
+            self.do(masters)
+            return
+        self._busy = True
+        try:
+            self.tell_masters(masters)
+        finally:
+            self._busy = False
+        if self._to_do:
+            self.do(())
+
     def do(self, effects: Effects) -> None:
         """What the rules have said, in order; nothing more once the play is over."""
         if not self.on:

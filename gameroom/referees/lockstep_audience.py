@@ -48,7 +48,7 @@ class Audience:
         """What everyone was told and those who come have to be told again."""
         self.coming: dict[Any, Arrival] = {}
         """The connections that are not up to date, and how each comes; the newest where they asked again."""
-        self._room = room
+        self._room: Any = room
         self._about = about
         self.snapshots = snapshots
         self.shelf = shelf

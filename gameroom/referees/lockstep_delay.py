@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from twisted.logger import Logger
 
@@ -23,7 +23,7 @@ CHAT_BYTES: Final = 1 << 20
 class DelayedAudience(Audience):
     """An audience whose viewers are `delay` generations behind. Their masters are read from the recording when their time comes."""
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(self, delay: int, **audience: Any) -> None:
         super().__init__(**audience)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.logger import Logger
 
+from gameroom.histogram import Histogram
 from gameroom.referees.lockstep_audience import Audience
 from gameroom.rules.master import Master
 from gameroom.wire.room_messages import Outgoing, Outgoings
@@ -31,8 +32,7 @@ class Journal:
         self._audience = audience
         self._now = now
         self._failed = failed
-        self._metrics = metrics
-        self._observe: Callable[[float], None] = _nothing if metrics is None else metrics.turn_seconds.observe
+        self._turn_seconds: Histogram | None = None if metrics is None else metrics.turn_seconds
         self._held: deque[Outgoing | Callable[[], None]] = deque()
         """Masters that are not on the disk yet, and what is to be done between them."""
         if recording.sync:
@@ -51,10 +51,9 @@ class Journal:
         except OSError as error:
             self._failed(error)
             return
-        if self._metrics is not None:
-            self._metrics.masters += len(masters)
+        if self._turn_seconds is not None:
             for master in masters:
-                self._observe(master.waited)
+                self._turn_seconds.observe(master.waited)
         if recording.sync:
             self._held.extend(outgoings)
         elif len(outgoings) == 1:
@@ -94,7 +93,3 @@ class Journal:
             self._recording.note(fields, self._now())
         except OSError as error:
             self._log.error("{path} does not say how its play ended: {error}", path=str(self._recording.path), error=str(error))
-
-
-def _nothing(seconds: float) -> None:
-    """Nobody counts."""

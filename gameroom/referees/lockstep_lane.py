@@ -14,8 +14,9 @@ import orjson
 
 from gameroom.build import IS_COMPILED
 from gameroom.errors import InvalidRequest
+from gameroom.referees.lockstep_agenda import Agenda
 from gameroom.rules.lockstep import Play
-from gameroom.rules.lockstep_values import Effect, Effects
+from gameroom.rules.lockstep_values import Effects
 from gameroom.rules.master import Master
 from gameroom.wire.lockstep import BINARY, COMMAND, COMMAND_HEAD, COMMAND_HEAD_BYTES, PACKET_BYTES, CommandPacket
 
@@ -32,7 +33,7 @@ COMMANDS: Final = "commands"
 class SeatLane:
     """One player's. `parse` reads a `commands` message, in a JSON room; None in a binary one."""
 
-    __slots__ = ("_do", "_masters", "_parse", "_play", "_seat", "now")
+    __slots__ = ("_agenda", "_masters", "_parse", "_play", "_seat", "now")
 
     def __init__(
         self, stage: Stage, play: Play, seat: int, now: Callable[[], float], parse: Callable[[dict[str, Any]], CommandPacket] | None
@@ -40,8 +41,8 @@ class SeatLane:
         self._play: Play | None = play
         self._seat = seat
         self._parse = parse
-        self._do: Callable[[Any], None] = stage.do
-        self._masters: list[Effect] = []
+        self._agenda: Agenda | None = stage.agenda
+        self._masters: list[Master] = []
         """Made by packets that came together, and not told yet."""
         self.now = now
         """Gives the time, in seconds."""
@@ -53,7 +54,7 @@ class SeatLane:
 
     def close(self) -> None:
         """The play is over, or the player has left it. Whoever has the lane keeps nothing of the play by it."""
-        self._play, self._do = None, _nothing
+        self._play = self._agenda = None
 
     def take(self, data: bytes, is_binary: bool, now: float) -> bool:
         """A whole message, that may be a command packet. False where it is none for this lane, and nothing was done.
@@ -82,7 +83,8 @@ class SeatLane:
         """What came together was taken: its masters are recorded, and given to everyone."""
         if self._masters:
             masters, self._masters = self._masters, []
-            self._do(masters)
+            if self._agenda is not None:
+                self._agenda.tell(masters)
 
     def _take_binary(self, play: Play, data: bytes, now: float) -> None:
         size = len(data) - COMMAND_HEAD_BYTES
@@ -104,12 +106,10 @@ class SeatLane:
         """Masters may wait a little. What is anything else is done at once, behind them."""
         if not effects:
             return
-        self._masters.extend(effects)
-        for effect in effects:
-            if type(effect) is not Master:
+        for place, effect in enumerate(effects):
+            if not isinstance(effect, Master):
                 self.end()
+                if self._agenda is not None:
+                    self._agenda.do(effects[place:])
                 return
-
-
-def _nothing(effects: Any) -> None:
-    """What is done in a play that is over."""
+            self._masters.append(effect)

@@ -107,8 +107,8 @@ class Stage:
         self.journal = Journal(recording=recording, audience=self.audience, now=room.now, failed=self._not_recorded, metrics=ground.metrics)
         self.note, self.broadcast, self.now = self.journal.note, room.broadcast, room.now
         self.healing = Healing(self, dumped=ground.dumped, metrics=ground.metrics)
-        self._agenda = Agenda(self._deeds(), self.journal.tell)
-        self.do: Callable[[Effects], None] = self._agenda.do
+        self.agenda = Agenda(self._deeds(), self.journal.tell)
+        self.do: Callable[[Effects], None] = self.agenda.do
         """What the rules have said is done, in order."""
         self._patience = None
         if terms.patience is not None and ground.clock is not None:
@@ -121,7 +121,7 @@ class Stage:
     @property
     def on(self) -> bool:
         """False once the play is over."""
-        return self._agenda.on
+        return self.agenda.on
 
     def _make_audience(self, ground: Ground, **play: Any) -> Audience:
         parts = {
@@ -236,9 +236,9 @@ class Stage:
                 if self.on:
                     self.snapshots.look()
             if not self.snapshots.candidates:
-                self._agenda.tell_masters = self.journal.tell
+                self.agenda.tell_masters = self.journal.tell
 
-        self._agenda.tell_masters = tell
+        self.agenda.tell_masters = tell
 
     # Telling.
 
@@ -269,7 +269,7 @@ class Stage:
         """The play has ended; the recording says so as well, if it can, and the room is told."""
         if not self.on:
             return
-        self._agenda.on = False
+        self.agenda.on = False
         for user_id in [*self._lanes]:
             self._close_lane(user_id)
         self.journal.over(reason, results)

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,15 +25,15 @@ MANY: Final = 4
 class ToDisk:
     """The recordings that are dirty. `done(recordings)` is called after each pass, with those that it had."""
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(self, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], done: Callable[[Sequence[Recording]], None]) -> None:
-        self._clock = clock
+        self._clock: Any = clock
         self._defer_to_thread = defer_to_thread
         self._done = done
         self._dirty: list[Recording] = []
         self._under_way: list[Recording] = []
-        self._due: IDelayedCall | None = None
+        self._due: Any = None
         self._stopped: Deferred[None] | None = None
 
     def busy_with(self, recording: Recording) -> bool:

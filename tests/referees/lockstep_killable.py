@@ -165,7 +165,7 @@ class Killable(RuleBasedStateMachine):
 
     def afterwards(self, referee: Any) -> None:
         """A dead daemon holds no files open."""
-        referee._stage._agenda.on = False
+        referee._stage.agenda.on = False
         self.world.threads = None
         self.world.recordings.close(referee._stage.recording)
 

@@ -117,7 +117,7 @@ class PlayTests(RefereeCase):
         ann, bob = self.room.here["ann"][0], self.room.here["bob"][0]
         self.assertIs(ann.got[-1], bob.got[-1])
         self.assertEqual(ann.texts("master")[0]["commands"], {"0": [1]})
-        self.assertEqual(self.metrics.masters, 1)
+        self.assertEqual(self.metrics.turn_seconds.count, 1)
 
     def test_cut_off_while_given(self) -> None:
         """A reader that is cut off in the middle of a master: the others get it, and what follows from its going comes after it."""

@@ -86,7 +86,7 @@ class TogetherTests(LaneCase):
         )
         self.come_together("ann", commands(3))
         self.assertEqual((len(told), self.connection("bob").generations()), (2, [0, 1, 2, 3]))
-        self.assertEqual((self.metrics.masters, self.waited()), (4, 4))
+        self.assertEqual((self.metrics.turn_seconds.count, self.waited()), (4, 4))
 
     def waited(self) -> float:
         """How many turns were measured."""
@@ -148,7 +148,7 @@ class TogetherTests(LaneCase):
             self.come_together("ann", commands(1), commands(2))
         self.assertEqual(self.room.ended, [("recording_failed", None)])
         self.assertEqual((self.connection("ann").generations(), [line["type"] for line in self.lines()]), ([0], ["play", "master"]))
-        self.assertEqual((lane.open, self.metrics.masters), (False, 1))
+        self.assertEqual((lane.open, self.metrics.turn_seconds.count), (False, 1))
         self.assertFalse(lane.take(orjson.dumps(commands(3)), False, self.clock.seconds()))
         lane.end()
         self.assertEqual(len(self.lines()), 2)
