@@ -43,6 +43,10 @@ class Arrival:
         """Whether this is still how the connection comes."""
         return self._audience.coming.get(self.connection) is self
 
+    def is_far(self, limit: int) -> bool:
+        """Whether it has missed so much, of `limit` masters, that a snapshot is the shorter way."""
+        return limit - self.first > FAR
+
     def begin(self, first: int, snapshot: Outgoing | None = None) -> None:
         """From now on it is given the snapshot, where there is one, and the masters from generation `first` on."""
         if not self.current:

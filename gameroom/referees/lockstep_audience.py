@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gameroom.errors import BadState
 from gameroom.interfaces import IRoom
 from gameroom.listeners import Listeners
-from gameroom.referees.lockstep_arrival import FAR, Arrival
+from gameroom.referees.lockstep_arrival import Arrival
 from gameroom.referees.lockstep_shelf import Shelf
 from gameroom.referees.lockstep_snapshots import Snapshots
 from gameroom.rules.pace import FIRST_ITERATIONS
@@ -132,7 +132,7 @@ class Audience:
         self.spoiled.discard(user_id)
         arrival = self._anew(user_id, connection) if spoiled else self._expect(Arrival(self, connection, user_id, first))
         arrival.standing = self.standing
-        if hello.snapshots and (spoiled or limit - first > FAR):
+        if hello.snapshots and (spoiled or arrival.is_far(limit)):
             arrival.begin_near()
         else:
             arrival.begin(arrival.first)

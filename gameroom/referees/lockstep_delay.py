@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from twisted.logger import Logger
 
 from gameroom.errors import BadState
+from gameroom.interfaces import IRoom
 from gameroom.listeners import Listeners
 from gameroom.referees.lockstep_arrival import Arrival
 from gameroom.referees.lockstep_audience import Audience
+from gameroom.referees.lockstep_shelf import Shelf
+from gameroom.referees.lockstep_snapshots import Snapshots
+from gameroom.wire.lockstep import Packets
 from gameroom.wire.room_messages import Outgoing, Outgoings
 
 if TYPE_CHECKING:
-    from gameroom.store.recording import Reader
+    from gameroom.store.recording import Reader, Recording
 
 CHAT_BYTES: Final = 1 << 20
 """So much of what was said is held for viewers; what is past it they do not get."""
@@ -25,8 +30,29 @@ class DelayedAudience(Audience):
 
     _log: ClassVar = Logger()
 
-    def __init__(self, delay: int, **audience: Any) -> None:
-        super().__init__(**audience)
+    def __init__(
+        self,
+        delay: int,
+        *,
+        room: IRoom,
+        play_id: str,
+        about: Mapping[str, Any],
+        recording: Recording,
+        codec: Packets,
+        snapshots: Snapshots,
+        shelf: Shelf,
+        seat_of: Callable[[str], int | None],
+    ) -> None:
+        super().__init__(
+            room=room,
+            play_id=play_id,
+            about=about,
+            recording=recording,
+            codec=codec,
+            snapshots=snapshots,
+            shelf=shelf,
+            seat_of=seat_of,
+        )
         self._delay = delay
         self._shown = max(0, self.told - delay)
         self._viewers = Listeners()

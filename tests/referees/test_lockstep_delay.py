@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from unittest import mock
 
 from gameroom.errors import BadState
-from gameroom.referees import lockstep_delay
+from gameroom.referees.lockstep_delay import CHAT_BYTES
 from gameroom.wire.room_messages import Outgoing
 from tests.referees.lockstep_world import PLAY, RefereeCase
 
@@ -84,11 +84,13 @@ class DelayTests(DelayCase):
     def test_chat_is_bounded(self) -> None:
         """What is past a limit viewers do not get."""
         self.begin()
-        with mock.patch.object(lockstep_delay, "CHAT_BYTES", 200):
-            for number in range(10):
-                self.chat(f"{number}")
-            self.turns(0, 5)
-        self.assertEqual(self.heard("vic"), ["0", "1", "2", "3", "4"])
+        said = [f"{number}".ljust(500, ".") for number in range(CHAT_BYTES // 500 + 1)]
+        for text in said:
+            self.chat(text)
+        self.turns(0, 5)
+        heard = self.heard("vic")
+        self.assertEqual(heard, said[: len(heard)])
+        self.assertTrue(0.8 * CHAT_BYTES < 500 * len(heard) < CHAT_BYTES)
         self.chat("again")
         self.turns(6, 11)
         self.assertEqual(self.heard("vic")[-1], "again")

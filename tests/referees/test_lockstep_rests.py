@@ -210,7 +210,6 @@ class SnapshotTests(RestCase):
     def test_waits(self) -> None:
         """Whoever waits for a snapshot waits no longer than always, though the room rested: 0.4 s for each of two players."""
         self.enterContext(patch.object(lockstep_arrival, "FAR", 5))
-        self.enterContext(patch("gameroom.referees.lockstep_audience.FAR", 5))
         self.play(8)
         self.rest()
         asked = [self.told("snapshot_request", one) for one in self.players]
