@@ -17,6 +17,7 @@ take most of the 8, and each has a short cut for the usual case; whatever is unu
 
 A round is: what timed calls wrote is sent; wait for events; handle them; what that wrote is sent. Of those who have written nobody is
 called while we send, so they cannot change meanwhile; a producer of a `Sender` may be paused, and what that sends goes in the next round.
+What a `Sender` holds goes before the round's end where the round has few events.
 
 A failed send is told to nobody at once. Its bytes stay queued and epoll is asked, which says readable and writable of a failed connection:
 it is read from, so what had come before is not lost, and then ends with ConnectionLost, as in stock.
@@ -51,7 +52,7 @@ __all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install"]
 
 NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
 LONGEST_WAIT = 3600.0
-"""Seconds."""
+"""Seconds until the reactor looks at its timed calls again, however late the next one is due: epoll cannot wait for just any time."""
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -94,7 +95,7 @@ class LeanConnection(tcp.Connection):
         self.lane: Shortcut | None = None
         """Who takes what is read, while that is little."""
         self.sender: Sender | None = None
-        """Who may hold something that is sent when the round ends."""
+        """Who may hold something that is sent in a moment."""
         self.connected = self.disconnecting = 0
         self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
         self.producerPaused = self.streamingProducer = False

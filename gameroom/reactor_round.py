@@ -23,7 +23,7 @@ TINY_READ: Final = 448
 LARGE_READ: Final = 256 * 1024
 """What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
 FEW: Final = 24
-"""In a round of no more events than that, what a `Sender` holds is sent after each of them: nobody's message waits for what others say."""
+"""In a round of no more events than that, what senders hold is sent after each of them: nobody's message waits for what others say."""
 MUCH: Final = 64 * 1024
 """More bytes than that of one connection do not wait for the end of the round."""
 
@@ -31,7 +31,10 @@ Read = Callable[[], Any]
 
 
 class Sender:
-    """Writes to a connection, for messages that come whole: as its `write` does, with less to do. All that it needs is here, side by side."""
+    """Writes to a connection, for messages that come whole: as its `write` does, with less to do. All that it needs is here, side by side.
+
+    What it is given it holds for a moment: until the round ends, or, in one of `FEW` events, until what is done about this one is done.
+    """
 
     __slots__ = ("_data", "_fd", "_send", "_unsent", "_writes", "_written", "stopped", "target")
 
@@ -44,12 +47,12 @@ class Sender:
         self._written: dict[Any, None] = reactor.written
         self._unsent: list[Sender] = reactor.unsent
         self._data = b""
-        """What is sent when the round ends."""
+        """What it holds."""
         self.stopped = bool(target._aborting)
         """Whether nothing goes by this way any more: the connection is aborted or lost, or speaks TLS."""
 
     def __call__(self, data: bytes) -> None:
-        """Sent when the round ends."""
+        """Sent in a moment, with what comes until then."""
         if not self._data:
             self._data = data
             self._unsent.append(self)
@@ -60,16 +63,16 @@ class Sender:
 
     @property
     def waits(self) -> bool:
-        """Whether it holds something for the end of the round."""
+        """Whether it holds something."""
         return bool(self._data) and not self.stopped
 
     def take_back(self) -> bytes:
-        """What waits for the end of the round, which waits no longer."""
+        """What it holds, and holds no longer."""
         data, self._data = self._data, b""
         return data
 
     def flush(self) -> None:
-        """Send what waits for the end of the round."""
+        """Send what it holds."""
         if self._data:
             self.at_once(self.take_back())
 
@@ -191,15 +194,14 @@ def read_each(
             # Gone, since one before it was handled.
             continue
         left: Read | None = None
+        taken = False
         if event == READABLE:
             shortcut = shortcuts.get(fd)
-            if shortcut is not None:
-                left = shortcut.read()
-                if left is None:
-                    if few and unsent:
-                        send_each(unsent)
-                    continue
-        handle(selectable, fd, event, left)
+            taken = shortcut is not None and (left := shortcut.read()) is None
+        if not taken:
+            handle(selectable, fd, event, left)
+        if few and unsent:
+            send_each(unsent)
 
 
 def send_each(unsent: list[Sender]) -> None:

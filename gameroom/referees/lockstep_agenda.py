@@ -24,7 +24,8 @@ class Agenda:
 
     def tell(self, masters: list[Master]) -> None:
         """Only masters, that come together: as `do`."""
-        if self._busy or not self.on:
+        if self._busy or self._to_do or not self.on:
+            # What is left where something failed goes first.
             self.do(masters)
             return
         self._busy = True

@@ -108,8 +108,8 @@ class SeatLane:
             return
         for place, effect in enumerate(effects):
             if not isinstance(effect, Master):
-                self.end()
+                masters, self._masters = self._masters, []
                 if self._agenda is not None:
-                    self._agenda.do(effects[place:])
+                    self._agenda.do([*masters, *effects[place:]])
                 return
             self._masters.append(effect)

@@ -66,14 +66,20 @@ class ToDisk:
     def _end(self, results: list[int | OSError]) -> None:
         recordings, self._under_way = self._under_way, []
         for recording, result in zip(recordings, results, strict=True):
-            if isinstance(result, OSError):
-                self._log.error("{path} may not be on the disk: {error}", path=str(recording.path), error=str(result))
-                if recording.failed is not None:
-                    recording.failed(result)
-            elif recording.synced is not None:
-                recording.synced(result)
+            try:
+                self._tell(recording, result)
+            except Exception:
+                self._log.failure("{path}: what was to be done once it is on the disk failed", path=str(recording.path))
         self._done(recordings)
         self._go_on()
+
+    def _tell(self, recording: Recording, result: int | OSError) -> None:
+        if isinstance(result, OSError):
+            self._log.error("{path} may not be on the disk: {error}", path=str(recording.path), error=str(result))
+            if recording.failed is not None:
+                recording.failed(result)
+        elif recording.synced is not None:
+            recording.synced(result)
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("bringing recordings to the disk broke", failure)

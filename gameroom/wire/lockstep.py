@@ -83,6 +83,7 @@ class MasterPacket(NamedTuple):
     generation: int
     iterations_per_command: int
     checksum: tuple[int, Checksum] | None
+    """The generation, and its agreed hash; of a binary master that is a signed number."""
     commands: Mapping[int, bytes]
     """By seat, in the master's order: a JSON array, or the bytes of a binary packet."""
     system: Sequence[dict[str, Any]] = ()
@@ -315,9 +316,11 @@ BINARY: Final = BinaryPackets()
 
 
 def encode_command(packet: CommandPacket) -> bytes:
-    """A client's binary command packet. The 64 bits of its hash may be a signed number or an unsigned one."""
+    """A client's binary command packet. The 64 bits of its hash may be a signed number or an unsigned one; raises `ValueError` for anything else."""
     flags, about = (1, packet.checksum_generation) if packet.checksum_generation >= 0 else (0, 0)
-    value = packet.checksum if flags and isinstance(packet.checksum, int) else 0
+    value = packet.checksum if flags else 0
+    if not isinstance(value, int) or not -_SIGN <= value <= U64:
+        raise ValueError(f"the hash of a binary packet has 64 bits; this is {value!r}")
     signed = (value & U64 ^ _SIGN) - _SIGN
     return COMMAND_HEAD.pack(COMMAND, flags, packet.generation, int(packet.latency), int(packet.framerate), about, signed) + packet.commands
 

@@ -88,11 +88,11 @@ def master(generation: i64, iterations: i64, checksum: bytes, commands: list[byt
     for seat, said in enumerate(commands):
         if said is not None and len(said) > 0:
             write_i16_be(packet, i16(seat))
-            write_i16_be(packet, i16(len(said)))
+            write_i16_be(packet, i16(i64(len(said))))
             packet.write(said)
     if system:
         write_i16_be(packet, -1)
-        write_i16_be(packet, i16(len(system)))
+        write_i16_be(packet, i16(i64(len(system))))
         packet.write(system)
     return packet.getvalue()
 

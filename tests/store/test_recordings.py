@@ -426,6 +426,20 @@ class SyncTests(RecordingsCase):
                 self.threads.release()
         self.assertEqual((len(errors) > 0, told), (True, [1]))
 
+    def test_what_is_told_fails(self) -> None:
+        """That is logged; whoever else is to be told is told, and what is to be closed is closed."""
+        bad, good, told = self.create(sync=True), self.create(OTHER, sync=True), list[int]()
+        bad.synced, good.synced = lambda masters: 1 / 0, told.append  # type: ignore[assignment]
+        self.threads.holding = True
+        bad.append([json_master(0)], START)
+        good.append([json_master(0)], START)
+        for recording in (bad, good):
+            self.recordings.close(recording)
+        while self.threads.held:
+            self.threads.release()
+        self.assertEqual((told, bad.file, good.file), ([1], None, None))
+        self.assertGreater(len(self.flushLoggedErrors(ZeroDivisionError)), 0)
+
     def write_in_many(self, syncfs: Any) -> list[tuple[Recording, list[int]]]:
         """Three masters in each of `MANY` recordings, whose file system has that `syncfs`; with what each was told."""
         recordings = [(self.create(f"{number:08}-2222-4333-8444-555555555555"), list[int]()) for number in range(MANY)]

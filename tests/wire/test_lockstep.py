@@ -193,6 +193,11 @@ class BinaryCommandTests(SynchronousTestCase):
         self.assertEqual(BINARY.parse(encode_command(packet)), packet)
         self.assertEqual(encode_command(packet._replace(checksum=value % 2**64)), encode_command(packet))
 
+    def test_no_hash(self) -> None:
+        """What is no 64 bits is not sent as if it were."""
+        for value in ("9f3c", {"map": "a"}, 2**64, -(2**63) - 1):
+            self.assertRaises(ValueError, encode_command, CommandPacket(3, 42, 60, 1, value, b""))
+
     def test_refused(self) -> None:
         """Short ones, other kinds and unknown flags."""
         good = documented("command 7")
