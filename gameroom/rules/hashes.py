@@ -115,12 +115,13 @@ class Hashes:
     def _compare(self) -> bool:
         """After something out of the ordinary: what differs, what is agreed. Whether a newer generation is."""
         # A generation that only those had reported who are gone is none that anybody misses.
-        counted = {tally.about for tally in self._open.listed() if self._counts(tally)} if self._silent else ()
+        tallies = self._open.listed()
+        counted = {tally.about for tally in tallies if self._counts(tally)} if self._silent else ()
         self._silent = {seat: about for seat, about in self._silent.items() if about in counted}
-        differing = [tally.about for tally in self._open.listed() if tally.others is not None]
+        differing = [tally.about for tally in tallies if tally.others is not None]
         self.differing = min([*differing, *self._silent.values()], default=None)
         newer = False
-        for tally in self._open.listed():
+        for tally in tallies:
             newer |= self._agree(tally)
         return newer
 
