@@ -17,7 +17,7 @@ take most of the 8, and each has a short cut for the usual case; whatever is unu
 
 A round is: what timed calls wrote is sent; wait for events; handle them; what that wrote is sent. Of those who have written nobody is
 called while we send, so they cannot change meanwhile; a producer of a `Sender` may be paused, and what that sends goes in the next round.
-What a `Sender` holds goes before the round's end where the round has few events.
+In a round of few events what a `Sender` holds goes after each; in one of many, lanes read before anything that was read is heard.
 
 A failed send is told to nobody at once. Its bytes stay queued and epoll is asked, which says readable and writable of a failed connection:
 it is read from, so what had come before is not lost, and then ends with ConnectionLost, as in stock.
@@ -29,24 +29,24 @@ What is different from stock, and why, is listed in docs/reactor.md.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
-from errno import EINTR, ENOBUFS, EWOULDBLOCK
+from collections.abc import Callable
+from errno import EINTR
 from select import EPOLLIN
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.error import ConnectionDone, ConnectionFdescWentAway, ConnectionLost
+from twisted.internet.error import ConnectionFdescWentAway
 from twisted.internet.interfaces import Binding, IConnector, IListeningPort, IProtocolFactory, IReadDescriptor, IWriteDescriptor
-from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST, installReactor
+from twisted.internet.main import installReactor
 from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger
 from twisted.python import log
 from twisted.python.context import get as get_context
 from twisted.python.context import theContextTracker
-from twisted.python.failure import Failure
 
-from gameroom.reactor_round import SMALL_READ, Read, Sender, Shortcut, read_each, send_each
+from gameroom.lean_tcp import LeanClient, LeanConnection, LeanConnector, LeanPort, LeanServer
+from gameroom.reactor_round import Read, Sender, Shortcut, read_each, send_each
 
 __all__ = ["LeanClient", "LeanPort", "LeanReactor", "LeanServer", "install"]
 
@@ -54,184 +54,6 @@ NO_DESCRIPTOR = ConnectionFdescWentAway("File descriptor lost")
 LONGEST_WAIT = 3600.0
 """Seconds until the reactor looks at its timed calls again, however late the next one is due: epoll cannot wait for just any time."""
 INTERNET = (socket.AF_INET, socket.AF_INET6)
-
-
-class LeanConnection(tcp.Connection):
-    """What the server's and the client's end have in common."""
-
-    # What every read and write looks at, side by side in memory: with a thousand connections it is the memory that is waited for.
-    __slots__ = (
-        "SEND_LIMIT",
-        "TLS",
-        "_aborting",
-        "_reads",
-        "_send_failed",
-        "_tempDataBuffer",
-        "_tempDataLen",
-        "_writeDisconnected",
-        "_writeDisconnecting",
-        "bufferSize",
-        "connected",
-        "dataBuffer",
-        "disconnecting",
-        "lane",
-        "logstr",
-        "producer",
-        "producerPaused",
-        "protocol",
-        "reactor",
-        "sender",
-        "socket",
-        "streamingProducer",
-    )
-
-    reactor: LeanReactor
-    producer: Any
-
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        # What stock has as attributes of its classes, where Python looks last.
-        self.bufferSize, self.SEND_LIMIT = tcp.Connection.bufferSize, tcp.Connection.SEND_LIMIT
-        self._reads = SMALL_READ
-        self.lane: Shortcut | None = None
-        """Who takes what is read, while that is little."""
-        self.sender: Sender | None = None
-        """Who may hold something that is sent in a moment."""
-        self.connected = self.disconnecting = 0
-        self.TLS = self._aborting = self._send_failed = self._writeDisconnected = self._writeDisconnecting = False
-        self.producerPaused = self.streamingProducer = False
-        self.dataBuffer, self.logstr, self.producer = b"", tcp.Connection.logstr, None
-        super().__init__(*args, **keywords)
-
-    def write(self, data: bytes) -> None:
-        """As in stock, in one call: queue it, pause the producer of too much, and be remembered as one who has written."""
-        if self.sender is not None:
-            self._queue_earlier()
-        if data.__class__ is not bytes or not data or self.TLS or not self.connected or self._writeDisconnected:
-            super().write(data)
-            return
-        self._tempDataBuffer.append(data)
-        self._tempDataLen = queued = self._tempDataLen + len(data)
-        if queued + len(self.dataBuffer) > self.bufferSize:
-            self._maybePauseProducer()
-        self.reactor.written[self] = None
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        self._queue_earlier()
-        super().writeSequence(iovec)
-
-    def _queue_earlier(self) -> None:
-        """What is to be sent before what is written now is queued before it."""
-        if self.sender is not None and (earlier := self.sender.take_back()):
-            self.write(earlier)
-
-    def send_written(self) -> bool:
-        """Send all that is queued. False where that is not all there is to do: the rest is for `doWrite`. Calls nobody."""
-        if (
-            self.dataBuffer
-            or self.disconnecting
-            or self._writeDisconnecting
-            or self._aborting
-            or (self.producer is not None and (self.producerPaused or not self.streamingProducer))
-            or self._tempDataLen > self.SEND_LIMIT
-        ):
-            return False
-        pieces = self._tempDataBuffer
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        try:
-            sent = self.socket.send(data)
-        except OSError as problem:
-            sent = -1
-            self._send_failed = problem.errno not in (EWOULDBLOCK, ENOBUFS)
-        pieces.clear()
-        self._tempDataLen = 0
-        if sent == len(data):
-            return True
-        self.dataBuffer, self.offset = data, max(sent, 0)
-        return False
-
-    def writeSomeData(self, data: bytes) -> int | ConnectionLost:
-        """Stock's way for what was left; after a failed send there is nothing more to try."""
-        return CONNECTION_LOST if self._send_failed else super().writeSomeData(data)
-
-    def doRead(self) -> ConnectionLost | ConnectionDone | None:  # type: ignore[override]  # two of stock's own bases differ
-        """Read once, and give it to the protocol: as much as stock would while there is much to read."""
-        most = min(self._reads, self.bufferSize)
-        try:
-            data = self.socket.recv(most)
-        except OSError as problem:
-            return None if problem.errno == EWOULDBLOCK else CONNECTION_LOST
-        return self.came(data, most)
-
-    def came(self, data: bytes, most: int) -> ConnectionLost | ConnectionDone | None:
-        """This was read, of so many bytes at most: it is the protocol's, or the end."""
-        if not data:
-            return CONNECTION_LOST if self._send_failed else CONNECTION_DONE
-        if len(data) == most:
-            self._reads = max(self.bufferSize, SMALL_READ)
-            if self.lane is not None:
-                # Large reads are the protocol's.
-                self.reactor.shortcuts.pop(self.fileno(), None)
-        elif most > SMALL_READ > len(data):
-            self._reads = SMALL_READ
-            if self.lane is not None:
-                self.reactor.shortcuts[self.fileno()] = self.lane
-        self.protocol.dataReceived(data)
-        return None
-
-    def doWrite(self) -> BaseException | None:  # type: ignore[override]  # two of stock's own bases differ
-        """As in stock, which ends a connection that is closed once its queue is empty: all that was written is in it by then."""
-        self._queue_earlier()
-        return super().doWrite()
-
-    def startTLS(self, ctx: Any, normal: bool = True) -> None:
-        """As in stock; what was written before goes before it, in plain."""
-        self._queue_earlier()
-        if self.sender is not None:
-            self.sender.stopped = True
-        super().startTLS(ctx, normal)
-
-    def abortConnection(self) -> None:
-        super().abortConnection()
-        if self.sender is not None:
-            self.sender.stopped = True
-
-    @property
-    def reads_little(self) -> bool:
-        """Whether the next read is a small one."""
-        return self._reads == SMALL_READ
-
-    def connectionLost(self, reason: Failure) -> None:
-        self.reactor.shortcuts.pop(self.fileno(), None)
-        self.lane = None
-        if self.sender is not None:
-            self.sender.take_back()
-            self.sender.stopped = True
-            self.sender = None
-        super().connectionLost(reason)
-
-
-class LeanServer(LeanConnection, tcp.Server):
-    """The server's end of a TCP connection."""
-
-
-class LeanClient(LeanConnection, tcp.Client):
-    """The client's end of a TCP connection."""
-
-
-class LeanPort(tcp.Port):
-    """A listening TCP port that makes lean connections."""
-
-    transport = LeanServer
-
-    @property
-    def _logger(self) -> Logger:  # type: ignore[override]
-        """Used-up descriptors are logged by the name that they have in stock, which filters know."""
-        return tcp.Port._logger
-
-
-class _LeanConnector(tcp.Connector):
-    def _makeTransport(self) -> LeanClient:
-        return LeanClient(self.host, self.port, self.bindAddress, self, self.reactor)
 
 
 class LeanReactor(EPollReactor):
@@ -368,7 +190,7 @@ class LeanReactor(EPollReactor):
         timeout: float = 30.0,
         bindAddress: Binding | tuple[str, int] | None = None,
     ) -> IConnector:
-        connector = _LeanConnector(host, port, factory, timeout, bindAddress, self)
+        connector = LeanConnector(host, port, factory, timeout, bindAddress, self)
         connector.connect()
         return connector
 

@@ -13,7 +13,7 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.python import log
 
 if TYPE_CHECKING:
-    from gameroom.reactor import LeanConnection
+    from gameroom.lean_tcp import LeanConnection
 
 READABLE: Final = int(EPOLLIN)
 SMALL_READ: Final = 4 * 1024
@@ -23,7 +23,7 @@ TINY_READ: Final = 448
 LARGE_READ: Final = 256 * 1024
 """What a read gives at most of what is passed on, once reads come back full: for bulk the number of system calls is what costs."""
 FEW: Final = 24
-"""In a round of no more events than that, what senders hold is sent after each of them: nobody's message waits for what others say."""
+"""In a round of no more events than that, each is done with, and what it brought about sent, before the next: nobody waits for what others say."""
 MUCH: Final = 64 * 1024
 """More bytes than that of one connection do not wait for the end of the round."""
 
@@ -143,25 +143,36 @@ class Way(Shortcut):
 class Lane(Shortcut):
     """Gives what comes at a connection to `take`, and what that leaves to the protocol. All that each read needs is here, side by side."""
 
-    __slots__ = ("_most", "_take")
+    __slots__ = ("_most", "_take", "lost")
 
     def __init__(self, connection: LeanConnection, take: Callable[[bytes], bytes]) -> None:
         super().__init__(connection)
+        self.lost = False
         self._most = TINY_READ
         self._take = take
 
     def read(self) -> Read | None:
         """Read a little, once."""
+        return self.give(self.receive())
+
+    def receive(self) -> bytes | None:
+        """Read a little, once, for `give`; None where there was nothing, or the connection is `lost`."""
         try:
             data = self._receive(self._most)
         except OSError as problem:
-            return None if problem.errno == EWOULDBLOCK else _lost
-        size = len(data)
-        if size == TINY_READ:
+            self.lost = problem.errno != EWOULDBLOCK
+            return None
+        if len(data) == TINY_READ:
             # There may be more, of which epoll tells again. From now on it comes in one read.
             self._most = SMALL_READ
+        return data
+
+    def give(self, data: bytes | None) -> Read | None:
+        """Have what was received taken. Gives what is left to be done, as `read`."""
+        if data is None:
+            return _lost if self.lost else None
         # What is not little may be followed by more: the connection is to know of it, and all of it is the protocol's.
-        if 0 < size < SMALL_READ and not (data := self._take(data)):
+        if 0 < len(data) < SMALL_READ and not (data := self._take(data)):
             return None
         return partial(self.connection.came, data, SMALL_READ)
 
@@ -188,6 +199,8 @@ def read_each(
         if event != READABLE:
             owners[fd] = selectables.get(fd)
     few = len(events) <= FEW
+    if not few:
+        events = _read_together(events, shortcuts, selectables, handle)
     for fd, event in events:
         selectable = selectables.get(fd)
         if selectable is None or (event != READABLE and selectable is not owners[fd]):
@@ -202,6 +215,38 @@ def read_each(
             handle(selectable, fd, event, left)
         if few and unsent:
             send_each(unsent)
+
+
+def _read_together(
+    events: list[tuple[int, int]], shortcuts: dict[int, Shortcut], selectables: dict[int, Any], handle: Callable[[Any, int, int, Read | None], None]
+) -> list[tuple[int, int]]:
+    """Read from all lanes, and then have that taken; gives the events of all others.
+
+    The kernel's code and ours are more than a processor has at hand: turn and turn about, each would be fetched again for every message.
+    """
+    others: list[tuple[int, int]] = []
+    came: list[tuple[int, Lane, bytes | None]] = []
+    for fd, event in events:
+        shortcut = shortcuts.get(fd) if event == READABLE else None
+        if isinstance(shortcut, Lane):
+            came.append((fd, shortcut, shortcut.receive()))
+        else:
+            others.append((fd, event))
+    for fd, lane, data in came:
+        connection: LeanConnection = lane.connection
+        if selectables.get(fd) is not connection:
+            # Closed, or paused, since it was read.
+            connection.early = data or b""
+            continue
+        left: Read | None = None
+        if shortcuts.get(fd) is lane:
+            left = lane.give(data)
+        elif data is not None:
+            # The lane is another's by now, or over: the protocol knows.
+            left = partial(lane.connection.came, data, SMALL_READ)
+        if left is not None:
+            handle(connection, fd, READABLE, left)
+    return others
 
 
 def send_each(unsent: list[Sender]) -> None:

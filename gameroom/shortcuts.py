@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gameroom.reactor import LeanConnection
+from gameroom.lean_tcp import LeanConnection
 from gameroom.reactor_round import Lane, Sender, Way
 
 

@@ -23,7 +23,8 @@ GAMES = HOUSE / "games"
 MODULES = [path for path in sorted(HOUSE.rglob("*.py")) if not {TEMPLATES, GAMES} & {*path.parents}]
 
 BESIDE = {
-    f"gameroom{name}" for name in ("", ".build", ".deferring", ".errors", ".interfaces", ".reactor", ".reactor_round", ".settings", ".shortcuts")
+    f"gameroom{name}"
+    for name in ("", ".build", ".deferring", ".errors", ".interfaces", ".lean_tcp", ".reactor", ".reactor_round", ".settings", ".shortcuts")
 }
 """Beside the stairs: anybody may use these, and they use nobody but each other."""
 

@@ -247,8 +247,12 @@ class LaneTests(LaneCase):
 class OneRoundTests(LaneCase):
     """Two connections that both have something, where the first that is heard does something to the other."""
 
+    crowd = 0
+    """How many others have something in that round as well."""
+
     def setUp(self) -> None:
         super().setUp()
+        self.others = [self.connected() for _ in range(self.crowd)]
         self.other, self.far, self.far_kernel = self.connected()
         self.takers = {self.connection: self.protocol, self.far: self.other}
 
@@ -256,10 +260,11 @@ class OneRoundTests(LaneCase):
         """Both have something in one round; `deed` is done to the one that comes second."""
         for mine, other in ((self.protocol, self.far), (self.other, self.connection)):
             mine.on_take = lambda data, other=other: None if self.takers[other].taken else deed(other)
-        for kernel in (self.kernel, self.far_kernel):
+        for kernel in (self.kernel, self.far_kernel, *(kernel for _, _, kernel in self.others)):
             kernel.incoming = [b"AB"]
             kernel.peer.send(b"!")
         self.round()
+        self.assertEqual([protocol.taken for protocol, _, _ in self.others], [[b"AB"]] * self.crowd)
 
     @property
     def taken(self) -> list[bytes]:
@@ -275,7 +280,7 @@ class OneRoundTests(LaneCase):
         self.round(2)
         self.assertEqual(self.taken, [b"AB"])
         self.assertEqual([reason.type for protocol in self.takers.values() for reason in protocol.lost], [why])
-        self.assertEqual(len(self.reactor.shortcuts), 1)
+        self.assertEqual(len(self.reactor.shortcuts), 1 + self.crowd)
 
     def test_closed(self) -> None:
         self.closed("loseConnection", ConnectionDone)
@@ -292,6 +297,45 @@ class OneRoundTests(LaneCase):
             connection.resumeProducing()
         self.round()
         self.assertEqual(self.taken, [b"AB", b"AB"])
+
+
+class CrowdedRoundTests(OneRoundTests):
+    """The same in a round of many, where all is read before anything is heard."""
+
+    crowd = FEW
+
+    def test_paused_for_long(self) -> None:
+        """What was read before is heard first, and in its logging context; not while it is paused again."""
+        self.both(lambda connection: connection.pauseProducing())
+        paused = self.far if self.protocol.taken else self.connection
+        protocol, kernel = (self.other, self.far_kernel) if paused is self.far else (self.protocol, self.kernel)
+        paused.resumeProducing()
+        paused.pauseProducing()
+        kernel.incoming = [b"CD"]
+        self.round(2)
+        self.assertEqual(protocol.taken, [])
+        paused.resumeProducing()
+        self.reactor.runUntilCurrent()
+        self.assertEqual((protocol.taken, protocol.systems_of_take), ([b"AB"], ["Taker,0,127.0.0.1"]))
+        self.round()
+        self.assertEqual(protocol.taken, [b"AB", b"CD"])
+
+    def test_lane_is_over(self) -> None:
+        """What was read by a lane that is over by now is the protocol's."""
+        self.both(lambda connection: let_take(connection, None))
+        self.assertEqual(sorted(self.protocol.systems_of_take + self.other.systems_of_take), ["-", "Taker,0,127.0.0.1"])
+        self.assertEqual(self.taken, [b"AB", b"AB"])
+
+    def test_reset(self) -> None:
+        """One whose reading fails is lost; all others are heard."""
+
+        def broken(size: int) -> bytes:
+            raise OSError(errno.ECONNRESET, "from the kernel")
+
+        self.kernel.recv = broken  # type: ignore[method-assign]
+        let_take(self.connection, self.protocol.take)
+        self.both(lambda connection: None)
+        self.assertEqual((self.taken, [reason.type for reason in self.protocol.lost]), ([b"AB"], [ConnectionLost]))
 
 
 class FewTests(LaneCase):

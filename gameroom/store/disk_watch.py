@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from errno import EFBIG, ENOSPC
 from pathlib import Path
 from typing import Any, Final
@@ -72,12 +72,10 @@ class DiskWatch:
 
     def look(self) -> Deferred[None]:
         """Do it now; fires when those are told whom it concerns."""
-        paths = {recording.path for recording in self._recordings()}
-        looking: Deferred[tuple[int | None, dict[Path, int]]] = self._defer_to_thread(_look, self._folder, paths)
+        looking: Deferred[int | None] = self._defer_to_thread(_look, self._folder)
         return looking.addCallback(self._seen)
 
-    def _seen(self, seen: tuple[int | None, Mapping[Path, int]]) -> None:
-        missing, sizes = seen
+    def _seen(self, missing: int | None) -> None:
         was_short, self.short = self.short, missing is not None
         if self.short and not was_short:
             message = "the disk of {folder} is nearly full, so plays end and none begin: {missing} bytes more must be free"
@@ -85,7 +83,7 @@ class DiskWatch:
         for recording in list(self._recordings()):
             if self.short:
                 _tell(recording, RecordingFull(ENOSPC, NO_SPACE))
-            elif sizes.get(recording.path, 0) > self._most:
+            elif recording.size > self._most:
                 _tell(recording, RecordingFull(EFBIG, TOO_LONG))
 
     def check(self) -> None:
@@ -99,19 +97,12 @@ def _tell(recording: Recording, error: RecordingFull) -> None:
         recording.failed(error)
 
 
-def _look(folder: Path, paths: Collection[Path]) -> tuple[int | None, dict[Path, int]]:
-    """In a thread: how many bytes are missing of what is to be left free, and the sizes of these files. None for enough."""
-    sizes = {}
-    for path in paths:
-        try:
-            sizes[path] = path.stat().st_size
-        except FileNotFoundError:
-            # Discarded meanwhile.
-            continue
+def _look(folder: Path) -> int | None:
+    """In a thread: how many bytes are missing of what is to be left free. None for enough."""
     try:
         disk = os.statvfs(folder)
     except FileNotFoundError:
         # There is none before the first play.
-        return None, sizes
+        return None
     missing = min(SPARED_BYTES, int(disk.f_blocks * disk.f_frsize * SPARED_PART)) - disk.f_bavail * disk.f_frsize
-    return (missing if missing > 0 else None), sizes
+    return missing if missing > 0 else None

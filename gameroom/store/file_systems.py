@@ -47,3 +47,15 @@ def _find_range(library: Any) -> Callable[[int, int, int], None] | None:
 
 start_writing: Final = _find_range(ctypes.CDLL(None))
 """None where the system has no such call."""
+
+_KEEPS: Final = (0xEF53, 0x58465342, 0x01021994)
+"""ext2 to ext4, XFS and tmpfs, as statfs(2) tells them."""
+
+
+def keeps_mapped(fd: int) -> bool:
+    """Whether what was once written of this file can be written again, mapped into memory, however full the disk is.
+
+    A file system that writes each time to another place may find none; that is the end of a program that has it mapped.
+    """
+    about = (ctypes.c_long * 64)()
+    return os.uname().sysname == "Linux" and ctypes.CDLL(None).fstatfs(fd, about) == 0 and about[0] in _KEEPS

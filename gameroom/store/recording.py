@@ -1,6 +1,6 @@
 """One recording: a file of NDJSON lines that grows while a play is on (docs/protocol/lockstep.md, recording).
 
-A line is written by one unbuffered `write`, so killing the daemon loses none.
+A line goes ahead of the file (`gameroom.store.write_ahead`), or is written by one unbuffered `write`: killing the daemon loses none.
 A master's line is that master with `t` in front, so reading history is cutting that off again.
 """
 
@@ -18,6 +18,8 @@ import orjson
 import pybase64
 
 from gameroom.build import IS_COMPILED
+from gameroom.store.ahead_file import key_of
+from gameroom.store.dirty import Dirty
 from gameroom.wire.lockstep import BATCH_BYTES
 
 COMPILED: Final = IS_COMPILED
@@ -26,11 +28,14 @@ if COMPILED:
 
 if TYPE_CHECKING:
     from gameroom.store.recording_scan import Scan
+    from gameroom.store.write_ahead import WriteAhead
 
 PLACED: Final = 64 << 10
 """Each so many bytes the place of a master is kept: who begins anywhere reads no more than that before it."""
 RECENT: Final = 1024
 """And that of each of the newest: a repeat may ask for any of the last 1,000, as often as packets come."""
+QUICK: Final = 0.01
+"""Masters that come so many seconds after others, or sooner, do not go ahead: their file is at hand, and one more copy costs as much."""
 _READ: Final = 64 << 10
 _MASTER: Final = b'"type":"master"'
 
@@ -100,29 +105,30 @@ class _OpenFile:
         os.close(self.fd)
 
 
-class Recording:
-    """The recording of a play that is on: one open file. Made by `gameroom.store.recordings.Recordings`."""
+class Recording(Dirty):
+    """The recording of a play that is on: one open file. Made by `gameroom.store.recordings.Recordings`.
 
-    def __init__(self, path: Path, fd: int, *, started: float, binary: bool, sync: bool, dirty: Callable[[Recording], None]) -> None:
-        self.path = path
+    Where it is `sync` masters wait for the disk before they are told. `write_ahead` is None where each line is written by itself.
+    """
+
+    def __init__(
+        self, path: Path, fd: int, *, started: float, binary: bool, sync: bool, dirty: Callable[[Dirty], None], write_ahead: WriteAhead | None = None
+    ) -> None:
+        super().__init__(path, fd, dirty, sync=sync)
         self.binary = binary
-        self.sync = sync
-        """Whether masters wait for the disk before they are told."""
-        self.masters = 0
-        """How many there are: the next has this generation."""
-        self.synced: Callable[[int], None] | None = None
-        """Called with the number of masters that are on the disk."""
-        self.failed: Callable[[OSError], None] | None = None
-        """Called when what was written did not come to the disk."""
-        self.dirty = False
-        """Whether something was written that is not on the disk, nor on its way there."""
-        self.device = os.fstat(fd).st_dev
-        """Which file system it is on."""
-        self._fd = fd
+        self.key = key_of(path)
+        """What names it where its lines are ahead."""
+        self.size = 0
+        """Bytes of all its lines."""
+        self.ahead: list[bytes] = []
+        """Its newest lines, where they are not in the file yet."""
+        self._in_file = 0
+        """Bytes of the lines that are."""
+        self._write_ahead = None if sync else write_ahead
         self._file: _OpenFile | None = _OpenFile(fd)
         self._started = started
-        self._tell_dirty = dirty
-        self._size = 0
+        self._appended = 0.0
+        """When masters were last."""
         self._places = Places()
         self._next_place = 0
         """`next` of these."""
@@ -132,10 +138,11 @@ class Recording:
 
     def append(self, masters: list[bytes], now: float) -> None:
         """Write the next masters; raises `OSError`, and then nothing of them is in the file. `now` is Unix time in seconds."""
-        start, generation = self._size, self.masters
+        start, generation = self.size, self.masters
         milliseconds = max(0, int((now - self._started) * 1000))
         lines, sizes = lines_of(masters, generation, milliseconds, self.binary)
-        self._write(lines)
+        direct = self._add(lines, now - self._appended > QUICK)
+        self._appended = now
         for size in sizes:
             if start >= self._next_place:
                 self._next_place = self._places.add(generation, start)
@@ -143,43 +150,59 @@ class Recording:
             start += size
             generation += 1
         self.masters = generation
-        if not self.dirty:
-            self._mark_dirty()
+        if direct:
+            self.mark_dirty()
 
     def note(self, fields: Mapping[str, Any], now: float) -> None:
         """Write a line of something else: `type` and its fields. Raises `OSError`."""
-        self._write(orjson.dumps({"t": self._since_start(now), **fields}) + b"\n")
-        self._mark_dirty()
+        if self._add(orjson.dumps({"t": max(0, int((now - self._started) * 1000)), **fields}) + b"\n"):
+            self.mark_dirty()
 
     def head(self, fields: Mapping[str, Any]) -> None:
-        """Write the first line."""
-        self._write(orjson.dumps(fields) + b"\n")
-        self._mark_dirty()
+        """Write the first line, to the file itself: from now on there is one."""
+        line = orjson.dumps(fields) + b"\n"
+        self._write(line)
+        self.size += len(line)
+        self.mark_dirty()
 
-    def _since_start(self, now: float) -> int:
-        return max(0, int((now - self._started) * 1000))
+    def _add(self, lines: bytes, may_go_ahead: bool = True) -> bool:
+        """Write the next lines. Whether they are in the file; if not, they are ahead of it."""
+        direct = not may_go_ahead or self._write_ahead is None or not self._write_ahead.put(self, lines)
+        if direct:
+            self.settle()
+            self._write(lines)
+        else:
+            self.ahead.append(lines)
+        self.size += len(lines)
+        return direct
 
-    def _write(self, line: bytes) -> None:
+    def settle(self) -> None:
+        """Write to the file what is ahead of it. Raises `OSError`, and then it still is."""
+        if self.ahead:
+            self._write(self._all_ahead())
+            self.ahead.clear()
+            self.mark_dirty()
+
+    def _all_ahead(self) -> bytes:
+        if len(self.ahead) > 1:
+            self.ahead[:] = [b"".join(self.ahead)]
+        return self.ahead[0]
+
+    def _write(self, lines: bytes) -> None:
         try:
-            written = os.write(self._fd, line)
-            while written < len(line):
-                written += os.write(self._fd, line[written:])
+            written = os.write(self._fd, lines)
+            while written < len(lines):
+                written += os.write(self._fd, lines[written:])
         except OSError:
             # Half a line would be in the way of everything after it.
-            os.ftruncate(self._fd, self._size)
+            os.ftruncate(self._fd, self._in_file)
             raise
-        self._size += len(line)
-
-    def _mark_dirty(self) -> None:
-        # Last of all: a thread may at once look at how many masters there are.
-        if not self.dirty:
-            self.dirty = True
-            self._tell_dirty(self)
+        self._in_file += len(lines)
 
     def reader(self, generation: int) -> Reader:
         """A reader of the masters from that generation on."""
         if generation >= self.masters:
-            return Reader(self, self._size, self.masters)
+            return Reader(self, self.size, self.masters)
         if generation >= max(self._recent_from, self.masters - RECENT):
             return Reader(self, self._recent[generation % RECENT], generation)
         reader = Reader(self, *self._places.before(generation))
@@ -192,27 +215,25 @@ class Recording:
         return self._file
 
     def read(self, size: int, offset: int, file: _OpenFile | None = None) -> bytes:
-        """Some bytes of the file, none of a line that is not whole; nothing when it is closed, but for one who has the `file`."""
+        """Some bytes of it, none of a line that is not whole; nothing when it is closed, but for one who has the `file`."""
         file = file or self._file
-        return os.pread(file.fd, min(size, self._size - offset), offset) if file is not None else b""
-
-    def fileno(self) -> int:
-        return self._fd
-
-    def to_disk(self) -> int:
-        """In a thread: bring to the disk what was written. Gives the number of masters that this covers; raises `OSError`."""
-        masters = self.masters
-        os.fdatasync(self._fd)
-        return masters
+        if file is None:
+            return b""
+        if offset >= self._in_file and self.ahead:
+            start = offset - self._in_file
+            return self._all_ahead()[start : start + size]
+        return os.pread(file.fd, min(size, self._in_file - offset), offset)
 
     def close(self) -> None:
         """Let go of the file; `Recordings.close` does it when everything is on the disk. Who reads on in it still may."""
         self._fd, self._file = -1, None
+        self.ahead.clear()
 
     def take_up(self, found: Scan) -> None:
         """The file was there already: go on after what was found in it."""
         os.ftruncate(self._fd, found.end)
-        self._size, self._places, self.masters = found.end, found.places, found.masters
+        self.size = self._in_file = found.end
+        self._places, self.masters = found.places, found.masters
         self._next_place = found.places.next
         self._recent_from = found.masters
 

@@ -13,16 +13,22 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from gameroom.deferring import deferring
 from gameroom.errors import NotFound
+from gameroom.store.ahead_file import AheadFile, key_of
+from gameroom.store.ahead_recovery import recover
+from gameroom.store.dirty import Dirty
 from gameroom.store.disk_watch import DiskWatch
 from gameroom.store.recording import Recording
 from gameroom.store.recording_scan import Scan, open_whole, scan
 from gameroom.store.snapshot_files import SnapshotFiles
 from gameroom.store.to_disk import ToDisk
+from gameroom.store.write_ahead import WriteAhead
 
 SWEEP_EVERY: Final = 3600.0
 """Seconds between looks for recordings that were kept for long enough."""
 _PLAY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_log = Logger()
 
 
 class Recordings:
@@ -49,7 +55,8 @@ class Recordings:
         self._defer_to_thread = defer_to_thread
         self._open: set[Recording] = set()
         self._closing: set[Recording] = set()
-        self._to_disk = ToDisk(clock=clock, defer_to_thread=defer_to_thread, done=self._let_go)
+        self._to_disk = ToDisk(clock=clock, defer_to_thread=defer_to_thread, done=self._on_disk)
+        self._ahead: WriteAhead | None = None
         self._disk = DiskWatch(folder, most=most, recordings=lambda: self._open - self._closing, clock=clock, defer_to_thread=defer_to_thread)
         self._next_sweep: IDelayedCall | None = None
 
@@ -70,11 +77,20 @@ class Recordings:
         return Deferred.fromCoroutine(self._open_file(play_id))
 
     async def _open_file(self, play_id: str) -> tuple[BinaryIO, int]:
+        path = self.path(play_id)
+        self._settle(path)
         try:
-            opened: tuple[BinaryIO, int] = await self._defer_to_thread(open_whole, self.path(play_id))
+            opened: tuple[BinaryIO, int] = await self._defer_to_thread(open_whole, path)
         except FileNotFoundError:
             raise NotFound("there is no recording of this play, or it was kept for long enough") from None
         return opened
+
+    def _settle(self, path: Path) -> None:
+        """Have everything in the file, where it is the recording of a play that is on."""
+        key = key_of(path)
+        for recording in self._open:
+            if recording.key == key:
+                recording.settle()
 
     # Making.
 
@@ -84,14 +100,18 @@ class Recordings:
         path, started = self.path(play_id), self._clock.seconds()
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        recording = Recording(path, fd, started=started, binary=binary, sync=sync, dirty=self._to_disk.add)
-        self._open.add(recording)
+        recording = self._recording(path, fd, started=started, binary=binary, sync=sync)
         started_at = datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         try:
             recording.head({"type": "play", "play_id": play_id, **header, "encoding": "binary" if binary else "json", "started_at": started_at})
         except OSError:
             self.discard(recording)
             raise
+        return recording
+
+    def _recording(self, path: Path, fd: int, *, started: float, binary: bool, sync: bool) -> Recording:
+        recording = Recording(path, fd, started=started, binary=binary, sync=sync, dirty=self._to_disk.add, write_ahead=self._ahead)
+        self._open.add(recording)
         return recording
 
     def take_up(self, play_id: str, *, sync: bool) -> Deferred[tuple[Recording, Scan]]:
@@ -103,9 +123,8 @@ class Recordings:
 
         def found(scanned: Scan) -> tuple[Recording, Scan]:
             fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-            recording = Recording(path, fd, started=scanned.started, binary=scanned.binary, sync=sync, dirty=self._to_disk.add)
+            recording = self._recording(path, fd, started=scanned.started, binary=scanned.binary, sync=sync)
             recording.take_up(scanned)
-            self._open.add(recording)
             return recording, scanned
 
         scanning: Deferred[Scan] = self._defer_to_thread(scan, path)
@@ -117,6 +136,10 @@ class Recordings:
 
     def close(self, recording: Recording) -> None:
         """Nothing more is written; the file is closed once it is on the disk."""
+        try:
+            recording.settle()
+        except OSError as error:
+            self._log.error("{path} lacks its end: {error}", path=str(recording.path), error=str(error))
         self._closing.add(recording)
         self._let_go([recording])
 
@@ -125,7 +148,12 @@ class Recordings:
         self.close(recording)
         recording.path.unlink(missing_ok=True)
 
-    def _let_go(self, recordings: Iterable[Recording]) -> None:
+    def _on_disk(self, dirty: Iterable[Dirty]) -> None:
+        if self._ahead is not None:
+            self._ahead.on_disk(dirty)
+        self._let_go(dirty)
+
+    def _let_go(self, recordings: Iterable[Dirty]) -> None:
         for recording in self._closing.intersection(recordings) if self._closing else ():
             if not self._to_disk.busy_with(recording):
                 self._closing.discard(recording)
@@ -134,21 +162,32 @@ class Recordings:
 
     # Keeping.
 
-    def stop(self) -> Deferred[None]:
+    @deferring
+    async def start(self) -> None:
+        """Put back what a daemon that was killed has left ahead of its recordings, before anything is read of them.
+
+        From now on lines go ahead where that is safe; look each hour for what was kept for long enough, and each second at what is left of the
+        disk. Raises `OSError` where something cannot be put back: nobody may go on with a recording that lacks it.
+        """
+        file: AheadFile | None = await self._defer_to_thread(_begin, self._folder)
+        if file is not None:
+            self._ahead = WriteAhead(file, clock=self._clock, dirty=self._to_disk.add)
+        self._disk.start()
+        self._sweep_hourly()
+
+    @deferring
+    async def stop(self) -> None:
         """The daemon goes down; plays that are on are taken up by the next one. Fires when everything is on the disk and closed."""
         self._disk.stop()
         if self._next_sweep is not None and self._next_sweep.active():
             self._next_sweep.cancel()
-        return self._to_disk.stop().addCallback(self._close_all)
-
-    def _close_all(self, result: None) -> None:
+        if self._ahead is not None:
+            self._ahead.stop()
+        await self._to_disk.stop()
         for recording in list(self._open):
             self.close(recording)
-
-    def start(self) -> None:
-        """From now on look each hour for what was kept for long enough, and each second at what is left of the disk."""
-        self._disk.start()
-        self._sweep_hourly()
+        if self._ahead is not None:
+            self._ahead.remove()
 
     def _sweep_hourly(self) -> None:
         self._next_sweep = self._clock.callLater(SWEEP_EVERY, self._sweep_hourly)
@@ -160,6 +199,18 @@ class Recordings:
         in_use = {recording.path for recording in self._open}
         sweeping: Deferred[int] = self._defer_to_thread(_sweep, self._folder, self._clock.seconds() - self._keep, in_use)
         return sweeping
+
+
+def _begin(folder: Path) -> AheadFile | None:
+    """In a thread: what was left is put back. Gives a file for what goes ahead from now on, where there can be one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if missing := recover(folder):
+        _log.info("a daemon was killed here: {missing} bytes that were ahead of recordings are in them now", missing=missing)
+    try:
+        return AheadFile.create(folder)
+    except OSError as error:
+        _log.warn("nothing can go ahead of recordings, which costs speed: {error}", error=str(error))
+        return None
 
 
 def _sweep(folder: Path, before: float, in_use: set[Path]) -> int:

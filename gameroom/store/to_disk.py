@@ -13,8 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gameroom.store.dirty import Dirty
 from gameroom.store.file_systems import syncfs
-from gameroom.store.recording import Recording
 
 SYNC_AFTER: Final = 0.05
 """Seconds until what was written is safe from a loss of power as well."""
@@ -27,20 +27,20 @@ class ToDisk:
 
     _log: ClassVar = Logger()
 
-    def __init__(self, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], done: Callable[[Sequence[Recording]], None]) -> None:
+    def __init__(self, *, clock: IReactorTime, defer_to_thread: Callable[..., Deferred[Any]], done: Callable[[Sequence[Dirty]], None]) -> None:
         self._clock: Any = clock
         self._defer_to_thread = defer_to_thread
         self._done = done
-        self._dirty: list[Recording] = []
-        self._under_way: list[Recording] = []
+        self._dirty: list[Dirty] = []
+        self._under_way: list[Dirty] = []
         self._due: Any = None
         self._stopped: Deferred[None] | None = None
 
-    def busy_with(self, recording: Recording) -> bool:
+    def busy_with(self, recording: Dirty) -> bool:
         """Whether there is something of it that is not on the disk yet."""
         return recording.dirty or recording in self._under_way
 
-    def add(self, recording: Recording) -> None:
+    def add(self, recording: Dirty) -> None:
         """Something was written to this one, for the first time since it was last taken."""
         self._dirty.append(recording)
         if self._under_way:
@@ -73,7 +73,7 @@ class ToDisk:
         self._done(recordings)
         self._go_on()
 
-    def _tell(self, recording: Recording, result: int | OSError) -> None:
+    def _tell(self, recording: Dirty, result: int | OSError) -> None:
         if isinstance(result, OSError):
             self._log.error("{path} may not be on the disk: {error}", path=str(recording.path), error=str(result))
             if recording.failed is not None:
@@ -105,7 +105,7 @@ class ToDisk:
         return stopped
 
 
-def _all_to_disk(recordings: Sequence[Recording]) -> list[int | OSError]:
+def _all_to_disk(recordings: Sequence[Dirty]) -> list[int | OSError]:
     masters = [recording.masters for recording in recordings]
     if len(recordings) >= MANY and _together(recordings):
         return [*masters]
@@ -118,7 +118,7 @@ def _all_to_disk(recordings: Sequence[Recording]) -> list[int | OSError]:
     return results
 
 
-def _together(recordings: Sequence[Recording]) -> bool:
+def _together(recordings: Sequence[Dirty]) -> bool:
     """Bring to the disk all that their file systems have. False where that cannot be, or one of them may not be there."""
     if syncfs is None:
         return False
