@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 from zlib import crc32
 
-from gameroom.store.ahead_file import BEFORE_LINES, EPOCH, HALF, HEAD, PLACE, SUFFIX, key_of
+from gameroom.store.ahead_file import BEFORE_LINES, EPOCH, HALF, HEAD, PLACE, SUFFIX
 
 Piece = tuple[bytes, int, bytes]
 """A recording's key, the byte of it at which lines begin, and these. What stands at a byte of a recording never changes."""
@@ -59,10 +59,14 @@ def _lock(fd: int) -> bool:
 
 
 def _put_back(folder: Path, pieces: Iterable[Piece]) -> int:
+    return sum(_complete(folder, key, of_one) for key, of_one in _by_recording(pieces).items())
+
+
+def _by_recording(pieces: Iterable[Piece]) -> dict[bytes, list[Piece]]:
     by_key: dict[bytes, list[Piece]] = {}
-    for piece in pieces:
+    for piece in sorted(pieces):
         by_key.setdefault(piece[0], []).append(piece)
-    return sum(_complete(folder, key, of_one) for key, of_one in by_key.items())
+    return by_key
 
 
 def _complete(folder: Path, key: bytes, pieces: list[Piece]) -> int:
@@ -75,7 +79,7 @@ def _complete(folder: Path, key: bytes, pieces: list[Piece]) -> int:
         return 0
     try:
         before = size = os.fstat(fd).st_size
-        for _, offset, lines in sorted(pieces):
+        for _, offset, lines in pieces:
             # What is there is written once more: after a loss of power it may not be what it should.
             if offset <= size:
                 _write_at(fd, lines, offset)
@@ -92,17 +96,21 @@ def _write_at(fd: int, lines: bytes, offset: int) -> None:
         written += os.pwrite(fd, lines[written:], offset + written)
 
 
-def lines_ahead(recording: Path, size: int) -> bytes:
-    """What a recording of that many bytes lacks of what was told; its daemon runs, or was killed."""
-    key = key_of(recording)
-    found: list[Piece] = []
-    for path in recording.parent.parent.glob(f"*{SUFFIX}"):
+def ahead_in(folder: Path) -> dict[bytes, list[Piece]]:
+    """What is ahead of the recordings of a folder, by their keys, whether its daemon runs or was killed."""
+    pieces: list[Piece] = []
+    for path in folder.glob(f"*{SUFFIX}"):
         try:
-            found += [piece for piece in pieces_of(path.read_bytes()) if piece[0] == key]
+            pieces += pieces_of(path.read_bytes())
         except FileNotFoundError:
             continue
+    return _by_recording(pieces)
+
+
+def lines_ahead(pieces: Iterable[Piece], size: int) -> bytes:
+    """What a recording of that many bytes lacks, of which these are ahead."""
     ahead = []
-    for _, offset, lines in sorted(found):
+    for _, offset, lines in pieces:
         if offset == size:
             ahead.append(lines)
             size += len(lines)

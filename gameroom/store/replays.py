@@ -6,7 +6,7 @@ import gzip
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -14,6 +14,9 @@ from typing import IO, Any, Final
 
 import attrs
 import orjson
+
+from gameroom.store.ahead_file import key_of
+from gameroom.store.ahead_recovery import Piece, ahead_in, lines_ahead
 
 TAIL: Final = 1 << 20
 """So much of the end of a recording is read for how it ended: no line is longer."""
@@ -56,7 +59,8 @@ def opened(path: Path | None) -> Iterator[Iterator[bytes]]:
     """The lines of a recording, with their ends; gzip is seen by its first bytes. Raises `NoReplay`."""
     try:
         with sys.stdin.buffer if path is None else path.open("rb") as file:
-            yield _lines(file)
+            lines = _lines(file)
+            yield lines if path is None or not _PLAY_ID.fullmatch(path.stem) else _with_ahead(lines, path)
     except OSError as error:
         raise NoReplay(_why(path, error)) from None
     except (EOFError, zlib.error):
@@ -73,6 +77,16 @@ def _why(path: Path | None, error: OSError) -> str:
             else "there is no such file, and it is no play_id"
         )
     return error.strerror or str(error)
+
+
+def _with_ahead(lines: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    """Also those that the play's daemon has not put into the file yet."""
+    size = 0
+    for line in lines:
+        size += len(line)
+        yield line
+    pieces = ahead_in(path.parent.parent).get(key_of(path), ())
+    yield from lines_ahead(pieces, size).splitlines(keepends=True)
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -103,17 +117,20 @@ def glimpses(data: Path) -> Iterator[Glimpse]:
     folder = data / "recordings"
     if not folder.is_dir() and not (data / "lock").exists():
         raise NoReplay(f"{folder}: there are no recordings; name the daemon's folder with --data")
-    found = [seen for path in folder.glob("[0-9a-f][0-9a-f]/*.ndjson") if (seen := glimpse(path)) is not None]
+    ahead = ahead_in(folder)
+    found = [seen for path in folder.glob("[0-9a-f][0-9a-f]/*.ndjson") if (seen := glimpse(path, ahead)) is not None]
     yield from sorted(found, key=lambda seen: str(seen.head.get("started_at")), reverse=True)
 
 
-def glimpse(path: Path) -> Glimpse | None:
-    """The head and the end of one recording; None for what is none."""
+def glimpse(path: Path, ahead: Mapping[bytes, Iterable[Piece]]) -> Glimpse | None:
+    """The head and the end of one recording, of which some may be ahead of the file; None for what is none."""
     try:
         with path.open("rb") as file:
             head = _read(file.readline())
             file.seek(max(file.tell(), path.stat().st_size - TAIL))
-            tail = file.read().splitlines(keepends=True)
+            rest = file.read()
+            pieces = ahead.get(key_of(path), ()) if _PLAY_ID.fullmatch(path.stem) else ()
+            tail = (rest + lines_ahead(pieces, file.tell())).splitlines(keepends=True)
     except OSError:
         return None
     if head is None or head.get("type") != "play":

@@ -9,10 +9,13 @@ import pytest
 from tests.system.harness import Daemon, DaemonMaker
 from tests.system.lobby import PASSWORD, LobbyPeer
 from tests.system.network import Weather
+from tests.system.replaying import replay
 from tests.system.scenario import ENCODINGS, lay_table, play_all, run
 from tests.system.web import Web
 
 NEAR = Weather(latency=0.003, jitter=0.002)
+FAR = Weather(latency=0.015)
+"""So far away that the turns of who waits for each master come by themselves."""
 
 
 async def _power_cut(daemon: Daemon) -> None:
@@ -41,6 +44,42 @@ def test_a_play_goes_on_where_it_stood(make_daemon: DaemonMaker, database_url: s
     assert [line["type"] for line in lines].count("master") == 900
     if encoding == "json":
         assert [line["generation"] for line in lines if line["type"] == "master"] == list(range(900))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_was_ahead_of_its_recording(make_daemon: DaemonMaker, encoding: str) -> None:
+    """Killed before a second's turns are in the recording's file: it is whole for who looks before the next start, and after it; no turn is lost."""
+    daemon = make_daemon()
+    table = lay_table(daemon, encoding=encoding, input_delay=1)
+    first, second = (table.sit(finish_at=120, weather=FAR) for _ in range(2))
+    recordings = daemon.folder / "var" / "recordings"
+    lacked, shown, seen = list[int](), list[int](), list[int]()
+
+    async def disturb() -> None:
+        for generation in (40, 80):
+            await first.reached(generation)
+            daemon.kill9()
+            play_id = first.player.play_id
+            assert play_id is not None
+            in_file = (recordings / play_id[:2] / f"{play_id}.ndjson").read_bytes().count(b'"type":"master"')
+            seen.append(max(first.player.next, second.player.next))
+            status, verified = await asyncio.to_thread(replay, daemon, "verify", play_id)
+            assert (status, verified["errors"]) == (0, [])
+            shown.append(verified["generations"])
+            lacked.append(shown[-1] - in_file)
+            _, [listed] = await asyncio.to_thread(replay, daemon, "list")
+            assert listed["generations"] == shown[-1]
+            await asyncio.to_thread(daemon.start_again)
+
+    run(lambda: play_all([first, second], disturb()), within=60)
+    table.assert_agreed()
+    assert [there >= told for there, told in zip(shown, seen, strict=True)] == [True, True]
+    assert min(lacked) > 0, "this is about turns that are not in the file yet"
+    assert first.player.play_id is not None
+    lines = table.web.recording(first.player.play_id, first.seat.token)
+    assert [line["type"] for line in lines].count("master") == 120
+    daemon.stop()
+    assert list(recordings.glob("*.ahead")) == []
 
 
 def test_a_viewer_from_the_beginning_sees_a_play_that_was_killed(make_daemon: DaemonMaker) -> None:

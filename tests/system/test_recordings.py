@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from tests.system.harness import PATIENCE, Daemon
+from tests.system.harness import Daemon
 from tests.system.network import Weather
 from tests.system.player import Player
+from tests.system.replaying import replay
 from tests.system.scenario import ENCODINGS, lay_table, play_all, run
 
 NEAR = Weather(latency=0.002)
 END = 120
 WRONG_AT = 40
-
-
-def replay(daemon: Daemon, *arguments: str) -> tuple[int, Any]:
-    """What `gameroom replay … --json` says of the daemon's folder, and its exit status."""
-    program = str(Path(sys.executable).with_name("gameroom"))
-    command = [program, "replay", *arguments, "--json", "--data", str(daemon.folder / "var")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
