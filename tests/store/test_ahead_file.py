@@ -134,7 +134,7 @@ class PiecesTests(AheadCase):
     @settings(max_examples=25)
     @given(PUTS, st.integers(1, 255))
     def test_damaged(self, puts: list[Piece | None], by: int) -> None:
-        """Wherever a byte of a copy is another, the pieces of that half before it are there, and all of the other half."""
+        """Wherever a byte of a copy is another, the pieces before it are there, and all of the other half; from one that is damaged on, nothing."""
         file = self.create()
         halves = fill(file, puts)
         data = file.path.read_bytes()
@@ -142,18 +142,14 @@ class PiecesTests(AheadCase):
         for at in range(len(data)):
             damaged = bytearray(data)
             damaged[at] ^= by
-            found = list(pieces_of(bytes(damaged)))
-            whole = [[piece for piece, begin, end in half if not begin <= at < end] for half in halves]
-            for number, half in enumerate(halves):
-                inside = [number for number, (_, begin, end) in enumerate(half) if begin <= at < end]
-                if inside:
-                    whole[number] = whole[number][: inside[0]]
-            if at % HALF < EPOCH.size:
-                # Of a half whose epoch is another one nothing is promised; the other one is whole.
-                other = whole[1 - at // HALF]
-                self.assertEqual(found[: len(other)] if at >= HALF else found[len(found) - len(other) :], other)
-            else:
-                self.assertEqual(found, whole[0] + whole[1])
+            found, number = list(pieces_of(bytes(damaged))), at // HALF
+            other = [piece for piece, _, _ in halves[1 - number]]
+            split = len(found) - len(other) if number == 0 else len(other)
+            self.assertEqual(found[split:] if number == 0 else found[:split], other)
+            here, before = found[:split] if number == 0 else found[split:], [piece for piece, _, end in halves[number] if end <= at]
+            self.assertEqual(here[: len(before)], before)
+            if any(begin <= at < end for _, begin, end in halves[number]):
+                self.assertEqual(here, before)
 
     @given(
         st.one_of(
