@@ -220,8 +220,8 @@ def _sweep(folder: Path, before: float, in_use: set[Path]) -> int:
             path.unlink(missing_ok=True)
             deleted += 1
     plays = {path.stem for path in in_use}
-    for leftover in folder.glob("[0-9a-f][0-9a-f]/*.*.*"):
-        # Snapshots of plays that were killed at their end.
+    for leftover in (*folder.glob("[0-9a-f][0-9a-f]/*.*.*"), *folder.glob("*.new")):
+        # Snapshots of plays, and files for what is ahead, of daemons that were killed at the end of the one and the beginning of the other.
         if leftover.name.partition(".")[0] not in plays and _is_older(leftover, before):
             leftover.unlink(missing_ok=True)
     return deleted

@@ -525,10 +525,14 @@ class FindingTests(RecordingsCase):
         self.clock.advance(SYNC_AFTER)
         for path in (old.path, still.path):
             os.utime(path, (START, START))
+        left = self.folder / "begun.new"
+        left.touch()
+        os.utime(left, (START, START))
         self.recordings.start()
         self.assertTrue(self.recordings.exists(PLAY))
         self.clock.advance(3600)
         self.assertEqual((self.recordings.exists(PLAY), self.recordings.exists(OTHER)), (False, True))
+        self.assertFalse(left.exists())
 
     def test_sweep_without_folder(self) -> None:
         """Before the first play there is nothing to sweep."""
