@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 from pathlib import Path
-from typing import Any
 from unittest import mock
 from uuid import UUID
 from zlib import crc32
@@ -167,6 +166,17 @@ class PiecesTests(AheadCase):
         for key, offset, lines in pieces_of(data):
             self.assertIn(PLACE.pack(key, offset) + lines, data)
 
+    def test_to_the_last_byte(self) -> None:
+        """A half has room up to its last byte, and what would go beyond that is no piece of it."""
+        file, room = self.create(), HALF - EPOCH.size - BEFORE_LINES
+        self.assertEqual([file.put(KEY, 0, bytes(room + 1)), file.put(KEY, 0, bytes(room))], [False, True])
+        data = bytearray(file.path.read_bytes())
+        self.assertEqual(list(pieces_of(bytes(data))), [(KEY, 0, bytes(room))])
+        rest = PLACE.pack(KEY, 0) + bytes(HALF)
+        data[EPOCH.size : 2 * HALF] = HEAD.pack(len(rest), crc32(rest)) + rest
+        self.assertEqual(list(pieces_of(bytes(data))), [])
+        file.remove()
+
     def test_long_epochs(self) -> None:
         """A half whose epoch is more than a CRC begins with is read as any other."""
         rest = PLACE.pack(KEY, 5) + b"a\n"
@@ -240,9 +250,10 @@ class RecoverTests(AheadCase):
     def test_deleted(self) -> None:
         """A recording that is there no longer does not come again; the others have their lines."""
         self.record(BASE, OTHER)
+        self.record(BASE).unlink()
         self.left((KEY, 16, b"one\n"), (OTHER_KEY, 16, b"a\n"))
         self.assertEqual((recover(self.folder), self.path(OTHER).read_bytes()), (2, BASE + b"a\n"))
-        self.assertEqual(self.files(), ["1a"])
+        self.assertEqual(list(self.folder.glob("*/*")), [self.path(OTHER)])
 
     def test_gap(self) -> None:
         """Lines that begin behind the end of a recording are not put there."""
@@ -338,11 +349,12 @@ class CreateTests(AheadCase):
 
     def test_made(self) -> None:
         """It has its whole size, on the disk where it must, and is locked until it is removed."""
-        file = self.create()
+        with mock.patch("gameroom.store.ahead_file.HALF", 1 << 16):
+            file = self.create()
         status = os.fstat(file.fileno())
-        self.assertEqual((self.files(), status.st_size, file.path.suffix), ([file.path.name], 2 * HALF, ".ahead"))
+        self.assertEqual((self.files(), status.st_size, file.path.suffix), ([file.path.name], 2 << 16, ".ahead"))
         if keeps_mapped(file.fileno()):
-            self.assertGreaterEqual(status.st_blocks * 512, 2 * HALF)
+            self.assertGreaterEqual(status.st_blocks * 512, 2 << 16)
         with file.path.open("rb") as again:
             self.assertRaises(BlockingIOError, fcntl.flock, again, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.remove()
@@ -378,8 +390,7 @@ class CreateTests(AheadCase):
     def test_fails(self) -> None:
         """Whatever fails is told, and nothing is left behind."""
         for name in ("fcntl.flock", "open", "os.rename", "mmap"):
-            where: Any = mock.patch(f"gameroom.store.ahead_file.{name}", side_effect=NO_SPACE, create=name == "open")
-            with where:
+            with mock.patch(f"gameroom.store.ahead_file.{name}", side_effect=NO_SPACE, create=name == "open"):
                 self.assertRaises(OSError, AheadFile.create, self.folder)
             self.assertTrue(self.closed(), name)
         self.assertRaises(OSError, AheadFile.create, self.folder / "none")
