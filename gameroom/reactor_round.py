@@ -235,12 +235,18 @@ def _read_together(
     for fd, lane, data in came:
         connection: LeanConnection = lane.connection
         if selectables.get(fd) is not connection:
-            # Closed, or paused, since it was read.
+            # Closed, or paused, since it was read; the kernel tells but once that it is lost.
             connection.early = data or b""
+            connection._send_failed = connection._send_failed or lane.lost
             continue
         left: Read | None = None
         if shortcuts.get(fd) is lane:
-            left = lane.give(data)
+            try:
+                left = lane.give(data)
+            except Exception:
+                # What was read of all others is still to be heard.
+                log.err()
+                left = _lost
         elif data is not None:
             # The lane is another's by now, or over: the protocol knows.
             left = partial(lane.connection.came, data, SMALL_READ)

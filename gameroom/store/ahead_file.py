@@ -1,8 +1,9 @@
 """A file of lines that are not in their recordings yet: `<data>/recordings/<name>.ahead` (docs/speed.md, recordings).
 
 It is mapped into memory: a line that was copied there outlives the daemon, and no system call was made for it.
-It has two halves, which are filled in turn. Each begins with `EPOCH`, one more each time. Behind that stand pieces, one after another: `HEAD`, the
-size of the rest and its CRC-32, begun with the epoch; `PLACE`, which recording, and the byte of it at which the lines begin; and the lines.
+It has two halves, which are filled in turn. Each begins with `HALF_HEAD`: `FORMAT`, and the epoch, one more each time.
+Behind that stand pieces, one after another: `HEAD`, the size of the rest and its CRC-32, begun with the epoch; `PLACE`, which recording, and the byte
+of it at which the lines begin; and the lines.
 Where the CRC does not fit is the end: what an earlier epoch has left, or what was being copied when all ended.
 """
 
@@ -23,7 +24,9 @@ from gameroom.store.file_systems import keeps_mapped
 SUFFIX: Final = ".ahead"
 HALF: Final = 2 << 20
 """Bytes of a half."""
-EPOCH: Final = Struct("<Q")
+FORMAT: Final = b"grahead1"
+"""To be another one whenever anything here is."""
+HALF_HEAD: Final = Struct("<8sQ")
 HEAD: Final = Struct("<II")
 PLACE: Final = Struct("<16sQ")
 BEFORE_LINES: Final = 32
@@ -44,6 +47,8 @@ class AheadFile:
         self._map = mmap(fd, 2 * HALF)
         self._epoch = 0
         self._at = self._end = 0
+        # Both halves have a head.
+        self.turn()
         self.turn()
 
     @classmethod
@@ -58,10 +63,11 @@ class AheadFile:
                 # Each page has its place on the disk from now on: without one, writing to it would be the end of the daemon where none is left.
                 with open(fd, "wb", closefd=False) as file:
                     file.write(bytes(2 * HALF))
+                os.fchmod(fd, 0o640)
                 path = Path(name).with_suffix(SUFFIX)
+                whole = cls(path, fd)
                 os.rename(name, path)
-                name = str(path)
-                made = cls(path, fd)
+                made = whole
         finally:
             if made is None:
                 os.close(fd)
@@ -86,11 +92,12 @@ class AheadFile:
         """Go on in the other half: what was there is needed no longer."""
         self._epoch += 1
         begin = HALF * (self._epoch % 2)
-        self._map[begin : begin + EPOCH.size] = EPOCH.pack(self._epoch)
-        self._at, self._end = begin + EPOCH.size, begin + HALF
+        self._map[begin : begin + HALF_HEAD.size] = HALF_HEAD.pack(FORMAT, self._epoch)
+        self._at, self._end = begin + HALF_HEAD.size, begin + HALF
 
-    def remove(self) -> None:
-        """There is no such file any more."""
-        self.path.unlink(missing_ok=True)
+    def close(self, *, remove: bool) -> None:
+        """Let go of it; with `remove` there is no such file any more."""
+        if remove:
+            self.path.unlink(missing_ok=True)
         self._map.close()
         os.close(self._fd)

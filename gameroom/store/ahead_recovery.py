@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from errno import EINVAL
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 from zlib import crc32
 
-from gameroom.store.ahead_file import BEFORE_LINES, EPOCH, HALF, HEAD, PLACE, SUFFIX
+from gameroom.store.ahead_file import BEFORE_LINES, FORMAT, HALF, HALF_HEAD, HEAD, PLACE, SUFFIX
+
+PATIENCE: Final = 3.0
+"""Seconds until one who has such a file is taken for well."""
 
 Piece = tuple[bytes, int, bytes]
 """A recording's key, the byte of it at which lines begin, and these. What stands at a byte of a recording never changes."""
@@ -19,9 +25,10 @@ Piece = tuple[bytes, int, bytes]
 def pieces_of(data: bytes) -> Iterator[Piece]:
     """The pieces of such a file. Whatever it holds, this raises nothing."""
     for begin in (0, HALF):
-        if begin + EPOCH.size <= len(data):
-            (epoch,) = EPOCH.unpack_from(data, begin)
-            yield from _pieces(data, begin + EPOCH.size, min(begin + HALF, len(data)), epoch)
+        if begin + HALF_HEAD.size <= len(data):
+            form, epoch = HALF_HEAD.unpack_from(data, begin)
+            if form == FORMAT:
+                yield from _pieces(data, begin + HALF_HEAD.size, min(begin + HALF, len(data)), epoch)
 
 
 def _pieces(data: bytes, at: int, end: int, epoch: int) -> Iterator[Piece]:
@@ -40,17 +47,38 @@ def recover(folder: Path) -> int:
 
     Raises `OSError`, and then it is to be done again.
     """
+    pieces: list[Piece] = []
     with ExitStack() as stack:
-        files = [stack.enter_context(path.open("rb")) for path in folder.glob(f"*{SUFFIX}")]
-        left = [file for file in files if _lock(file.fileno())]
-        missing = _put_back(folder, [piece for file in left for piece in pieces_of(file.read())])
-        for file in left:
-            os.unlink(file.name)
+        taken = []
+        for path in folder.glob(f"*{SUFFIX}"):
+            if (data := _take(path, stack)) is not None:
+                # After a loss of power there may be no more than its name.
+                if data[: len(FORMAT)].strip(b"\0") and not data.startswith(FORMAT):
+                    raise OSError(EINVAL, "this has lines of recordings as another gameroom keeps them; start that one, or move it away", str(path))
+                pieces += pieces_of(data)
+                taken.append(path)
+        missing = _put_back(folder, pieces)
+        for path in taken:
+            path.unlink(missing_ok=True)
     return missing
 
 
+def _take(path: Path, stack: ExitStack) -> bytes | None:
+    """Read what a daemon has left, and keep everybody else from it; None where it is another one's that is well, or that has stopped meanwhile."""
+    try:
+        file = stack.enter_context(path.open("rb"))
+        deadline = time.monotonic() + PATIENCE
+        while not _lock(file.fileno()):
+            if time.monotonic() > deadline:
+                return None
+            # One that was just killed may take a moment to be gone.
+            time.sleep(0.05)
+        return file.read() if os.path.samestat(os.fstat(file.fileno()), path.stat()) else None
+    except FileNotFoundError:
+        return None
+
+
 def _lock(fd: int) -> bool:
-    """False where another daemon has it, and is well."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,7 +130,8 @@ def ahead_in(folder: Path) -> dict[bytes, list[Piece]]:
     for path in folder.glob(f"*{SUFFIX}"):
         try:
             pieces += pieces_of(path.read_bytes())
-        except FileNotFoundError:
+        except OSError:
+            # It is gone, or for others to read.
             continue
     return _by_recording(pieces)
 

@@ -48,8 +48,8 @@ def _find_range(library: Any) -> Callable[[int, int, int], None] | None:
 start_writing: Final = _find_range(ctypes.CDLL(None))
 """None where the system has no such call."""
 
-_KEEPS: Final = (0xEF53, 0x58465342, 0x01021994)
-"""ext2 to ext4, XFS and tmpfs, as statfs(2) tells them."""
+_KEEPS: Final = (0xEF53, 0x01021994)
+"""ext2 to ext4 and tmpfs, as statfs(2) tells them. XFS does, but not for a file that was copied by sharing its blocks, as `cp` does there."""
 
 
 def keeps_mapped(fd: int) -> bool:

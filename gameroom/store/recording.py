@@ -160,9 +160,7 @@ class Recording(Dirty):
 
     def head(self, fields: Mapping[str, Any]) -> None:
         """Write the first line, to the file itself: from now on there is one."""
-        line = orjson.dumps(fields) + b"\n"
-        self._write(line)
-        self.size += len(line)
+        self._add(orjson.dumps(fields) + b"\n", may_go_ahead=False)
         self.mark_dirty()
 
     def _add(self, lines: bytes, may_go_ahead: bool = True) -> bool:
@@ -175,6 +173,15 @@ class Recording(Dirty):
             self.ahead.append(lines)
         self.size += len(lines)
         return direct
+
+    @property
+    def goes_ahead(self) -> bool:
+        """Whether lines may go ahead of the file."""
+        return self._write_ahead is not None
+
+    def go_directly(self) -> None:
+        """From now on they do not."""
+        self._write_ahead = None
 
     def settle(self) -> None:
         """Write to the file what is ahead of it. Raises `OSError`, and then it still is."""
@@ -222,12 +229,11 @@ class Recording(Dirty):
         if offset >= self._in_file and self.ahead:
             start = offset - self._in_file
             return self._all_ahead()[start : start + size]
-        return os.pread(file.fd, min(size, self._in_file - offset), offset)
+        return os.pread(file.fd, max(0, min(size, self._in_file - offset)), offset)
 
     def close(self) -> None:
         """Let go of the file; `Recordings.close` does it when everything is on the disk. Who reads on in it still may."""
         self._fd, self._file = -1, None
-        self.ahead.clear()
 
     def take_up(self, found: Scan) -> None:
         """The file was there already: go on after what was found in it."""

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from gameroom.deferring import deferring
 from gameroom.errors import NotFound
-from gameroom.store.ahead_file import AheadFile, key_of
+from gameroom.store.ahead_file import AheadFile
 from gameroom.store.ahead_recovery import recover
 from gameroom.store.dirty import Dirty
 from gameroom.store.disk_watch import DiskWatch
@@ -55,7 +55,7 @@ class Recordings:
         self._defer_to_thread = defer_to_thread
         self._open: set[Recording] = set()
         self._closing: set[Recording] = set()
-        self._to_disk = ToDisk(clock=clock, defer_to_thread=defer_to_thread, done=self._on_disk)
+        self._to_disk = ToDisk(clock=clock, defer_to_thread=defer_to_thread, done=self._let_go)
         self._ahead: WriteAhead | None = None
         self._disk = DiskWatch(folder, most=most, recordings=lambda: self._open - self._closing, clock=clock, defer_to_thread=defer_to_thread)
         self._next_sweep: IDelayedCall | None = None
@@ -87,10 +87,16 @@ class Recordings:
 
     def _settle(self, path: Path) -> None:
         """Have everything in the file, where it is the recording of a play that is on."""
-        key = key_of(path)
         for recording in self._open:
-            if recording.key == key:
-                recording.settle()
+            if recording.path == path:
+                self._try_to_settle(recording)
+
+    def _try_to_settle(self, recording: Recording) -> None:
+        try:
+            recording.settle()
+        except OSError as error:
+            # It is tried again, and until then it stands where it is.
+            self._log.error("{path} lacks its end: {error}", path=str(recording.path), error=str(error))
 
     # Making.
 
@@ -101,6 +107,7 @@ class Recordings:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         recording = self._recording(path, fd, started=started, binary=binary, sync=sync)
+        self._open.add(recording)
         started_at = datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         try:
             recording.head({"type": "play", "play_id": play_id, **header, "encoding": "binary" if binary else "json", "started_at": started_at})
@@ -110,9 +117,7 @@ class Recordings:
         return recording
 
     def _recording(self, path: Path, fd: int, *, started: float, binary: bool, sync: bool) -> Recording:
-        recording = Recording(path, fd, started=started, binary=binary, sync=sync, dirty=self._to_disk.add, write_ahead=self._ahead)
-        self._open.add(recording)
-        return recording
+        return Recording(path, fd, started=started, binary=binary, sync=sync, dirty=self._to_disk.add, write_ahead=self._ahead)
 
     def take_up(self, play_id: str, *, sync: bool) -> Deferred[tuple[Recording, Scan]]:
         """Open a recording after a restart, and cut off a torn last line.
@@ -124,7 +129,12 @@ class Recordings:
         def found(scanned: Scan) -> tuple[Recording, Scan]:
             fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             recording = self._recording(path, fd, started=scanned.started, binary=scanned.binary, sync=sync)
-            recording.take_up(scanned)
+            try:
+                recording.take_up(scanned)
+            except OSError:
+                recording.close()
+                raise
+            self._open.add(recording)
             return recording, scanned
 
         scanning: Deferred[Scan] = self._defer_to_thread(scan, path)
@@ -136,10 +146,7 @@ class Recordings:
 
     def close(self, recording: Recording) -> None:
         """Nothing more is written; the file is closed once it is on the disk."""
-        try:
-            recording.settle()
-        except OSError as error:
-            self._log.error("{path} lacks its end: {error}", path=str(recording.path), error=str(error))
+        self._try_to_settle(recording)
         self._closing.add(recording)
         self._let_go([recording])
 
@@ -148,14 +155,9 @@ class Recordings:
         self.close(recording)
         recording.path.unlink(missing_ok=True)
 
-    def _on_disk(self, dirty: Iterable[Dirty]) -> None:
-        if self._ahead is not None:
-            self._ahead.on_disk(dirty)
-        self._let_go(dirty)
-
     def _let_go(self, recordings: Iterable[Dirty]) -> None:
         for recording in self._closing.intersection(recordings) if self._closing else ():
-            if not self._to_disk.busy_with(recording):
+            if not recording.ahead and not self._to_disk.busy_with(recording):
                 self._closing.discard(recording)
                 self._open.discard(recording)
                 recording.close()
@@ -171,7 +173,7 @@ class Recordings:
         """
         file: AheadFile | None = await self._defer_to_thread(_begin, self._folder)
         if file is not None:
-            self._ahead = WriteAhead(file, clock=self._clock, dirty=self._to_disk.add)
+            self._ahead = WriteAhead(file, clock=self._clock, to_disk=self._to_disk)
         self._disk.start()
         self._sweep_hourly()
 
@@ -184,10 +186,12 @@ class Recordings:
         if self._ahead is not None:
             self._ahead.stop()
         await self._to_disk.stop()
-        for recording in list(self._open):
-            self.close(recording)
+        for recording in self._open:
+            recording.close()
+        self._open.clear()
+        self._closing.clear()
         if self._ahead is not None:
-            self._ahead.remove()
+            self._ahead.close()
 
     def _sweep_hourly(self) -> None:
         self._next_sweep = self._clock.callLater(SWEEP_EVERY, self._sweep_hourly)

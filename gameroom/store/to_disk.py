@@ -32,6 +32,10 @@ class ToDisk:
         self._defer_to_thread = defer_to_thread
         self._done = done
         self._dirty: list[Dirty] = []
+        self._begun = 0
+        """How many passes have begun."""
+        self.ended = 0
+        """The number of the newest that has ended."""
         self._under_way: list[Dirty] = []
         self._due: Any = None
         self._stopped: Deferred[None] | None = None
@@ -39,6 +43,10 @@ class ToDisk:
     def busy_with(self, recording: Dirty) -> bool:
         """Whether there is something of it that is not on the disk yet."""
         return recording.dirty or recording in self._under_way
+
+    def pass_for(self, recording: Dirty) -> int:
+        """The number of the pass with which all that was written to this one by now is on the disk, or is said to have failed."""
+        return self._begun + 1 if recording.dirty else self._begun
 
     def add(self, recording: Dirty) -> None:
         """Something was written to this one, for the first time since it was last taken."""
@@ -52,6 +60,7 @@ class ToDisk:
 
     def _begin(self) -> None:
         self._cancel()
+        self._begun += 1
         self._under_way, self._dirty = self._dirty, []
         for recording in self._under_way:
             recording.dirty = False
@@ -65,6 +74,7 @@ class ToDisk:
 
     def _end(self, results: list[int | OSError]) -> None:
         recordings, self._under_way = self._under_way, []
+        self.ended = self._begun
         for recording, result in zip(recordings, results, strict=True):
             try:
                 self._tell(recording, result)

@@ -7,13 +7,13 @@ Half of it is used again when all that stands there is in the recordings, and on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from twisted.logger import Logger
 
 from gameroom.store.ahead_file import AheadFile
 from gameroom.store.dirty import Dirty
+from gameroom.store.to_disk import ToDisk
 
 if TYPE_CHECKING:
     from gameroom.store.recording import Recording
@@ -29,18 +29,21 @@ class WriteAhead(Dirty):
 
     _log: ClassVar = Logger()
 
-    def __init__(self, file: AheadFile, *, clock: Any, dirty: Callable[[Dirty], None]) -> None:
-        super().__init__(file.path, file.fileno(), dirty)
+    def __init__(self, file: AheadFile, *, clock: Any, to_disk: ToDisk) -> None:
+        super().__init__(file.path, file.fileno(), to_disk.add)
         self._file = file
+        self._to_disk = to_disk
         self._on = True
         self._clock = clock
         self._due: Any = None
         self._have: list[Recording] = []
-        """Those with lines in the half that is being filled."""
+        """Those that have begun to be ahead since the last turn."""
         self._queue: list[Recording] = []
-        """Those with lines in the other one that are to be written to."""
-        self._settling: set[Dirty] = set()
-        """Those that have been, and are not on the disk."""
+        """Those that had begun before, and are to be written to."""
+        self._stuck: list[Recording] = []
+        """Those that could not be written to."""
+        self._pass = 0
+        """The pass with which all others are on the disk."""
         self.failed = self._broken
 
     def put(self, recording: Recording, lines: bytes) -> bool:
@@ -55,18 +58,31 @@ class WriteAhead(Dirty):
         if not self.dirty:
             self.mark_dirty()
         if self._due is None:
-            self._due = self._clock.callLater(SETTLE_AFTER, self._again)
+            self._wait()
         return True
+
+    def _wait(self) -> None:
+        self._due = self._clock.callLater(SETTLE_AFTER, self._again)
 
     def _again(self) -> None:
         self._due = None
-        if self._have and not self._turn():
-            # The disk is slow: the half that is being filled must do for now.
-            self._due = self._clock.callLater(SETTLE_AFTER, self._again)
+        stuck, self._stuck = self._stuck, []
+        for recording in stuck:
+            self._settle(recording)
+        if self._have:
+            self._turn()
+        if (self._have or self._stuck) and self._due is None:
+            # The disk is slow or full: the half that is being filled must do for now.
+            self._wait()
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was ahead up to the last turn is in the recordings, and on the disk."""
+        return not self._queue and not self._stuck and self._to_disk.ended >= self._pass
 
     def _turn(self) -> bool:
         """Go on in the other half, and have what is in this one written to the recordings. False where the other is still needed."""
-        if self._queue or self._settling:
+        if not self.settled:
             return False
         self._file.turn()
         self._queue, self._have = self._have, []
@@ -77,8 +93,6 @@ class WriteAhead(Dirty):
         some, self._queue = self._queue[:AT_ONCE], self._queue[AT_ONCE:]
         for recording in some:
             self._settle(recording)
-            if recording.dirty:
-                self._settling.add(recording)
         if self._queue:
             self._clock.callLater(0, self._settle_some)
 
@@ -86,35 +100,30 @@ class WriteAhead(Dirty):
         try:
             recording.settle()
         except OSError as error:
-            # It is tried again with the next ones.
-            if self._on:
-                self._have.append(recording)
-            # Told later: somebody may be in the middle of writing to it, and who hears of it may have a last word for it.
-            self._clock.callLater(0, self._not_settled, recording, error)
-
-    def _not_settled(self, recording: Recording, error: OSError) -> None:
-        self._log.error("{path} lacks its end: {error}", path=str(recording.path), error=str(error))
-        if recording.failed is not None:
-            recording.failed(error)
-
-    def on_disk(self, recordings: Iterable[Dirty]) -> None:
-        """What was written to these is on the disk, but for those that are dirty again."""
-        if self._settling:
-            self._settling.difference_update([each for each in recordings if not each.dirty])
+            if recording.goes_ahead:
+                self._log.error("{path} lacks its end, which is kept elsewhere for now: {error}", path=str(recording.path), error=str(error))
+                # The next master will fail as well, and end the play.
+                recording.go_directly()
+            self._stuck.append(recording)
+            if self._on and self._due is None:
+                self._wait()
+        else:
+            self._pass = max(self._pass, self._to_disk.pass_for(recording))
 
     def _broken(self, error: OSError) -> None:
         self._log.error("nothing goes ahead of recordings any more, which costs speed: {error}", error=str(error))
         self.stop()
 
     def stop(self) -> None:
-        """Write to each recording what is ahead of it; from now on nothing is."""
+        """Write to each recording what is ahead of it; from now on nothing goes ahead."""
         self._on = False
         if self._due is not None and self._due.active():
             self._due.cancel()
-        recordings, self._have, self._queue = self._queue + self._have, [], []
+        self._due = None
+        recordings, self._have, self._queue, self._stuck = (self._stuck + self._queue + self._have, [], [], [])
         for recording in recordings:
             self._settle(recording)
 
-    def remove(self) -> None:
-        """Everything is in the recordings, and on the disk."""
-        self._file.remove()
+    def close(self) -> None:
+        """The last of all: where something is not settled, the file stays for the next daemon."""
+        self._file.close(remove=self.settled)

@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
-from gameroom.store.ahead_file import BEFORE_LINES, EPOCH, HEAD, PLACE, AheadFile, key_of
+from gameroom.store.ahead_file import BEFORE_LINES, FORMAT, HALF_HEAD, HEAD, PLACE, AheadFile, key_of
 from gameroom.store.ahead_recovery import Piece, ahead_in, lines_ahead, pieces_of, recover
 from gameroom.store.file_systems import keeps_mapped
 
@@ -38,11 +38,11 @@ Placed = tuple[Piece, int, int]
 def fill(file: AheadFile, puts: list[Piece | None]) -> tuple[list[Placed], list[Placed]]:
     """Put all that; gives what each half holds then."""
     halves: tuple[list[Placed], list[Placed]] = ([], [])
-    half, at = 1, HALF + EPOCH.size
+    half, at = 0, HALF_HEAD.size
     for piece in puts:
         if piece is None:
             half = 1 - half
-            at = half * HALF + EPOCH.size
+            at = half * HALF + HALF_HEAD.size
             halves[half].clear()
             file.turn()
             continue
@@ -87,7 +87,7 @@ class AheadCase(SynchronousTestCase):
         fill(file, list(puts))
         path = self.folder / f"{name}.ahead"
         path.write_bytes(file.path.read_bytes())
-        file.remove()
+        file.close(remove=True)
         return path
 
     def path(self, play: str = PLAY) -> Path:
@@ -117,7 +117,7 @@ class PiecesTests(AheadCase):
         file = self.create()
         halves = fill(file, puts)
         self.assertEqual(list(pieces_of(file.path.read_bytes())), just(halves))
-        file.remove()
+        file.close(remove=True)
 
     @settings(max_examples=25)
     @given(PUTS)
@@ -126,7 +126,7 @@ class PiecesTests(AheadCase):
         file = self.create()
         halves = fill(file, puts)
         data = file.path.read_bytes()
-        file.remove()
+        file.close(remove=True)
         for cut in range(len(data) + 1):
             self.assertEqual(list(pieces_of(data[:cut])), [piece for half in halves for piece, _, end in half if end <= cut])
 
@@ -137,7 +137,7 @@ class PiecesTests(AheadCase):
         file = self.create()
         halves = fill(file, puts)
         data = file.path.read_bytes()
-        file.remove()
+        file.close(remove=True)
         for at in range(len(data)):
             damaged = bytearray(data)
             damaged[at] ^= by
@@ -160,7 +160,8 @@ class PiecesTests(AheadCase):
         """Whatever it holds, nothing is raised: random bytes, or pieces that are whole but for what they should hold, in any epoch."""
         if isinstance(data, list):
             halves = [
-                EPOCH.pack(epoch) + b"".join(HEAD.pack(len(rest), crc32(rest, epoch & 0xFFFFFFFF)) + rest for rest in rests) for epoch, rests in data
+                HALF_HEAD.pack(FORMAT, epoch) + b"".join(HEAD.pack(len(rest), crc32(rest, epoch & 0xFFFFFFFF)) + rest for rest in rests)
+                for epoch, rests in data
             ]
             data = b"".join(half[:HALF].ljust(HALF, b"\0") for half in halves)
         for key, offset, lines in pieces_of(data):
@@ -168,19 +169,19 @@ class PiecesTests(AheadCase):
 
     def test_to_the_last_byte(self) -> None:
         """A half has room up to its last byte, and what would go beyond that is no piece of it."""
-        file, room = self.create(), HALF - EPOCH.size - BEFORE_LINES
+        file, room = self.create(), HALF - HALF_HEAD.size - BEFORE_LINES
         self.assertEqual([file.put(KEY, 0, bytes(room + 1)), file.put(KEY, 0, bytes(room))], [False, True])
         data = bytearray(file.path.read_bytes())
         self.assertEqual(list(pieces_of(bytes(data))), [(KEY, 0, bytes(room))])
         rest = PLACE.pack(KEY, 0) + bytes(HALF)
-        data[EPOCH.size : 2 * HALF] = HEAD.pack(len(rest), crc32(rest)) + rest
+        data[HALF_HEAD.size : 2 * HALF] = HEAD.pack(len(rest), crc32(rest)) + rest
         self.assertEqual(list(pieces_of(bytes(data))), [])
-        file.remove()
+        file.close(remove=True)
 
     def test_long_epochs(self) -> None:
         """A half whose epoch is more than a CRC begins with is read as any other."""
         rest = PLACE.pack(KEY, 5) + b"a\n"
-        data = EPOCH.pack((7 << 32) + 3) + HEAD.pack(len(rest), crc32(rest, 3)) + rest
+        data = HALF_HEAD.pack(FORMAT, (7 << 32) + 3) + HEAD.pack(len(rest), crc32(rest, 3)) + rest
         self.assertEqual(list(pieces_of(data)), [(KEY, 5, b"a\n")])
 
 
@@ -262,13 +263,22 @@ class RecoverTests(AheadCase):
         self.assertEqual((recover(self.folder), self.path().read_bytes(), self.files()), (0, BASE, ["11"]))
 
     def test_nothing(self) -> None:
-        """Without a file, with one that is empty, and with one of something else, nothing is missing."""
+        """Without a file, with one that is empty, or never came to the disk, nothing is missing."""
         self.record(BASE)
         self.assertEqual(recover(self.folder), 0)
-        for data in (b"", b"x" * 3 * HALF):
+        for data in (b"", b"\0" * 2 * HALF, FORMAT + b"x" * HALF):
             (self.folder / "some.ahead").write_bytes(data)
             self.assertEqual((recover(self.folder), self.path().read_bytes(), self.files()), (0, BASE, ["11"]))
 
+    def test_unknown(self) -> None:
+        """A file of another form is kept, and its name told."""
+        self.record(BASE)
+        (self.folder / "some.ahead").write_bytes(b"grahead2" + bytes(HALF))
+        with self.assertRaisesRegex(OSError, "another gameroom.*some.ahead"):
+            recover(self.folder)
+        self.assertEqual(self.files(), ["11", "some.ahead"])
+
+    @mock.patch("gameroom.store.ahead_recovery.PATIENCE", 0.0)
     def test_locked(self) -> None:
         """The file of a daemon that is well is left alone."""
         self.record(BASE)
@@ -278,7 +288,7 @@ class RecoverTests(AheadCase):
         self.assertEqual((recover(self.folder), self.path().read_bytes()), (6, BASE + b"other\n"))
         self.assertEqual(self.files(), ["11", file.path.name])
         self.assertEqual(list(pieces_of(file.path.read_bytes())), [(KEY, 16, b"one\n")])
-        file.remove()
+        file.close(remove=True)
 
     def test_on_the_disk_first(self) -> None:
         """Nothing is deleted before each recording is whole and on the disk."""
@@ -335,7 +345,7 @@ class LinesAheadTests(AheadCase):
         for size, lines in ((16, b"one\ntwo\nthree\n"), (20, b"two\nthree\n"), (24, b"three\n"), (30, b""), (15, b"")):
             self.assertEqual(self.ahead(KEY, size), lines)
         self.assertEqual((self.ahead(OTHER_KEY, 16), self.ahead(THIRD_KEY, 16)), (b"a\n", b""))
-        file.remove()
+        file.close(remove=True)
 
     def test_removed_meanwhile(self) -> None:
         """A file that is gone when it is to be read is none; the others are read."""
@@ -357,7 +367,7 @@ class CreateTests(AheadCase):
             self.assertGreaterEqual(status.st_blocks * 512, 2 << 16)
         with file.path.open("rb") as again:
             self.assertRaises(BlockingIOError, fcntl.flock, again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.remove()
+            file.close(remove=True)
             fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.assertEqual(self.files(), [])
 
@@ -373,7 +383,7 @@ class CreateTests(AheadCase):
             real(old, new)
 
         with mock.patch("gameroom.store.ahead_file.os.rename", rename):
-            self.create().remove()
+            self.create().close(remove=True)
         self.assertEqual(sizes, [2 * HALF])
 
     def closed(self) -> bool:

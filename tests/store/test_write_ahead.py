@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from hypothesis import settings
@@ -14,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gameroom.store.ahead_recovery import ahead_in, lines_ahead, pieces_of, recover
 from gameroom.store.recording import Recording
+from gameroom.store.recording_scan import scan
 from gameroom.store.recordings import Recordings
 from gameroom.store.to_disk import SYNC_AFTER
 from gameroom.store.write_ahead import AT_ONCE, SETTLE_AFTER
@@ -75,7 +77,7 @@ class AheadCase(RecordingsCase):
 
     def begins(self, file: Path) -> tuple[bytes, bytes]:
         """The epochs of a file: they are others when a half was begun."""
-        return (data := file.read_bytes())[:8], data[HALF : HALF + 8]
+        return (data := file.read_bytes())[:16], data[HALF : HALF + 16]
 
 
 class LaterTests(AheadCase):
@@ -236,6 +238,39 @@ class HalvesTests(AheadCase):
         self.clock.advance(SETTLE_AFTER)
         self.assertEqual(self.in_file(), 2)
 
+    def test_direct_before(self) -> None:
+        """What was ahead and came to the file with what was written directly is waited for as well."""
+        recording = self.create()
+        self.clock.advance(SYNC_AFTER)
+        say(recording)
+        say(recording, quick=True)
+        self.threads.holding = True
+        self.clock.advance(SYNC_AFTER)
+        file = self.ahead_files()[0]
+        self.clock.advance(SETTLE_AFTER)
+        begin = self.begins(file)
+        for _ in range(3):
+            say(recording)
+            self.clock.advance(SETTLE_AFTER)
+        self.assertEqual(self.begins(file), begin)
+
+    def test_others_quick(self) -> None:
+        """One that is written to directly all the time holds up no half."""
+        quick, recording = self.create(OTHER), self.create()
+        file = self.ahead_files()[0]
+        epochs = set()
+        for _ in range(4):
+            say(recording)
+            for _ in range(100):
+                say(quick, quick=True)
+                self.threads.holding = True
+                self.clock.advance(0.02)
+                say(quick, quick=True)
+                self.threads.release()
+            epochs.add(self.begins(file))
+            self.assertEqual(self.in_file(), recording.masters)
+        self.assertEqual(len(epochs), 4)
+
     def test_to_the_disk(self) -> None:
         """What goes ahead comes to the disk as the file ahead, 50 ms later, and as the recording when it is in that: each once."""
         recording, synced = self.create(), list[int]()
@@ -251,50 +286,91 @@ class HalvesTests(AheadCase):
 class FailingTests(AheadCase):
     """A disk that fails loses nothing that is still there."""
 
-    def test_settle(self) -> None:
-        """What cannot be written to the file stays ahead; that is told once, later, and it is written with the next ones."""
-        recording, other, told = self.create(), self.create(OTHER), list[OSError]()
-        said = [say(recording), say(recording)]
-        say(other)
-        real = os.write
-
-        def failed(error: OSError) -> None:
-            told.append(error)
-            recording.note({"type": "over", "reason": "failed"}, START + 9)
+    def failing(self, recording: Recording) -> Any:
+        """While this is so, nothing more of a recording than a few bytes can be written."""
+        real, name, calls = os.write, recording.fileno(), list[bytes]()
 
         def write(fd: int, data: bytes) -> int:
-            if fd != recording.fileno():
+            if fd != name:
                 return real(fd, data)
             calls.append(data)
             if len(calls) % 2 == 0:
                 raise NO_SPACE
             return real(fd, data[:10])
 
-        calls, recording.failed = list[bytes](), failed
-        with mock.patch("gameroom.store.recording.os.write", write):
-            self.clock.advance(SETTLE_AFTER - JUST)
-            self.assertEqual(told, [])
-            self.clock.advance(JUST)
-        self.assertEqual((told, self.in_file(), self.in_file(OTHER)), ([NO_SPACE], 0, 1))
-        self.assertEqual((all_of(recording), len(self.ahead(recording)) + recording.path.stat().st_size), (said, recording.size))
+        return mock.patch("gameroom.store.recording.os.write", write)
+
+    def killed(self) -> Path:
+        """What the next daemon makes of what stands there now."""
+        copy = Path(self.mktemp())
+        shutil.copytree(self.folder, copy)
+        recover(copy)
+        return copy
+
+    def test_settle(self) -> None:
+        """What cannot be written to its file stays ahead for as long as that is so, whatever others say; its play cannot go on."""
+        recording, other = self.create(), self.create(OTHER)
+        said = [say(recording), say(recording)]
+        say(other)
+        with self.failing(recording):
+            self.clock.advance(SETTLE_AFTER)
+            self.assertEqual((self.in_file(), self.in_file(OTHER)), (0, 1))
+            for _ in range(3):
+                self.assertRaises(OSError, say, recording)
+                self.assertRaises(OSError, recording.note, {"type": "over", "reason": "failed"}, START + 9)
+                for _ in range(60):
+                    say(other)
+                self.clock.advance(SETTLE_AFTER)
+                self.clock.advance(SYNC_AFTER)
+            self.assertEqual((self.in_file(), self.in_file(OTHER)), (0, other.masters))
+            self.assertEqual((all_of(recording), len(self.ahead(recording)) + recording.path.stat().st_size), (said, recording.size))
+            found = scan(self.killed() / recording.path.relative_to(self.folder))
+            self.assertEqual((found.masters, found.end), (2, recording.size))
+        self.clock.advance(SETTLE_AFTER)
+        self.assertEqual((self.in_file(), self.ahead(recording)), (2, b""))
+        begin = self.begins(self.ahead_files()[0])
+        say(other)
         self.clock.advance(SYNC_AFTER)
         self.clock.advance(SETTLE_AFTER)
-        self.assertEqual([line["type"] for line in self.lines()], ["play", "master", "master", "over"])
-        self.clock.advance(3 * SETTLE_AFTER)
-        self.assertEqual((len(told), len(self.lines()), all_of(recording)), (1, 4, said))
+        self.assertNotEqual(self.begins(self.ahead_files()[0]), begin)
 
-    def test_told_later(self) -> None:
-        """Nobody hears that something failed in the middle of what he does."""
-        recording, told = self.create(), list[OSError]()
-        recording.failed = told.append
+    def test_closed(self) -> None:
+        """A recording that was closed meanwhile is written to when it can be, and is closed then."""
+        recording = self.create()
+        reader, said = recording.reader(0), say(recording)
+        with self.failing(recording):
+            self.recordings.close(recording)
+            self.clock.advance(3 * SETTLE_AFTER)
+            self.assertEqual(self.in_file(), 0)
+        self.assertIsNotNone(recording.file)
+        self.clock.advance(SETTLE_AFTER)
+        self.clock.advance(SYNC_AFTER)
+        self.assertEqual((self.in_file(), recording.file, reader.batch(1)), (1, None, [said]))
+
+    def test_stopped(self) -> None:
+        """What cannot be written when the daemon goes down is left to the next one."""
+        recording, other = self.create(), self.create(OTHER)
+        reader = recording.reader(0)
+        said = say(recording)
+        say(other)
+        with self.failing(recording):
+            self.stopped.append(self.recordings)
+            self.successResultOf(self.recordings.stop())
+        self.assertEqual((self.in_file(), self.in_file(OTHER), len(self.ahead_files()), reader.batch(1)), (0, 1, 1, [said]))
+        self.recordings = self.again()
+        self.start()
+        self.assertEqual((self.in_file(), self.in_file(OTHER), len(self.ahead_files())), (1, 1, 1))
+        self.assertEqual(all_of(self.successResultOf(self.recordings.take_up(PLAY, sync=False))[0]), [said])
+
+    def test_opened(self) -> None:
+        """Who asks for a recording that cannot be written to is given what is in its file."""
+        recording = self.create()
+        size = recording.size
         say(recording)
-        ahead = self.recordings._ahead
-        assert ahead is not None
-        with mock.patch("gameroom.store.recording.os.write", side_effect=NO_SPACE):
-            ahead.stop()
-        self.assertEqual(told, [])
-        self.clock.advance(0)
-        self.assertEqual(told, [NO_SPACE])
+        with self.failing(recording):
+            file, given = self.successResultOf(self.recordings.open(PLAY))
+        file.close()
+        self.assertEqual(given, size)
 
     def test_ahead_file_fails(self) -> None:
         """Once the file does not come to the disk, all that is in it is written to the recordings, and nothing goes ahead any more."""
