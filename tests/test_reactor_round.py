@@ -320,6 +320,27 @@ class CrowdedRoundTests(OneRoundTests):
         self.round()
         self.assertEqual(protocol.taken, [b"AB", b"CD"])
 
+    def test_what_take_raises(self) -> None:
+        """It never does; if it does, it is logged, ends the connection, and all others are heard."""
+        self.both(lambda connection: 1 / 0)
+        self.assertEqual((len(self.taken), len(self.flushLoggedErrors(ZeroDivisionError))), (2, 1))
+        self.assertEqual(sorted(len(protocol.lost) for protocol in self.takers.values()), [0, 1])
+
+    def test_paused_and_reset(self) -> None:
+        """The kernel says but once that a connection was lost."""
+
+        def broken(size: int) -> bytes:
+            self.far_kernel.recv = lambda size: b""  # type: ignore[method-assign]
+            raise OSError(errno.ECONNRESET, "from the kernel")
+
+        self.far_kernel.recv = broken  # type: ignore[method-assign]
+        let_take(self.far, self.other.take)
+        self.both(lambda connection: self.far.pauseProducing())
+        self.protocol.on_take = lambda data: None
+        self.far.resumeProducing()
+        self.round()
+        self.assertEqual([reason.type for reason in self.other.lost], [ConnectionLost])
+
     def test_lane_is_over(self) -> None:
         """What was read by a lane that is over by now is the protocol's."""
         self.both(lambda connection: let_take(connection, None))

@@ -102,7 +102,7 @@ def _look(folder: Path) -> int | None:
     try:
         disk = os.statvfs(folder)
     except FileNotFoundError:
-        # There is none before the first play.
+        # There is none before the first start.
         return None
     missing = min(SPARED_BYTES, int(disk.f_blocks * disk.f_frsize * SPARED_PART)) - disk.f_bavail * disk.f_frsize
     return missing if missing > 0 else None
