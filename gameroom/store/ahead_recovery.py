@@ -140,7 +140,7 @@ def lines_ahead(pieces: Iterable[Piece], size: int) -> bytes:
     """What a recording of that many bytes lacks, of which these are ahead."""
     ahead = []
     for _, offset, lines in pieces:
-        if offset == size:
-            ahead.append(lines)
-            size += len(lines)
+        if offset <= size < offset + len(lines):
+            ahead.append(lines[size - offset :])
+            size = offset + len(lines)
     return b"".join(ahead)

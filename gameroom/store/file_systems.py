@@ -1,4 +1,4 @@
-"""What Linux has and Python's `os` does not: syncfs(2), everything that a file system has yet to write in one commit, sync_file_range(2), and fstatfs(2)."""
+"""What Linux has and Python does not: syncfs(2), all that a file system has yet to write in one commit, sync_file_range(2) and fstatfs(2)."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _with_ahead(lines: Iterator[bytes], path: Path) -> Iterator[bytes]:
     for line in lines:
         size += len(line)
         yield line
-    pieces = ahead_in(path.parent.parent).get(key_of(path), ())
+    pieces = ahead_in(path.absolute().parent.parent).get(key_of(path), ())
     yield from lines_ahead(pieces, size).splitlines(keepends=True)
 
 

@@ -184,6 +184,10 @@ class PiecesTests(AheadCase):
         data = HALF_HEAD.pack(FORMAT, (7 << 32) + 3) + HEAD.pack(len(rest), crc32(rest, 3)) + rest
         self.assertEqual(list(pieces_of(data)), [(KEY, 5, b"a\n")])
 
+    def test_within(self) -> None:
+        """What a recording lacks of a piece that is in it but for its end."""
+        self.assertEqual(lines_ahead([(KEY, 10, b"a\nbb\n"), (KEY, 15, b"c\n")], 12), b"bb\nc\n")
+
 
 class RecoverTests(AheadCase):
     """After a kill, before anything is read of the recordings."""
