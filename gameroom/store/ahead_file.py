@@ -39,12 +39,13 @@ def key_of(recording: Path) -> bytes:
 
 
 class AheadFile:
-    """One that is written, by this process alone, for as long as it has its lock. Made by `create`."""
+    """One that is written, by this process alone, for as long as it has its lock. Made by `create`; `half` is the bytes of a half."""
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: Path, fd: int, half: int) -> None:
         self.path = path
         self._fd = fd
-        self._map = mmap(fd, 2 * HALF)
+        self._half = half
+        self._map = mmap(fd, 2 * half)
         self._epoch = 0
         self._at = self._end = 0
         # Both halves have a head.
@@ -52,7 +53,7 @@ class AheadFile:
         self.turn()
 
     @classmethod
-    def create(cls, folder: Path) -> AheadFile | None:
+    def create(cls, folder: Path, half: int = HALF) -> AheadFile | None:
         """Make one in that folder; None where its file system does not promise that what is mapped can be written. Raises `OSError`."""
         # Nobody finds it before it is locked: it would be taken for one that its daemon has left.
         fd, name = tempfile.mkstemp(suffix=".new", dir=folder)
@@ -62,10 +63,10 @@ class AheadFile:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 # Each page has its place on the disk from now on: without one, writing to it would be the end of the daemon where none is left.
                 with open(fd, "wb", closefd=False) as file:
-                    file.write(bytes(2 * HALF))
+                    file.write(bytes(2 * half))
                 os.fchmod(fd, 0o640)
                 path = Path(name).with_suffix(SUFFIX)
-                whole = cls(path, fd)
+                whole = cls(path, fd, half)
                 os.rename(name, path)
                 made = whole
         finally:
@@ -91,9 +92,9 @@ class AheadFile:
     def turn(self) -> None:
         """Go on in the other half: what was there is needed no longer."""
         self._epoch += 1
-        begin = HALF * (self._epoch % 2)
+        begin = self._half * (self._epoch % 2)
         self._map[begin : begin + HALF_HEAD.size] = HALF_HEAD.pack(FORMAT, self._epoch)
-        self._at, self._end = begin + HALF_HEAD.size, begin + HALF
+        self._at, self._end = begin + HALF_HEAD.size, begin + self._half
 
     def close(self, *, remove: bool) -> None:
         """Let go of it; with `remove` there is no such file any more."""

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from gameroom.deferring import deferring
 from gameroom.errors import NotFound
-from gameroom.store.ahead_file import AheadFile
+from gameroom.store.ahead_file import HALF, AheadFile
 from gameroom.store.ahead_recovery import recover
 from gameroom.store.dirty import Dirty
 from gameroom.store.disk_watch import DiskWatch
@@ -211,7 +211,7 @@ def _begin(folder: Path) -> AheadFile | None:
     if missing := recover(folder):
         _log.info("a daemon was killed here: {missing} bytes that were ahead of recordings are in them now", missing=missing)
     try:
-        return AheadFile.create(folder)
+        return AheadFile.create(folder, HALF)
     except OSError as error:
         _log.warn("nothing can go ahead of recordings, which costs speed: {error}", error=str(error))
         return None

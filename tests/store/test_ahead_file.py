@@ -64,7 +64,6 @@ class AheadCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.keeps_mapped = mock.Mock(return_value=True)
         for patched in (
-            mock.patch("gameroom.store.ahead_file.HALF", HALF),
             mock.patch("gameroom.store.ahead_recovery.HALF", HALF),
             mock.patch("gameroom.store.ahead_file.keeps_mapped", self.keeps_mapped),
         ):
@@ -76,8 +75,8 @@ class AheadCase(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
 
-    def create(self) -> AheadFile:
-        file = AheadFile.create(self.folder)
+    def create(self, half: int = HALF) -> AheadFile:
+        file = AheadFile.create(self.folder, half)
         assert file is not None
         return file
 
@@ -363,8 +362,7 @@ class CreateTests(AheadCase):
 
     def test_made(self) -> None:
         """It has its whole size, on the disk where it must, and is locked until it is removed."""
-        with mock.patch("gameroom.store.ahead_file.HALF", 1 << 16):
-            file = self.create()
+        file = self.create(1 << 16)
         status = os.fstat(file.fileno())
         self.assertEqual((self.files(), status.st_size, file.path.suffix), ([file.path.name], 2 << 16, ".ahead"))
         if keeps_mapped(file.fileno()):
@@ -398,16 +396,16 @@ class CreateTests(AheadCase):
     def test_not_here(self) -> None:
         """Where the file system does not promise that there is always a place for what is mapped, there is none."""
         self.keeps_mapped.return_value = False
-        self.assertIsNone(AheadFile.create(self.folder))
+        self.assertIsNone(AheadFile.create(self.folder, HALF))
         self.assertTrue(self.closed())
 
     def test_fails(self) -> None:
         """Whatever fails is told, and nothing is left behind."""
-        for name in ("fcntl.flock", "open", "os.rename", "mmap"):
-            with mock.patch(f"gameroom.store.ahead_file.{name}", side_effect=NO_SPACE, create=name == "open"):
-                self.assertRaises(OSError, AheadFile.create, self.folder)
+        for name in ("fcntl.flock", "os.fchmod", "os.rename", "mmap"):
+            with mock.patch(f"gameroom.store.ahead_file.{name}", side_effect=NO_SPACE):
+                self.assertRaises(OSError, AheadFile.create, self.folder, HALF)
             self.assertTrue(self.closed(), name)
-        self.assertRaises(OSError, AheadFile.create, self.folder / "none")
+        self.assertRaises(OSError, AheadFile.create, self.folder / "none", HALF)
 
     def test_key(self) -> None:
         """A recording is named by its play_id, in the bytes of each piece that are counted."""

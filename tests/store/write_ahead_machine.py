@@ -35,7 +35,7 @@ FOREVER = 1e12
 def patches(half: int = HALF) -> list[Any]:
     """Small halves, on any file system; what is dirty goes to the disk one by one, and nobody waits for that; the disk has room."""
     return [
-        mock.patch("gameroom.store.ahead_file.HALF", half),
+        mock.patch("gameroom.store.recordings.HALF", half),
         mock.patch("gameroom.store.ahead_recovery.HALF", half),
         mock.patch("gameroom.store.ahead_file.keeps_mapped", return_value=True),
         mock.patch("gameroom.store.to_disk.syncfs", None),
