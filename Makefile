@@ -73,7 +73,7 @@ $(NPM): .ci/npm examples/game-service-node/package.json examples/game-service-no
 
 run: $(READY) $(RUNS)/.ready
 ifeq ($(COMPILED),missing)
-	@echo "gameroom runs as plain Python, with about half of its speed: compiling it takes a C compiler and Python's headers (docs/speed.md)."
+	@echo "gameroom runs as plain Python, with a third to a half of its speed: compiling it takes a C compiler and Python's headers (docs/speed.md)."
 endif
 	@exec $(RUNS)/bin/twistd --reactor=$(REACTOR) --nodaemon --pidfile= gameroom --data var $(ARGS)
 
