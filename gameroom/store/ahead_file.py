@@ -56,7 +56,7 @@ class AheadFile:
     def create(cls, folder: Path, half: int = HALF) -> AheadFile | None:
         """Make one in that folder; None where its file system does not promise that what is mapped can be written. Raises `OSError`."""
         # Nobody finds it before it is locked: it would be taken for one that its daemon has left.
-        fd, name = tempfile.mkstemp(suffix=".new", dir=folder)
+        fd, name = tempfile.mkstemp(".new", "lines-", folder)
         made: AheadFile | None = None
         try:
             if keeps_mapped(fd):
