@@ -329,9 +329,12 @@ class CrowdedRoundTests(OneRoundTests):
     def test_paused_and_reset(self) -> None:
         """The kernel says but once that a connection was lost."""
 
+        says = [OSError(errno.ECONNRESET, "from the kernel")]
+
         def broken(size: int) -> bytes:
-            self.far_kernel.recv = lambda size: b""  # type: ignore[method-assign]
-            raise OSError(errno.ECONNRESET, "from the kernel")
+            if says:
+                raise says.pop()
+            return b""
 
         self.far_kernel.recv = broken  # type: ignore[method-assign]
         let_take(self.far, self.other.take)

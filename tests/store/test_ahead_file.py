@@ -281,6 +281,14 @@ class RecoverTests(AheadCase):
             recover(self.folder)
         self.assertEqual(self.files(), ["11", "some.ahead"])
 
+    def test_not_gone_yet(self) -> None:
+        """One whose daemon was killed a moment ago is waited for."""
+        self.record(BASE)
+        file = self.create()
+        file.put(KEY, 16, b"one\n")
+        with mock.patch("gameroom.store.ahead_recovery.time.sleep", side_effect=lambda seconds: file.close(remove=False)):
+            self.assertEqual((recover(self.folder), self.files()), (4, ["11"]))
+
     @mock.patch("gameroom.store.ahead_recovery.PATIENCE", 0.0)
     def test_locked(self) -> None:
         """The file of a daemon that is well is left alone."""
