@@ -237,7 +237,8 @@ def _read_together(
         if selectables.get(fd) is not connection:
             # Closed, or paused, since it was read; the kernel tells but once that it is lost.
             connection.early = data or b""
-            connection._send_failed = connection._send_failed or lane.lost
+            if lane.lost:
+                connection._send_failed = True
             continue
         left: Read | None = None
         if shortcuts.get(fd) is lane:

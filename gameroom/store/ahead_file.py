@@ -53,7 +53,7 @@ class AheadFile:
         self.turn()
 
     @classmethod
-    def create(cls, folder: Path, half: int = HALF) -> AheadFile | None:
+    def create(cls, folder: Path, half: int) -> AheadFile | None:
         """Make one in that folder; None where its file system does not promise that what is mapped can be written. Raises `OSError`."""
         # Nobody finds it before it is locked: it would be taken for one that its daemon has left.
         fd, name = tempfile.mkstemp(".new", "lines-", folder)

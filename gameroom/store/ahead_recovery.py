@@ -14,6 +14,8 @@ from uuid import UUID
 from zlib import crc32
 
 from gameroom.store.ahead_file import BEFORE_LINES, FORMAT, HALF, HALF_HEAD, HEAD, PLACE, SUFFIX
+from gameroom.store.folders import write_at
+from gameroom.store.recording_paths import path_in
 
 PATIENCE: Final = 3.0
 """Seconds until one who has such a file is taken for well."""
@@ -57,7 +59,7 @@ def recover(folder: Path) -> int:
                     raise OSError(EINVAL, "this has lines of recordings as another gameroom keeps them; start that one, or move it away", str(path))
                 pieces += pieces_of(data)
                 taken.append(path)
-        missing = _put_back(folder, pieces)
+        missing = sum(_complete(path_in(folder, play_id), of_one) for play_id, of_one in _by_play(pieces).items())
         for path in taken:
             path.unlink(missing_ok=True)
     return missing
@@ -86,22 +88,17 @@ def _lock(fd: int) -> bool:
     return True
 
 
-def _put_back(folder: Path, pieces: Iterable[Piece]) -> int:
-    return sum(_complete(folder, key, of_one) for key, of_one in _by_recording(pieces).items())
-
-
-def _by_recording(pieces: Iterable[Piece]) -> dict[bytes, list[Piece]]:
-    by_key: dict[bytes, list[Piece]] = {}
+def _by_play(pieces: Iterable[Piece]) -> dict[str, list[Piece]]:
+    by_play: dict[str, list[Piece]] = {}
     for piece in sorted(pieces):
-        by_key.setdefault(piece[0], []).append(piece)
-    return by_key
+        by_play.setdefault(str(UUID(bytes=piece[0])), []).append(piece)
+    return by_play
 
 
-def _complete(folder: Path, key: bytes, pieces: list[Piece]) -> int:
-    """Gives the bytes that the recording lacked."""
-    play_id = str(UUID(bytes=key))
+def _complete(recording: Path, pieces: list[Piece]) -> int:
+    """Gives the bytes that it lacked."""
     try:
-        fd = os.open(folder / play_id[:2] / f"{play_id}.ndjson", os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(recording, os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         # It was deleted.
         return 0
@@ -110,7 +107,7 @@ def _complete(folder: Path, key: bytes, pieces: list[Piece]) -> int:
         for _, offset, lines in pieces:
             # What is there is written once more: after a loss of power it may not be what it should.
             if offset <= size:
-                _write_at(fd, lines, offset)
+                write_at(fd, lines, offset)
                 size = max(size, offset + len(lines))
         os.fsync(fd)
     finally:
@@ -118,14 +115,8 @@ def _complete(folder: Path, key: bytes, pieces: list[Piece]) -> int:
     return size - before
 
 
-def _write_at(fd: int, lines: bytes, offset: int) -> None:
-    written = 0
-    while written < len(lines):
-        written += os.pwrite(fd, lines[written:], offset + written)
-
-
-def ahead_in(folder: Path) -> dict[bytes, list[Piece]]:
-    """What is ahead of the recordings of a folder, by their keys, whether its daemon runs or was killed."""
+def ahead_in(folder: Path) -> dict[str, list[Piece]]:
+    """What is ahead of the recordings of a folder, by play_id, whether its daemon runs or was killed."""
     pieces: list[Piece] = []
     for path in folder.glob(f"*{SUFFIX}"):
         try:
@@ -133,7 +124,7 @@ def ahead_in(folder: Path) -> dict[bytes, list[Piece]]:
         except OSError:
             # It is gone, or for others to read.
             continue
-    return _by_recording(pieces)
+    return _by_play(pieces)
 
 
 def lines_ahead(pieces: Iterable[Piece], size: int) -> bytes:

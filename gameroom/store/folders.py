@@ -21,6 +21,14 @@ def to_disk(path: Path) -> None:
         os.close(fd)
 
 
+def write_at(fd: int, data: bytes, offset: int) -> None:
+    """Write all of it at that byte of a file. Raises `OSError`."""
+    written = os.pwrite(fd, data, offset)
+    while written < len(data):
+        # A signal, or a disk that is nearly full: the next call says which.
+        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+
 def tree_to_disk(folder: Path) -> None:
     """Bring a folder with all that is in it to the disk. Raises `OSError`."""
     if syncfs is not None:

@@ -139,8 +139,7 @@ class Recording(Dirty):
     def append(self, masters: list[bytes], now: float) -> None:
         """Write the next masters; raises `OSError`, and then nothing of them is in the file. `now` is Unix time in seconds."""
         start, generation = self.size, self.masters
-        milliseconds = max(0, int((now - self._started) * 1000))
-        lines, sizes = lines_of(masters, generation, milliseconds, self.binary)
+        lines, sizes = lines_of(masters, generation, self._since_start(now), self.binary)
         direct = self._add(lines, now - self._appended > QUICK)
         self._appended = now
         for size in sizes:
@@ -155,13 +154,16 @@ class Recording(Dirty):
 
     def note(self, fields: Mapping[str, Any], now: float) -> None:
         """Write a line of something else: `type` and its fields. Raises `OSError`."""
-        if self._add(orjson.dumps({"t": max(0, int((now - self._started) * 1000)), **fields}) + b"\n"):
+        if self._add(orjson.dumps({"t": self._since_start(now), **fields}) + b"\n"):
             self.mark_dirty()
 
     def head(self, fields: Mapping[str, Any]) -> None:
         """Write the first line, to the file itself: from now on there is one."""
         self._add(orjson.dumps(fields) + b"\n", may_go_ahead=False)
         self.mark_dirty()
+
+    def _since_start(self, now: float) -> int:
+        return max(0, int((now - self._started) * 1000))
 
     def _add(self, lines: bytes, may_go_ahead: bool = True) -> bool:
         """Write the next lines. Whether they are in the file; if not, they are ahead of it."""

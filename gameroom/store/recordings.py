@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from gameroom.store.ahead_recovery import recover
 from gameroom.store.dirty import Dirty
 from gameroom.store.disk_watch import DiskWatch
 from gameroom.store.recording import Recording
+from gameroom.store.recording_paths import PLAY_ID, path_in
 from gameroom.store.recording_scan import Scan, open_whole, scan
 from gameroom.store.snapshot_files import SnapshotFiles
 from gameroom.store.to_disk import ToDisk
@@ -27,8 +27,6 @@ from gameroom.store.write_ahead import WriteAhead
 
 SWEEP_EVERY: Final = 3600.0
 """Seconds between looks for recordings that were kept for long enough."""
-_PLAY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_log = Logger()
 
 
 class Recordings:
@@ -64,13 +62,13 @@ class Recordings:
 
     def path(self, play_id: str) -> Path:
         """Where a play's recording is, or would be; raises `NotFound` for what is no play_id."""
-        if not _PLAY_ID.fullmatch(play_id):
+        if not PLAY_ID.fullmatch(play_id):
             raise NotFound("there is no such play")
-        return self._folder / play_id[:2] / f"{play_id}.ndjson"
+        return path_in(self._folder, play_id)
 
     def exists(self, play_id: str) -> bool:
         """Whether there is a recording of a play."""
-        return bool(_PLAY_ID.fullmatch(play_id)) and self.path(play_id).is_file()
+        return bool(PLAY_ID.fullmatch(play_id)) and self.path(play_id).is_file()
 
     def open(self, play_id: str) -> Deferred[tuple[BinaryIO, int]]:
         """Fires with a recording to read, whether or not its play is on, and the bytes of its whole lines; fails with `NotFound`."""
@@ -209,11 +207,11 @@ def _begin(folder: Path) -> AheadFile | None:
     """In a thread: what was left is put back. Gives a file for what goes ahead from now on, where there can be one."""
     folder.mkdir(parents=True, exist_ok=True)
     if missing := recover(folder):
-        _log.info("a daemon was killed here: {missing} bytes that were ahead of recordings are in them now", missing=missing)
+        Recordings._log.info("a daemon was killed here: {missing} bytes that were ahead of recordings are in them now", missing=missing)
     try:
         return AheadFile.create(folder, HALF)
     except OSError as error:
-        _log.warn("nothing can go ahead of recordings, which costs speed: {error}", error=str(error))
+        Recordings._log.warn("nothing can go ahead of recordings, which costs speed: {error}", error=str(error))
         return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,12 +14,11 @@ from typing import IO, Any, Final
 import attrs
 import orjson
 
-from gameroom.store.ahead_file import key_of
 from gameroom.store.ahead_recovery import Piece, ahead_in, lines_ahead
+from gameroom.store.recording_paths import PLAY_ID, path_in
 
 TAIL: Final = 1 << 20
 """So much of the end of a recording is read for how it ended: no line is longer."""
-_PLAY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class NoReplay(Exception):
@@ -49,8 +47,8 @@ def place_of(source: str, data: Path) -> Path | None:
     """Where a recording is: a play_id's in the data folder, or a file; None for `-`, standard input."""
     if source == "-":
         return None
-    if _PLAY_ID.fullmatch(source.lower()):
-        return data / "recordings" / source[:2].lower() / f"{source.lower()}.ndjson"
+    if PLAY_ID.fullmatch(source.lower()):
+        return path_in(data / "recordings", source.lower())
     return Path(source)
 
 
@@ -60,7 +58,7 @@ def opened(path: Path | None) -> Iterator[Iterator[bytes]]:
     try:
         with sys.stdin.buffer if path is None else path.open("rb") as file:
             lines = _lines(file)
-            yield lines if path is None or not _PLAY_ID.fullmatch(path.stem) else _with_ahead(lines, path)
+            yield lines if path is None else _with_ahead(lines, path)
     except OSError as error:
         raise NoReplay(_why(path, error)) from None
     except (EOFError, zlib.error):
@@ -73,7 +71,7 @@ def _why(path: Path | None, error: OSError) -> str:
         where = path.parent.parent
         return (
             f"{where} has no recording of it; name the daemon's folder with --data"
-            if _PLAY_ID.fullmatch(path.stem)
+            if PLAY_ID.fullmatch(path.stem)
             else "there is no such file, and it is no play_id"
         )
     return error.strerror or str(error)
@@ -85,7 +83,7 @@ def _with_ahead(lines: Iterator[bytes], path: Path) -> Iterator[bytes]:
     for line in lines:
         size += len(line)
         yield line
-    pieces = ahead_in(path.absolute().parent.parent).get(key_of(path), ())
+    pieces = ahead_in(path.absolute().parent.parent).get(path.stem, ())
     yield from lines_ahead(pieces, size).splitlines(keepends=True)
 
 
@@ -122,15 +120,14 @@ def glimpses(data: Path) -> Iterator[Glimpse]:
     yield from sorted(found, key=lambda seen: str(seen.head.get("started_at")), reverse=True)
 
 
-def glimpse(path: Path, ahead: Mapping[bytes, Iterable[Piece]]) -> Glimpse | None:
+def glimpse(path: Path, ahead: Mapping[str, Iterable[Piece]]) -> Glimpse | None:
     """The head and the end of one recording, of which some may be ahead of the file; None for what is none."""
     try:
         with path.open("rb") as file:
             head = _read(file.readline())
             file.seek(max(file.tell(), path.stat().st_size - TAIL))
             rest = file.read()
-            pieces = ahead.get(key_of(path), ()) if _PLAY_ID.fullmatch(path.stem) else ()
-            tail = (rest + lines_ahead(pieces, file.tell())).splitlines(keepends=True)
+            tail = (rest + lines_ahead(ahead.get(path.stem, ()), file.tell())).splitlines(keepends=True)
     except OSError:
         return None
     if head is None or head.get("type") != "play":

@@ -1,4 +1,4 @@
-"""Brings what recordings have written to the disk: in a thread, for all that is dirty at once.
+"""Brings what recordings have written, and what is ahead of them, to the disk: in a thread, for all that is dirty at once.
 
 50 ms after a write, or at once where a play's journal is `sync`; what is written meanwhile goes together next.
 """

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gameroom.store.file_systems import start_writing
+from gameroom.store.folders import write_at
 from gameroom.store.free_disk import DiskFull, is_full
 
 MOST_OPEN: Final = 64
@@ -96,8 +97,8 @@ class UploadFile:
         """Write the next chunk: all of it, or nothing. Raises `DiskFull` or `OSError`."""
         received = self.received + len(data)
         try:
-            _write(self._part, data, self.received)
-            _write(self._seq, _OFFSET.pack(received), self.next_seq * _OFFSET.size)
+            write_at(self._part, data, self.received)
+            write_at(self._seq, _OFFSET.pack(received), self.next_seq * _OFFSET.size)
         except OSError as error:
             self._take_back()
             raise _told(error) from None
@@ -259,13 +260,6 @@ def write_out(fd: int, offset: int, length: int) -> None:
             start_writing(fd, offset, length)
     finally:
         os.close(fd)
-
-
-def _write(fd: int, data: bytes, offset: int) -> None:
-    written = os.pwrite(fd, data, offset)
-    while written < len(data):
-        # A signal, or a disk that is nearly full: the next call says which.
-        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
 
 
 def _told(error: OSError) -> Exception:

@@ -55,14 +55,13 @@ class WriteAhead(Dirty):
             return False
         if not recording.ahead:
             self._have.append(recording)
-        if not self.dirty:
-            self.mark_dirty()
-        if self._due is None:
-            self._wait()
+        self.mark_dirty()
+        self._wait()
         return True
 
     def _wait(self) -> None:
-        self._due = self._clock.callLater(SETTLE_AFTER, self._again)
+        if self._due is None:
+            self._due = self._clock.callLater(SETTLE_AFTER, self._again)
 
     def _again(self) -> None:
         self._due = None
@@ -71,7 +70,7 @@ class WriteAhead(Dirty):
             self._settle(recording)
         if self._have:
             self._turn()
-        if (self._have or self._stuck) and self._due is None:
+        if self._have or self._stuck:
             # The disk is slow or full: the half that is being filled must do for now.
             self._wait()
 
@@ -105,7 +104,7 @@ class WriteAhead(Dirty):
                 # The next master will fail as well, and end the play.
                 recording.go_directly()
             self._stuck.append(recording)
-            if self._on and self._due is None:
+            if self._on:
                 self._wait()
         else:
             self._pass = max(self._pass, self._to_disk.pass_for(recording))

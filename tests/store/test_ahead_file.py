@@ -101,7 +101,7 @@ class AheadCase(SynchronousTestCase):
 
     def ahead(self, key: bytes, size: int) -> bytes:
         """What a recording of that size lacks."""
-        return lines_ahead(ahead_in(self.folder).get(key, ()), size)
+        return lines_ahead(ahead_in(self.folder).get(str(UUID(bytes=key)), ()), size)
 
     def files(self) -> list[str]:
         return sorted(os.listdir(self.folder))

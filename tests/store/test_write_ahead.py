@@ -57,7 +57,7 @@ class AheadCase(RecordingsCase):
 
     def ahead(self, recording: Recording) -> bytes:
         """What the file lacks, as the file ahead of it has it."""
-        return lines_ahead(ahead_in(self.folder).get(recording.key, ()), recording.path.stat().st_size)
+        return lines_ahead(ahead_in(self.folder).get(recording.path.stem, ()), recording.path.stat().st_size)
 
     def in_file(self, play_id: str = PLAY) -> int:
         """How many masters are in the file, which has no gaps."""

@@ -235,7 +235,7 @@ class WriteAheadMachine(RuleBasedStateMachine):
         for play in self.plays:
             if play.recording is not None:
                 there = self.recordings.path(play.play_id).read_bytes()
-                assert there + lines_ahead(ahead.get(play.recording.key, ()), len(there)) == play.plain.path.read_bytes()
+                assert there + lines_ahead(ahead.get(play.play_id, ()), len(there)) == play.plain.path.read_bytes()
 
     def same(self) -> None:
         """The recordings are those of the daemon that wrote directly, and whole."""
